@@ -1,0 +1,1 @@
+"""The agents: thin, they wire rules and tables to topics."""

@@ -1,0 +1,71 @@
+"""The clock: one worker, the owner of the clock topic's only partition, writes a tick at short intervals.
+
+A tick is a raw record like any other: what depends on time depends on ticks, so a replay sees the same time pass. Two
+clocks at once (a zombie beside its successor) do no harm: a tick that says less than an earlier one changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from engine.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Clock:
+    """Writes ticks while this worker leads.
+
+    Args:
+        settings: of the worker.
+        leads: says whether this worker owns the clock's partition.
+        now: the wall clock, seconds since 1970.
+    """
+
+    def __init__(self, settings: Settings, leads: Callable[[], bool], now: Callable[[], float]) -> None:
+        """Do nothing yet."""
+        self._settings = settings
+        self._leads = leads
+        self._now = now
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to tick."""
+        self._task = asyncio.create_task(self._run(), name="clock")
+
+    async def stop(self) -> None:
+        """Tick no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        producer: AIOKafkaProducer | None = None
+        try:
+            while True:
+                await asyncio.sleep(self._settings.clock_interval)
+                if not self._leads():
+                    continue
+                try:
+                    if producer is None:
+                        started = AIOKafkaProducer(**self._settings.kafka_options(), acks="all")
+                        await started.start()
+                        producer = started
+                    now = self._now()
+                    await producer.send_and_wait(
+                        self._settings.topics.clock,
+                        json.dumps({"tick": now}).encode(),
+                        partition=0,
+                        timestamp_ms=int(now * 1000),
+                    )
+                except (KafkaError, OSError) as error:
+                    log.warning("no tick", error=repr(error))
+        finally:
+            if producer is not None:
+                await producer.stop()

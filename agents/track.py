@@ -1,0 +1,121 @@
+"""The agent that folds canonical events into the state of every recipient and the KPIs of every delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.dead_letters import Breaker
+from engine.processor import Processor
+from engine.settings import Settings
+from engine.transport import Batch
+from engine.writer import Output
+from schemas.state import KpiPartial
+from tables.codec import Codec
+from tables.folding import BatchFold, Fold, FoldOptions
+from tables.restore import restore
+from tables.store import PartitionStore
+
+
+class KpiSink(Protocol):
+    """Who shows the KPIs to the world; called between two awaits."""
+
+    def taken_over(
+        self, partition: int, epoch: tuple[int, int], partials: Callable[[], Iterator[tuple[str, KpiPartial]]]
+    ) -> None:
+        """Publish a partition from now on; `partials` gives all it has at any time."""
+
+    def changed(self, partition: int, offset: int, partials: Mapping[str, KpiPartial]) -> None:
+        """Publish what a committed batch has changed; `offset` is the source's after it."""
+
+    def released(self, partition: int) -> None:
+        """Publish a partition no longer."""
+
+
+#: Told of each committed batch, for metrics.
+OnFold = Callable[[int, Fold], None]
+
+
+class TrackState(msgspec.Struct):
+    """A partition of the events topic in this worker's hands."""
+
+    partition: int
+    epoch: tuple[int, int]
+    store: PartitionStore
+    fold: BatchFold
+    due: dict[str, float]
+    restored: int
+
+
+class Track(Processor[TrackState, Fold]):
+    """Folds events; see `tables.folding`.
+
+    Args:
+        settings: of the worker.
+        codec: how tables are written.
+        options: of the folding.
+        open_store: opens the store of a partition.
+        sink: shows the KPIs.
+        on_fold: told of every batch.
+    """
+
+    name = "track"
+
+    def __init__(  # noqa: PLR0913 - wiring
+        self,
+        settings: Settings,
+        codec: Codec,
+        options: FoldOptions,
+        open_store: Callable[[int], PartitionStore],
+        sink: KpiSink,
+        on_fold: OnFold = lambda _partition, _fold: None,
+    ) -> None:
+        """Keep what all partitions share."""
+        self._settings = settings
+        self._codec = codec
+        self._options = options
+        self._open_store = open_store
+        self._sink = sink
+        self._on_fold = on_fold
+        self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
+        self._topic = codec.topics.events
+
+    async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> TrackState:  # noqa: ARG002
+        """Bring the partition's store up to date with the changelogs."""
+        store = self._open_store(partition)
+        try:
+            restored = await restore(self._settings.kafka_options(), store, self._codec, partition)
+        except BaseException:
+            store.close()
+            raise
+        due: dict[str, float] = {}
+        fold = BatchFold(store, partition, self._codec, self._options, due)
+        state = TrackState(partition, epoch, store, fold, due, restored)
+        self._sink.taken_over(partition, epoch, store.partials)
+        return state
+
+    def process(self, state: TrackState, batch: Batch, output: Output) -> Fold:
+        """Fold a batch."""
+        result = state.fold.fold(batch, output, self._topic)
+        self._breaker.count(result.records, result.dead)
+        return result
+
+    def committed(self, state: TrackState, pending: Fold, ends: dict[tuple[str, int], int], next_offset: int) -> None:
+        """Show the batch's changes to everyone."""
+        state.store.apply(pending.changes, {topic: offset for (topic, _), offset in ends.items()})
+        for delivery_id, due in pending.due.items():
+            state.due[delivery_id] = min(due, state.due.get(delivery_id, due))
+        if pending.changes.partials:
+            self._sink.changed(state.partition, next_offset, pending.changes.partials)
+        self._on_fold(state.partition, pending)
+
+    def release(self, state: TrackState) -> None:
+        """Close the partition's store."""
+        self._sink.released(state.partition)
+        state.store.close()
+
+    def describe(self, state: TrackState) -> dict[str, Any]:
+        """Return how much was restored."""
+        return {"rows": state.store.count(), "restored": state.restored}

@@ -1,0 +1,118 @@
+"""What folding costs, without Kafka: microseconds of CPU per event, by part.
+
+    python -m benchmarks.folding [EVENTS]
+
+Events like the peers' part A, in batches of 5,000; output goes to aiokafka's own batch builders.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from engine.transport import Batch
+from engine.writer import MAX_BATCH_BYTES, Output
+from rules.timing import timing
+from schemas.topics import Topics
+from tables.codec import Codec
+from tables.folding import BatchFold, FoldOptions
+from tables.memory import MemoryStore
+
+CHAINS = (
+    (30, ("sent", "delivered")),
+    (22, ("sent", "delivered", "opened")),
+    (14, ("sent", "delivered", "opened", "opened", "clicked")),
+    (6, ("sent", "delivered", "opened", "clicked", "clicked", "opened")),
+    (8, ("sent", "deferred", "delivered")),
+    (5, ("sent", "deferred", "soft_bounce")),
+    (6, ("sent", "hard_bounce")),
+    (3, ("sent", "delivered", "opened", "clicked", "unsubscribed")),
+    (2, ("sent", "delivered", "opened", "clicked", "complained")),
+    (4, ("sent", "deferred", "soft_bounce", "delivered", "opened")),
+)
+
+
+class Record:
+    """What folding needs of a fetched record."""
+
+    __slots__ = ("headers", "key", "offset", "timestamp", "value")
+
+    def __init__(self, offset: int, key: bytes, value: bytes) -> None:
+        """Make a record."""
+        self.offset = offset
+        self.timestamp = 1757069812123
+        self.key = key
+        self.value = value
+        self.headers: list[Any] = []
+
+
+def records(number: int, seed: int = 7) -> list[Record]:
+    """Return events as records of one partition; neighbours are out of order, 3 % come twice."""
+    rng = random.Random(seed)  # noqa: S311 - nothing secret
+    made: list[Record] = []
+    window: list[tuple[bytes, bytes]] = []
+    user = 0
+    encode = msgspec.json.encode
+    while len(made) < number:
+        while len(window) < 2500:
+            user += 1
+            delivery = f"c{rng.randrange(20)}"
+            recipient = f"user{user}@example{user % 97}.com"
+            for kind in rng.choices([c for _, c in CHAINS], [w for w, _ in CHAINS])[0]:
+                event = {
+                    "event_id": f"{rng.getrandbits(128):032x}",
+                    "delivery_id": delivery,
+                    "recipient": recipient,
+                    "type": kind,
+                    "occurred_at": 1757069812.123,
+                    "source": "kumomta",
+                    "provider_id": f"{rng.getrandbits(64):016x}",
+                    "reason": "",
+                    "diagnostic": "250 2.0.0 OK queued as 4F1c2d" if kind == "delivered" else "",
+                    "url": "https://brand.example/autumn/offer?item=4711" if kind == "clicked" else "",
+                    "user_agent": "Mozilla/5.0 (X11; Linux x86_64)" if kind in {"opened", "clicked"} else "",
+                }
+                window.extend([(recipient.encode(), encode(event))] * (2 if rng.random() < 0.03 else 1))
+        rng.shuffle(window)
+        for _ in range(500):
+            made.append(Record(len(made), *window.pop()))
+    return made[:number]
+
+
+def main() -> None:
+    """Measure."""
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 300_000
+    made = records(number)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    numbers = {"kumomta": 1}
+    store = MemoryStore()
+    fold = BatchFold(store, 0, Codec(Topics(), numbers), FoldOptions(timing(numbers=numbers), numbers), {})
+    producer: Any = SimpleNamespace(
+        create_batch=lambda: BatchBuilder(MAX_BATCH_BYTES, 0, is_transactional=True, key_serializer=None, value_serializer=None)
+    )
+    start = time.process_time()
+    written = 0
+    for at in range(0, number, 5000):
+        batch = Batch(at, made[at : at + 5000])
+        output = Output(producer)
+        result = fold.fold(batch, output, "feedback.events")
+        for channel in output.channels.values():
+            for builder, count in channel.finish():
+                written += count
+                builder._build()  # noqa: SLF001 - what the producer does with it
+        store.apply(result.changes, {})
+    cpu = time.process_time() - start
+    print(f"{cpu / number * 1e6:.2f} µs an event, {number / cpu:,.0f} events per CPU second, {written / number:.2f} records written an event")
+
+
+if __name__ == "__main__":
+    main()

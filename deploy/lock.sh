@@ -1,0 +1,16 @@
+#!/bin/sh
+# Locks the dependencies by hash: sh deploy/lock.sh path/to/uv [options of uv pip compile]
+set -eu
+
+uv=$1
+shift
+
+compile() {
+  "$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make lock" "$@"
+}
+
+# What production installs, and on top of the same versions what developers and CI install.
+compile "$@" pyproject.toml --group build --output-file requirements.txt
+compile "$@" pyproject.toml --extra embedded --group build --group dev --constraint requirements.txt \
+  --output-file requirements-dev.txt

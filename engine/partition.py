@@ -1,0 +1,228 @@
+"""One source partition in this worker's hands: take it over, fold its batches, survive what fails."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from faust.types import TP
+
+from engine.errors import FencedError, TransactionFailedError
+from engine.processor import Processor
+from engine.transport import Batch
+from engine.writer import TransactionalWriter
+
+log = structlog.get_logger(__name__)
+
+#: Batches that may wait while one is being committed.
+_QUEUE: Final = 1
+_BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+class Phase(enum.Enum):
+    """What a partition is doing."""
+
+    RUNNING = "running"
+    RESTORING = "restoring"
+    #: Another worker has it; if the group leaves it with us all the same, it is taken back.
+    FENCED = "fenced"
+    CLOSED = "closed"
+
+
+class PartitionTask:
+    """The owner of one source partition.
+
+    Args:
+        tp: the source partition.
+        processor: what to do with its batches.
+        new_writer: makes the partition's transactional writer.
+        committed: returns the partition's committed offset.
+        seek: sends the consumer to an offset.
+        on_fatal: told of an error that this worker should not live with.
+        reclaim_after: seconds after which a fenced partition that the group still leaves with us is taken back; well
+            beyond the group's session timeout, so that whoever fenced us has been heard of by then.
+    """
+
+    def __init__(  # noqa: PLR0913 - wiring, all by keyword
+        self,
+        tp: TP,
+        processor: Processor[Any, Any],
+        *,
+        new_writer: Callable[[], TransactionalWriter],
+        committed: Callable[[TP], Awaitable[int]],
+        seek: Callable[[TP, int], Awaitable[None]],
+        on_fatal: Callable[[BaseException], None],
+        reclaim_after: float,
+    ) -> None:
+        """Make the task; `take_over` starts it."""
+        self.tp = tp
+        self.processor = processor
+        self.phase = Phase.RESTORING
+        #: Offset of the next record wanted.
+        self.position: int | None = None
+        self.state: Any = None
+        self.batches = 0
+        self.records = 0
+        self.resets = 0
+        #: `time.monotonic()` of the last commit, or of the take-over.
+        self.progress_at = time.monotonic()
+        self._new_writer = new_writer
+        self._committed = committed
+        self._seek = seek
+        self._on_fatal = on_fatal
+        self._reclaim_after = reclaim_after
+        self._writer: TransactionalWriter | None = None
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_QUEUE)
+        self._open = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def take_over(self) -> None:
+        """Fence the former owner, restore the state, learn the committed offset: in this order.
+
+        The former owner can commit nothing any more once the writer has started, so the changelog and the committed
+        offset that are read afterwards belong together.
+        """
+        started = time.monotonic()
+        self.phase = Phase.RESTORING
+        writer = self._new_writer()
+        try:
+            await writer.start()
+            state = await self.processor.restore(self.tp.topic, self.tp.partition, writer.epoch)
+            try:
+                self.position = await self._committed(self.tp)
+            except BaseException:
+                self.processor.release(state)
+                raise
+        except BaseException:
+            await writer.close()
+            raise
+        self._writer, self.state = writer, state
+        self.phase = Phase.RUNNING
+        self.progress_at = time.monotonic()
+        log.info(
+            "partition taken over",
+            topic=self.tp.topic,
+            partition=self.tp.partition,
+            position=self.position,
+            seconds=round(self.progress_at - started, 3),
+            **self.processor.describe(state),
+        )
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
+
+    async def deliver(self, batch: Batch) -> None:
+        """Hand a batch over; waits while the task is busy. Batches that nobody can use are dropped: they come again."""
+        if self.phase is Phase.RUNNING and self._open.is_set():
+            await self._queue.put(batch)
+
+    def resume(self) -> None:
+        """Take batches (again)."""
+        self._open.set()
+
+    async def quiesce(self) -> None:
+        """Take no more batches, and wait for the one under way."""
+        self._open.clear()
+        self._clear()
+        await self._idle.wait()
+        self._clear()
+
+    async def close(self) -> None:
+        """Stop, and let go of everything."""
+        self._open.clear()
+        self.phase = Phase.CLOSED
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        writer, self._writer = self._writer, None
+        state, self.state = self.state, None
+        if state is not None:
+            self.processor.release(state)
+        if writer is not None:
+            await writer.close()
+
+    def _clear(self) -> None:
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+    async def _run(self) -> None:
+        while True:
+            batch = await self._queue.get()
+            if not self._open.is_set():
+                continue
+            if batch.base != self.position:
+                # Fetched before a seek, or after something that should not be: the consumer goes where we stand.
+                if self.position is not None:
+                    await self._seek(self.tp, self.position)
+                continue
+            self._idle.clear()
+            try:
+                await self._fold(batch)
+            except FencedError as error:
+                await self._fenced(error)
+            except TransactionFailedError as error:
+                await self._reset(str(error))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not go on silently
+                self.phase = Phase.CLOSED
+                self._on_fatal(error)
+                return
+            finally:
+                self._idle.set()
+
+    async def _fold(self, batch: Batch) -> None:
+        writer = self._writer
+        if writer is None:  # pragma: no cover - closed under our feet
+            return
+        output = writer.output()
+        pending = self.processor.process(self.state, batch, output)
+        ends = await writer.commit(output, (self.tp.topic, self.tp.partition), batch.next_offset)
+        self.position = batch.next_offset
+        self.processor.committed(self.state, pending, ends, batch.next_offset)
+        self.batches += 1
+        self.records += len(batch.records)
+        self.progress_at = time.monotonic()
+
+    async def _fenced(self, error: FencedError) -> None:
+        log.warning("fenced: another worker has the partition", tp=str(self.tp), error=str(error))
+        self.phase = Phase.FENCED
+        self._idle.set()
+        await self._let_go()
+        self._clear()
+        # Usually the group tells us within its session timeout that the partition is gone, and closes this task.
+        await asyncio.sleep(self._reclaim_after)
+        await self._reset("fenced, but the group still leaves the partition with us")
+
+    async def _reset(self, reason: str) -> None:
+        """Drop the partition's memory and take it over anew."""
+        self.resets += 1
+        self._idle.set()
+        attempt = 0
+        while True:
+            log.warning("partition is restored", tp=str(self.tp), reason=reason, attempt=attempt)
+            self.phase = Phase.RESTORING
+            await self._let_go()
+            self._clear()
+            await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            try:
+                await self.take_over()
+                position = self.position
+                if position is not None:
+                    await self._seek(self.tp, position)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - Kafka may be away for long; each failure is logged and tried again
+                reason = f"{type(error).__name__}: {error}"
+                attempt += 1
+            else:
+                return

@@ -1,0 +1,215 @@
+"""Settings: from the environment (`AFTERSEND_…`), a `.env` file or a settings file, checked at start."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from engine.errors import SettingsError
+from schemas.topics import Topics
+
+_PREFIX: Final = "AFTERSEND_"
+_MIB: Final = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Times are in seconds, sizes in bytes unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file=".env",
+        toml_file="aftersend.toml",
+        extra="forbid",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    app_id: str = Field(
+        "aftersend",
+        pattern=r"^[A-Za-z0-9._-]+$",
+        max_length=100,
+        description="Consumer group, and the beginning of every transactional id. Workers that share it share the work.",
+    )
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, separated by commas.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How to log in, with a SASL protocol."
+    )
+    kafka_username: str = Field("", description="User, with a SASL protocol.")
+    kafka_password: str = Field("", description="Password, with a SASL protocol.", repr=False)
+    kafka_ca_file: Path | None = Field(None, description="Certificates of the authorities to trust, with SSL.")
+    topic_prefix: str = Field(
+        "feedback", pattern=r"^[A-Za-z0-9._-]+$", max_length=100, description="What every topic's name starts with."
+    )
+    events_topic: str = Field("", description="The topic of canonical events, if not `<topic_prefix>.events`.")
+    raw_topics: dict[str, str] = Field(
+        {}, description="Raw topics of other names than `<topic_prefix>.raw.<source>`, by source (JSON object)."
+    )
+    partitions: int = Field(
+        8,
+        ge=1,
+        le=16_000,
+        description="Partitions of each topic that `topics apply` creates; can't be changed afterwards.",
+    )
+    replication_factor: int = Field(
+        -1, ge=-1, description="Replicas of each topic that `topics apply` creates; -1: the broker's default."
+    )
+    raw_retention_days: float = Field(90.0, gt=0, description="How long raw records and events can be replayed, days.")
+    session_timeout: float = Field(30.0, gt=0, description="A worker that is silent for so long loses its partitions.")
+    heartbeat_interval: float = Field(3.0, gt=0, description="How often a worker says that it is there.")
+    rebalance_timeout: float = Field(10.0, gt=0, description="How long a rebalance waits for a member.")
+    transaction_timeout: float = Field(
+        60.0, gt=0, description="After so long a transaction counts as failed; at most the broker's 15 minutes."
+    )
+    request_timeout: float = Field(40.0, gt=0, description="How long to wait for an answer from a broker.")
+    max_batch_records: int = Field(5000, ge=1, description="Records in one batch, that is in one transaction.")
+    max_fetch_bytes: int = Field(2 * _MIB, ge=64 * 1024, description="Fetched at once for each partition.")
+    check_crcs: bool = Field(default=True, description="Check the checksum of fetched batches.")
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey that serves the live KPIs.")
+    redis_prefix: str = Field("aftersend", min_length=1, description="What every key in Redis starts with.")
+    redis_interval: float = Field(0.25, gt=0, le=1.0, description="How often changed KPIs are written to Redis.")
+    redis_expiry_days: float = Field(
+        45.0, gt=0, description="KPIs of a delivery that nothing was heard of for so long leave Redis (never Kafka)."
+    )
+
+    store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="Where rows live: `memory` (fastest) or `rocksdb` (bounded memory, quick restart)."
+    )
+    data_dir: Path = Field(Path("data"), description="Where the RocksDB store keeps its files.")
+    rocksdb_cache_mib: int = Field(
+        64, ge=8, description="Memory for RocksDB's blocks, of all partitions together, MiB."
+    )
+    store_max_age_hours: float = Field(
+        12.0, gt=0, lt=24.0, description="Local state that was last in use longer ago is thrown away and restored."
+    )
+
+    statistics_update_period_days: float = Field(
+        30.0, gt=0, description="From a delivery's start until its statuses and KPIs are final, days."
+    )
+    retention_days: float = Field(
+        120.0, gt=0, description="From a delivery's start until its rows are tombstoned (KPIs stay), days."
+    )
+    response_window_hours: float = Field(
+        48.0, gt=0, description="Without an outcome for so long a sent message counts as unknown, hours."
+    )
+    clock_interval: float = Field(10.0, gt=0, description="How often the leader's clock writes a tick.")
+
+    delivery_keys: tuple[str, ...] = Field(
+        ("delivery_id", "campaign_id", "campaign"),
+        description="Metadata keys that hold the delivery id, the first found counts (JSON array).",
+    )
+    message_type_keys: tuple[str, ...] = Field(
+        ("message_type",), description="Metadata keys that hold the message type (JSON array)."
+    )
+    tenant_keys: tuple[str, ...] = Field(("tenant",), description="Metadata keys that hold the tenant (JSON array).")
+    test_keys: tuple[str, ...] = Field(("test",), description="Metadata keys that mark test messages (JSON array).")
+
+    breaker_share: float = Field(
+        0.5, gt=0, le=1, description="The worker stops when more than this share of the last records can't be read."
+    )
+    breaker_records: int = Field(1000, ge=10, description="How many of the last records the breaker looks at.")
+
+    web_host: str = Field("127.0.0.1", description="Where /live and /ready are served.")
+    web_port: int = Field(6066, ge=0, le=65535, description="Port of /live and /ready; 0: not served.")
+    stall_seconds: float = Field(
+        120.0, gt=0, description="/live fails when there is work and nothing was committed for so long."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a log line.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="`auto`: for people on a terminal, else JSON lines."
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_scheme(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://", "unix://")):
+            message = "must start with redis://, rediss:// or unix://"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Settings:
+        if self.retention_days < self.statistics_update_period_days:
+            message = "retention_days must not be less than statistics_update_period_days"
+            raise ValueError(message)
+        if self.heartbeat_interval * 2 >= self.session_timeout:
+            message = "heartbeat_interval must be less than half of session_timeout"
+            raise ValueError(message)
+        if self.session_timeout > self.request_timeout:
+            message = "request_timeout must not be less than session_timeout"
+            raise ValueError(message)
+        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
+            message = "kafka_username must be set with a SASL kafka_security_protocol"
+            raise ValueError(message)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Ask, in this order: the caller, the environment, `.env`, `aftersend.toml`."""
+        return (
+            init_settings,
+            env_settings,
+            dotenv_settings,
+            TomlConfigSettingsSource(settings_cls),
+            file_secret_settings,
+        )
+
+    @property
+    def topics(self) -> Topics:
+        """Names of the topics."""
+        return Topics(self.topic_prefix, self.events_topic, self.raw_topics)
+
+    def kafka_options(self) -> dict[str, Any]:
+        """Return the options of a connection as aiokafka's clients take them."""
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap.split(","),
+            "security_protocol": self.kafka_security_protocol,
+            "request_timeout_ms": int(self.request_timeout * 1000),
+        }
+        if "SSL" in self.kafka_security_protocol:
+            options["ssl_context"] = ssl.create_default_context(cafile=self.kafka_ca_file)
+        if self.kafka_security_protocol.startswith("SASL"):
+            options |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_username,
+                "sasl_plain_password": self.kafka_password,
+            }
+        return options
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting takes
+    """Read and check the settings.
+
+    Args:
+        overrides: settings by name that go before all others; those that are None are ignored.
+
+    Raises:
+        SettingsError: naming every setting that is wrong, and how to set it.
+    """
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            shown = f"setting {name!r} ({_PREFIX}{name.upper()}): " if name else ""
+            given = "" if not name or "password" in name else f", got {problem['input']!r}"
+            lines.append(f"{shown}{problem['msg']}{given}")
+        message = "; ".join(lines)
+        raise SettingsError(message) from None

@@ -1,0 +1,1 @@
+"""Sinks: live KPIs in Redis."""

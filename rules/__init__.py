@@ -1,0 +1,1 @@
+"""The domain: pure functions and data, without I/O and without a clock."""

@@ -1,0 +1,102 @@
+"""A row's memory of its last events: duplicate filter and explanation in one, 24 bytes an event.
+
+Packed, oldest first, three little-endian 64-bit words an entry:
+
+    digest of the event id
+    arrival in ms << 16 | kind << 10 | decision << 6 | repeats
+    offset << 20 | source << 14 | partition
+
+`source` and `partition`, `offset` say where the raw record lies; source 0 is the events topic itself. `repeats` counts
+how often the same event came again and stays at 63.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from struct import Struct
+from typing import Final, NamedTuple
+
+ENTRY_BYTES: Final = 24
+#: Semantics ask for at least 32 events.
+MAX_ENTRIES: Final = 32
+MAX_BYTES: Final = ENTRY_BYTES * MAX_ENTRIES
+MAX_REPEATS: Final = 63
+MAX_PARTITION: Final = (1 << 14) - 1
+MAX_SOURCE: Final = 63
+
+_entry: Final = Struct("<QQQ")
+pack: Final = _entry.pack
+_word: Final = Struct("<Q")
+_U64: Final = (1 << 64) - 1
+_HEX_ID_LENGTH: Final = 32
+
+
+class Entry(NamedTuple):
+    """One remembered event."""
+
+    digest: int
+    #: Seconds since 1970.
+    received_at: float
+    kind: int
+    decision: int
+    repeats: int
+    source: int
+    partition: int
+    offset: int
+
+
+def digest_of(event_id: str) -> int:
+    """Return the 64-bit digest by which a row remembers an event id; the same in every process and version."""
+    if len(event_id) == _HEX_ID_LENGTH:
+        try:
+            value = int(event_id, 16)
+        except ValueError:
+            pass
+        else:
+            # Both halves, since ids with a time in front share their first half.
+            return (value >> 64 ^ value) & _U64
+    return int.from_bytes(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+
+
+def place_of(source: int, partition: int, offset: int) -> int:
+    """Return the word that says where a raw record lies."""
+    return offset << 20 | source << 14 | partition
+
+
+def find(history: bytes, digest: int) -> int:
+    """Return the position of an event in a packed history, -1 if it is not remembered."""
+    wanted = _word.pack(digest)
+    at = history.find(wanted)
+    while at > 0 and at % ENTRY_BYTES:
+        at = history.find(wanted, at + 1)
+    return at
+
+
+def repeated(history: bytes, at: int) -> bytes:
+    """Return the history with one more repeat of the entry at a position."""
+    middle = at + 8
+    (word,) = _word.unpack_from(history, middle)
+    if word & MAX_REPEATS == MAX_REPEATS:
+        return history
+    return history[:middle] + _word.pack(word + 1) + history[middle + 8 :]
+
+
+def entries(history: bytes) -> list[Entry]:
+    """Return a packed history as entries, oldest first.
+
+    Raises:
+        struct.error: if the length is no multiple of `ENTRY_BYTES`.
+    """
+    return [
+        Entry(
+            digest=digest,
+            received_at=(word >> 16) / 1000,
+            kind=word >> 10 & 63,
+            decision=word >> 6 & 15,
+            repeats=word & MAX_REPEATS,
+            source=place >> 14 & MAX_SOURCE,
+            partition=place & MAX_PARTITION,
+            offset=place >> 20,
+        )
+        for digest, word, place in _entry.iter_unpack(history)
+    ]

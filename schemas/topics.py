@@ -1,0 +1,83 @@
+"""Topic names and how each topic is laid out; every other module asks here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+
+
+class Topics:
+    """The names of all topics of one installation.
+
+    Args:
+        prefix: what every name starts with; installations that share a cluster differ in it.
+        events: the topic of canonical events, if it is to have another name.
+        raw: by source, raw topics that have other names, such as one that an MTA writes already.
+    """
+
+    def __init__(self, prefix: str = "feedback", events: str = "", raw: Mapping[str, str] | None = None) -> None:
+        """Derive every name from the prefix."""
+        self.prefix = prefix
+        self._raw = dict(raw or {})
+        self.events = events or f"{prefix}.events"
+        self.status = f"{prefix}.status"
+        self.contacts = f"{prefix}.contacts"
+        self.kpis = f"{prefix}.kpis"
+        self.dead_letters = f"{prefix}.dead-letters"
+        self.clock = self.raw("clock")
+
+    def raw(self, source: str) -> str:
+        """Return the raw topic of a source."""
+        return self._raw.get(source) or f"{self.prefix}.raw.{source}"
+
+
+class TopicLayout(msgspec.Struct, frozen=True):
+    """How `aftersend topics apply` creates one topic."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+    purpose: str
+
+
+def layouts(
+    topics: Topics,
+    sources: tuple[str, ...],
+    partitions: int,
+    raw_retention_days: float = 90.0,
+) -> tuple[TopicLayout, ...]:
+    """Return the layout of every topic of an installation.
+
+    Args:
+        topics: the names.
+        sources: names of the sources whose raw topics are wanted, the clock excluded.
+        partitions: of the raw topics, of `events` and of its changelogs (which must have as many).
+        raw_retention_days: how long raw records and events are kept for replay, in days.
+    """
+    kept = {
+        "cleanup.policy": "delete",
+        "retention.ms": str(int(raw_retention_days * _DAY_MS)),
+        "message.timestamp.type": "CreateTime",
+    }
+    compacted = {
+        "cleanup.policy": "compact",
+        "message.timestamp.type": "CreateTime",
+        # A tombstone stays long enough for a restart from local state to see it (`store_max_age`).
+        "delete.retention.ms": str(_DAY_MS),
+    }
+    return (
+        *(
+            TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}, as they came")
+            for name in sources
+        ),
+        TopicLayout(topics.clock, 1, kept, "ticks of the leader's clock"),
+        TopicLayout(topics.events, partitions, kept, "canonical events, keyed by recipient"),
+        TopicLayout(topics.status, partitions, compacted, "state of every recipient of every delivery"),
+        TopicLayout(topics.contacts, partitions, compacted, "what is known of every address"),
+        TopicLayout(topics.kpis, partitions, compacted, "KPIs of every delivery, one partial per partition"),
+        TopicLayout(topics.dead_letters, partitions, kept, "records that could not be read, bytes untouched"),
+    )

@@ -1,0 +1,1 @@
+"""One module per provider or MTA: raw bytes to canonical events."""

@@ -1,0 +1,1 @@
+"""Changelog-backed tables: recipients, contacts, KPIs."""

@@ -1,0 +1,217 @@
+"""Rows, contacts and KPIs as bytes: compact for the stores, JSON for the changelogs, and back.
+
+A changelog record *is* the public message. What only Aftersend needs (a row's packed history, a delivery's
+histograms) travels in one record header, so consumers need not see it and the two can never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from struct import Struct
+from typing import Final
+
+import msgspec
+from msgspec.structs import astuple
+
+from rules.fold import MESSAGE_TYPE_NUMBER
+from rules.history import MAX_PARTITION, MAX_SOURCE, entries
+from rules.indicators import events_by_name, kpis, statuses
+from rules.lifecycle import (
+    KIND_NAME,
+    STATUS_NAME,
+    STATUS_NUMBER,
+    STATUS_TERMINAL,
+    Decision,
+    facts_of_names,
+    names_of_facts,
+)
+from schemas.state import (
+    SCHEMA_VERSION,
+    Cause,
+    Clock,
+    Contact,
+    DeliveryKpis,
+    Failure,
+    KpiPartial,
+    PublicFailure,
+    RecipientState,
+    Row,
+)
+from schemas.topics import Topics
+
+#: The record header with what only Aftersend needs.
+HEADER: Final = "aftersend"
+SEPARATOR: Final = "\t"
+CLOCK_KEY: Final = b"@clock"
+#: Where a row's status stands in its encoding: behind the three bytes that open a msgpack array of 16 to 65,535.
+STATUS_AT: Final = 3
+
+encode_row: Final = msgspec.msgpack.Encoder().encode
+decode_row: Final = msgspec.msgpack.Decoder(Row).decode
+encode_json: Final = msgspec.json.Encoder().encode
+decode_contact: Final = msgspec.json.Decoder(Contact).decode
+_decode_state: Final = msgspec.json.Decoder(RecipientState).decode
+_decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
+_decode_clock: Final = msgspec.json.Decoder(Clock).decode
+_last_words: Final = Struct("<QQ").unpack_from
+_MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
+
+_SHARED: Final = slice(6, 20)
+if Row.__struct_fields__[_SHARED] != RecipientState.__struct_fields__[9:23]:  # pragma: no cover
+    message = "the shared fields of Row and RecipientState must stand in the same order"
+    raise AssertionError(message)
+if encode_row(Row())[: STATUS_AT + 1] != b"\xdc\x00" + bytes([len(Row.__struct_fields__), 0]):  # pragma: no cover
+    message = "Row must have 16 or more fields, the status first: sweeps look at it without decoding the row"
+    raise AssertionError(message)
+
+
+class Codec:
+    """Encodes and decodes with the names of one installation.
+
+    Args:
+        topics: names of the topics.
+        numbers: of the sources, by name.
+    """
+
+    def __init__(self, topics: Topics, numbers: Mapping[str, int]) -> None:
+        """Prepare the tables that encoding needs."""
+        self.topics = topics
+        self.source_names = {number: name for name, number in numbers.items()} | {0: ""}
+        self._source_name = [self.source_names.get(i, "") for i in range(MAX_SOURCE + 1)]
+        self._source_number = {name: i for i, name in self.source_names.items()}
+        self._topic = [topics.events, *(topics.raw(name or "unknown") for name in self._source_name[1:])]
+        self._facts: dict[int, msgspec.Raw] = {}
+        self._bits: dict[bytes, int] = {}
+
+    def state(self, delivery_id: str, recipient: str, row: Row) -> bytes:
+        """Return a row as the JSON of the status topic."""
+        fields = astuple(row)
+        status, facts, previous, version, source, message_type = fields[:6]
+        failure, address, cause, history = fields[20:]
+        word, place = _last_words(history, len(history) - 16)
+        if word >> 6 & 15 == Decision.LATE:
+            word, place = _last_that_counted(history)
+        return encode_json(
+            RecipientState(
+                SCHEMA_VERSION,
+                delivery_id,
+                recipient,
+                STATUS_NAME[status],
+                self._facts.get(facts) or self._names(facts),
+                STATUS_NAME[previous] if previous else "",
+                version,
+                self._source_name[source],
+                _MESSAGE_TYPES[message_type],
+                *fields[6:20],
+                failure and PublicFailure(*astuple(failure)),
+                address,
+                Cause(
+                    cause,
+                    KIND_NAME[word >> 10 & 63],
+                    self._topic[place >> 14 & MAX_SOURCE],
+                    place & MAX_PARTITION,
+                    place >> 20,
+                ),
+                STATUS_TERMINAL[status],
+            )
+        )
+
+    def _names(self, facts: int) -> msgspec.Raw:
+        encoded = encode_json(names_of_facts(facts))
+        self._bits[encoded] = facts
+        raw = self._facts[facts] = msgspec.Raw(encoded)
+        return raw
+
+    def _facts_of(self, raw: msgspec.Raw) -> int:
+        encoded = bytes(raw)
+        facts = self._bits.get(encoded)
+        if facts is None:
+            facts = self._bits[encoded] = facts_of_names(msgspec.json.decode(encoded, type=list[str]))
+        return facts
+
+    def restored(self, value: bytes, history: bytes) -> tuple[str, str, Row]:
+        """Return delivery, recipient and row of a record of the status topic.
+
+        Args:
+            value: the record's value.
+            history: the record's header `HEADER`.
+
+        Raises:
+            msgspec.ValidationError: if the value is none of ours.
+            KeyError: if it holds a name that this version does not know.
+        """
+        state = _decode_state(value)
+        fields = astuple(state)
+        failure, cause = state.failure, state.cause
+        row = Row(
+            STATUS_NUMBER[state.status, state.final],
+            self._facts_of(state.facts),
+            _previous(state.previous),
+            state.version,
+            self._source_number.get(state.source, 0),
+            MESSAGE_TYPE_NUMBER.get(state.message_type, 0),
+            *fields[9:23],
+            failure and Failure(*astuple(failure)),
+            state.address,
+            cause.event_id if cause is not None else "",
+            history,
+        )
+        return state.delivery_id, state.recipient, row
+
+    def kpis(self, delivery_id: str, partition: int, partial: KpiPartial) -> tuple[bytes, bytes]:
+        """Return a delivery's KPIs as the JSON of the KPI topic, and the header that goes with it."""
+        value = encode_json(
+            DeliveryKpis(
+                SCHEMA_VERSION,
+                delivery_id,
+                partition,
+                partial.version,
+                partial.started_at,
+                partial.updated_at,
+                kpis(partial.cells, partial.events),
+                statuses(partial.cells),
+                events_by_name(partial.events, self.source_names),
+                partial.archived,
+            )
+        )
+        return value, encode_row(partial)
+
+
+def _previous(name: str) -> int:
+    """Return the number of a status that was replaced, so it was none of the final ones."""
+    return STATUS_NUMBER.get((name, False), 0) if name else 0
+
+
+def _last_that_counted(history: bytes) -> tuple[int, int]:
+    for entry in reversed(entries(history)):
+        if entry.decision != Decision.LATE:
+            return (entry.kind << 10, entry.offset << 20 | entry.source << 14 | entry.partition)
+    return 0, 0
+
+
+def decode_partial(header: bytes) -> KpiPartial:
+    """Return the KPIs of a record of the KPI topic, from its header."""
+    return _decode_partial(header)
+
+
+def encode_clock(partition: int, tick: float) -> bytes:
+    """Return the KPI topic's clock record."""
+    return encode_json(Clock(SCHEMA_VERSION, partition, tick))
+
+
+def decode_clock(value: bytes) -> float:
+    """Return the tick of the KPI topic's clock record."""
+    return _decode_clock(value).tick
+
+
+def key(delivery_id: str, recipient: str) -> bytes:
+    """Return a row's key on the status topic."""
+    return f"{delivery_id}{SEPARATOR}{recipient}".encode()
+
+
+def header_of(headers: list[tuple[str, bytes | None]]) -> bytes:
+    """Return what only Aftersend needs of a changelog record."""
+    for name, value in headers:
+        if name == HEADER:
+            return value or b""
+    return b""

@@ -1,0 +1,408 @@
+"""A batch of events into rows, contacts and KPIs: the hot path, and what it writes.
+
+Nothing here changes the store: all that a batch changes is gathered in `Changes` and becomes visible when the batch's
+transaction has been committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from engine import dead_letters
+from engine.transport import Batch
+from engine.writer import Output
+from rules import contacts as contact_rules
+from rules.contacts import CONCERNS
+from rules.fold import Concern, Item, due_at, expire, fold, late
+from rules.history import digest_of
+from rules.indicators import merged
+from rules.lifecycle import EXPIRED, EXPIRES_TO, KIND_OF_TYPE, TICK, UNKNOWN, Decision, Fact, second_look
+from rules.timing import Timing
+from schemas.feedback import Folded
+from schemas.state import Contact, KpiPartial, Row
+from tables import codec
+from tables.codec import CLOCK_KEY, HEADER, SEPARATOR, Codec, decode_contact, decode_row, encode_json, encode_row
+from tables.store import Changes, PartitionStore
+
+_decode_event: Final = msgspec.json.Decoder(Folded).decode
+_NO_CELL: Final = -1
+_FOREVER: Final = float("inf")
+_FIRST_WAITING: Final = min(EXPIRES_TO)
+_LAST_WAITING: Final = max(EXPIRES_TO)
+_FACT_TEST: Final = Fact.TEST
+
+
+class FoldOptions(msgspec.Struct, frozen=True):
+    """What folding needs to know of the installation."""
+
+    timing: Timing
+    #: Of the sources, by name.
+    numbers: Mapping[str, int]
+    #: Rows that one tick may look at, for each partition; the rest waits for the next tick.
+    sweep_rows: int = 50_000
+
+
+class Fold(msgspec.Struct):
+    """What came of a batch."""
+
+    changes: Changes
+    #: (source << 12 | kind << 4 | decision) -> events.
+    events: dict[int, int]
+    #: Deliveries with rows that may expire, and when the first does.
+    due: dict[str, float]
+    records: int
+    dead: int
+
+
+class _Delivery:
+    """A delivery during one batch."""
+
+    __slots__ = ("archived", "before", "counted", "forgotten", "groups", "id", "last_at", "live", "partial", "started_at", "stored")
+
+    def __init__(self, delivery_id: str, partial: KpiPartial | None, stored: Callable[[str], bytes | None]) -> None:
+        self.id = delivery_id
+        self.partial = partial
+        self.stored = stored
+        #: Events that wait to be folded, by recipient.
+        self.groups: dict[str, list[Item]] = {}
+        #: Rows that this batch has touched, and the KPI class of each before, in the same order.
+        self.live: dict[str, Row] = {}
+        self.before: list[int] = []
+        #: A key of `KpiPartial.events` for each event.
+        self.counted: list[int] = []
+        self.started_at = partial.started_at if partial is not None else _FOREVER
+        self.last_at = partial.updated_at if partial is not None else 0.0
+        #: Recipients whose rows are forgotten; `archived` with the last of them.
+        self.forgotten: list[str] = []
+        self.archived = partial is not None and partial.archived
+
+    def row(self, recipient: str) -> Row | None:
+        """Return the row of a recipient as this batch has it, None if there is none."""
+        row = self.live.get(recipient)
+        if row is None:
+            stored = self.stored(recipient)
+            if stored is None:
+                return None
+            row = self.live[recipient] = decode_row(stored)
+            self.before.append(_cell(row))
+        return row
+
+    def new_row(self, recipient: str) -> Row:
+        """Return a row for a recipient who has none yet."""
+        row = self.live[recipient] = Row()
+        self.before.append(_NO_CELL)
+        return row
+
+
+def _cell(row: Row) -> int:
+    facts = row.facts
+    return _NO_CELL if facts & Fact.TEST else facts << 8 | row.status
+
+
+class BatchFold:
+    """Folds the batches of one partition.
+
+    Args:
+        store: the partition's committed state.
+        partition: its number.
+        codec: how things are written.
+        options: of the installation.
+        due: when the first row of each delivery expires, as far as is known; changed when a batch is committed.
+    """
+
+    def __init__(
+        self, store: PartitionStore, partition: int, codec: Codec, options: FoldOptions, due: dict[str, float]
+    ) -> None:
+        """Keep what all batches share."""
+        self._store = store
+        self._partition = partition
+        self._codec = codec
+        self._options = options
+        self._due = due
+        self._deliveries: dict[str, _Delivery] = {}
+        self._concerns: list[Concern] = []
+
+    def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
+        """Fold a batch and write what comes of it to the output."""
+        self._deliveries, self._concerns = {}, []
+        records = batch.records
+        try:
+            events = [_decode_event(record.value) for record in records]
+        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+            events, records = self._decode_one_by_one(batch, output, source_topic)
+        self._store.prefetch(events)
+        tick = self._take(events, records)
+        if tick > self._store.tick:
+            self._sweep(tick)
+        return self._finish(output, tick, len(batch.records), len(batch.records) - len(records))
+
+    def _decode_one_by_one(self, batch: Batch, output: Output, topic: str) -> tuple[list[Folded], list[Any]]:
+        events, records = [], []
+        letters = output.channel(self._codec.topics.dead_letters, self._partition)
+        for record in batch.records:
+            try:
+                events.append(_decode_event(record.value))
+            except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
+                dead_letters.write(letters, record, topic, self._partition, error)
+            else:
+                records.append(record)
+        return events, records
+
+    def _open(self, delivery_id: str) -> _Delivery:
+        store = self._store
+        delivery = self._deliveries[delivery_id] = _Delivery(
+            delivery_id, store.partial(delivery_id), store.rows_of(delivery_id)
+        )
+        return delivery
+
+    def _take(self, events: list[Folded], records: list[Any]) -> float:
+        """Take the events in order and fold them, row by row; return the last tick among them, or the store's."""
+        deliveries_get = self._deliveries.get
+        numbers_get = self._options.numbers.get
+        kinds_get = KIND_OF_TYPE.get
+        freeze = self._options.timing.freeze
+        own_partition = self._partition
+        tick = self._store.tick
+        number = 0
+        for event, record in zip(events, records, strict=True):
+            received_at = event.received_at or record.timestamp / 1000
+            kind = kinds_get(event.type, UNKNOWN)
+            if kind <= TICK:
+                if kind == TICK:
+                    # What came before a tick does not know of it.
+                    self._fold_groups(tick)
+                    tick = max(tick, received_at)
+                    continue
+                kind = second_look(kind, event)
+            delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
+            source = numbers_get(event.source, 0)
+            raw_offset = event.raw_offset
+            if raw_offset >= 0:
+                place = raw_offset << 20 | source << 14 | event.raw_partition
+            else:
+                place = record.offset << 20 | own_partition
+            if received_at < delivery.started_at:
+                delivery.started_at = received_at
+            if received_at > delivery.last_at:
+                delivery.last_at = received_at
+            number += 1
+            item = (event, kind, received_at, digest_of(event.event_id), place, source, number)
+            if received_at >= delivery.started_at + freeze:
+                self._late(delivery, item, tick)
+                continue
+            groups = delivery.groups
+            recipient = event.recipient
+            group = groups.get(recipient)
+            if group is None:
+                groups[recipient] = [item]
+            else:
+                group.append(item)
+        self._fold_groups(tick)
+        return tick
+
+    def _fold_groups(self, tick: float) -> None:
+        """Fold what waits, row by row."""
+        windows = self._options.timing.windows
+        concerns = self._concerns
+        contact = self._store.contact
+        for delivery in self._deliveries.values():
+            groups = delivery.groups
+            if not groups:
+                continue
+            live, before, stored_row, counted = delivery.live, delivery.before, delivery.stored, delivery.counted
+            for recipient, items in groups.items():
+                row = live.get(recipient)
+                if row is None:
+                    stored = stored_row(recipient)
+                    if stored is None:
+                        row = Row()
+                        before.append(_NO_CELL)
+                    else:
+                        row = decode_row(stored)
+                        facts = row.facts
+                        before.append(_NO_CELL if facts & _FACT_TEST else facts << 8 | row.status)
+                    live[recipient] = row
+                fold(row, items, tick, windows, counted, concerns, contact(recipient) is not None)
+            delivery.groups = {}
+
+    def _late(self, delivery: _Delivery, item: Item, tick: float) -> None:
+        """Take an event that came after the freeze: remembered while there is a row, counted in any case."""
+        event, kind, received_at, digest, place, source, number = item
+        if delivery.groups:
+            self._fold_groups(tick)
+        delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
+        if max(tick, received_at) < delivery.started_at + self._options.timing.retention:
+            row = delivery.row(event.recipient)
+            if row is not None:
+                late(row, kind, received_at, digest, place)
+        if CONCERNS[kind] and event.recipient and not event.test:
+            # Statistics are closed, but who complains or unsubscribes must not be mailed again.
+            self._concerns.append((number, event, kind, received_at, 0))
+
+    # Ticks.
+
+    def _sweep(self, tick: float) -> None:
+        """End the waits that are over and forget the rows that are past their retention, as far as time allows."""
+        left = self._options.sweep_rows
+        timing = self._options.timing
+        for delivery_id, partial in self._store.partials():
+            if left <= 0:
+                return
+            if not partial.archived and partial.started_at + timing.retention <= tick:
+                left -= self._forget(delivery_id, left)
+            elif self._due.get(delivery_id, 0.0) <= tick:
+                left -= self._expire(delivery_id, partial, tick, left)
+
+    def _expire(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
+        if not any(_FIRST_WAITING <= cell & 255 <= _LAST_WAITING for cell in partial.cells):
+            self._due[delivery_id] = _FOREVER
+            return 0
+        delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
+        windows = self._options.timing.windows
+        looked, after, first_due = 0, None, _FOREVER
+        while True:
+            page = self._store.scan(delivery_id, after, limit)
+            for recipient, stored in page:
+                if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
+                    continue
+                row = delivery.live.get(recipient)
+                waiting = row if row is not None else decode_row(stored)
+                due = due_at(waiting, windows[waiting.source])
+                if due is None:
+                    continue
+                if due > tick:
+                    first_due = min(first_due, due)
+                    continue
+                if row is None:
+                    delivery.live[recipient] = waiting
+                    delivery.before.append(_cell(waiting))
+                source = waiting.source
+                expire(waiting, due)
+                delivery.counted.append(source << 12 | EXPIRED << 4 | Decision.APPLIED)
+            looked += len(page)
+            if len(page) < limit:
+                break
+            after = page[-1][0]
+        self._due[delivery_id] = max(first_due, tick + min(windows) * _SWEEP_SHARE)
+        return looked
+
+    def _forget(self, delivery_id: str, limit: int) -> int:
+        delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
+        page = self._store.scan(delivery_id, None, limit)
+        delivery.forgotten = [recipient for recipient, _ in page]
+        delivery.archived = len(page) < limit
+        return len(page)
+
+    # Output.
+
+    def _finish(self, output: Output, tick: float, records: int, dead: int) -> Fold:
+        topics, partition = self._codec.topics, self._partition
+        changes = Changes(tick=tick)
+        totals: dict[int, int] = {}
+        due: dict[str, float] = {}
+        kpis = output.channel(topics.kpis, partition)
+        for delivery in self._deliveries.values():
+            cells, first_due = self._write_rows(delivery, output, changes)
+            events = _tally(delivery.counted)
+            partial = _advanced(delivery, cells, events)
+            if partial is None or partial is delivery.partial:
+                continue
+            for key, number in events.items():
+                totals[key] = totals.get(key, 0) + number
+            changes.partials[delivery.id] = partial
+            value, header = self._codec.kpis(delivery.id, partition, partial)
+            key_bytes = f"{delivery.id}{SEPARATOR}{partition}".encode()
+            kpis.append(key_bytes, value, int(partial.updated_at * 1000), [(HEADER, header)])
+            if first_due < _FOREVER:
+                due[delivery.id] = first_due
+        if self._concerns:
+            self._write_contacts(output, changes)
+        if tick > self._store.tick:
+            kpis.append(CLOCK_KEY, codec.encode_clock(partition, tick), int(tick * 1000))
+        return Fold(changes, totals, due, records, dead)
+
+    def _write_rows(self, delivery: _Delivery, output: Output, changes: Changes) -> tuple[dict[int, int], float]:
+        """Write the rows that a batch has touched; return how the KPI classes moved, and when the first row is due."""
+        append = output.channel(self._codec.topics.status, self._partition).append
+        encode_state = self._codec.state
+        delivery_id = delivery.id
+        prefix = f"{delivery_id}{SEPARATOR}"
+        windows = self._options.timing.windows
+        cells: dict[int, int] = {}
+        cells_get = cells.get
+        first_due = _FOREVER
+        rows: dict[str, bytes | None] = {}
+        for (recipient, row), before in zip(delivery.live.items(), delivery.before, strict=True):
+            facts, status = row.facts, row.status
+            after = _NO_CELL if facts & _FACT_TEST else facts << 8 | status
+            if after != before:
+                cells[after] = cells_get(after, 0) + 1
+                cells[before] = cells_get(before, 0) - 1
+            if _FIRST_WAITING <= status <= _LAST_WAITING:
+                row_due = due_at(row, windows[row.source])
+                if row_due is not None and row_due < first_due:
+                    first_due = row_due
+            rows[recipient] = encode_row(row)
+            append(
+                (prefix + recipient).encode(),
+                encode_state(delivery_id, recipient, row),
+                int(row.updated_at * 1000),
+                [(HEADER, row.history)],
+            )
+        cells.pop(_NO_CELL, None)
+        for recipient in delivery.forgotten:
+            rows[recipient] = None
+            append((prefix + recipient).encode(), None, int(delivery.last_at * 1000))
+        if rows:
+            changes.rows[delivery_id] = rows
+        return cells, first_due
+
+    def _write_contacts(self, output: Output, changes: Changes) -> None:
+        """Tell the contacts what concerns them, in the order of arrival, and write those that changed."""
+        append = output.channel(self._codec.topics.contacts, self._partition).append
+        changed: dict[str, Contact] = {}
+        for _, event, kind, received_at, facts in sorted(self._concerns, key=itemgetter(0)):
+            recipient = event.recipient
+            contact = changed.get(recipient)
+            if contact is None:
+                stored = self._store.contact(recipient)
+                contact = decode_contact(stored) if stored is not None else None
+            contact = contact_rules.update(contact, event, kind, received_at, facts)
+            if contact is not None:
+                changed[recipient] = contact
+        for recipient, contact in changed.items():
+            value = changes.contacts[recipient] = encode_json(contact)
+            append(recipient.encode(), value, int(contact.updated_at * 1000))
+
+
+#: A delivery is looked through again at the earliest after this share of the shortest window.
+_SWEEP_SHARE: Final = 0.005
+
+
+def _tally(keys: list[int]) -> dict[int, int]:
+    result: dict[int, int] = {}
+    get = result.get
+    for key in keys:
+        result[key] = get(key, 0) + 1
+    return result
+
+
+def _advanced(delivery: _Delivery, cells: dict[int, int], events: dict[int, int]) -> KpiPartial | None:
+    """Return a delivery's KPIs after the batch; the same object as before if nothing changed."""
+    old = delivery.partial
+    if not cells and not events and (old is None or delivery.archived == old.archived):
+        return old
+    if old is None:
+        old = KpiPartial()
+    return KpiPartial(
+        merged(old.cells, cells),
+        merged(old.events, events),
+        delivery.started_at,
+        delivery.last_at,
+        old.version + 1,
+        delivery.archived,
+    )

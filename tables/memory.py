@@ -1,0 +1,93 @@
+"""The memory store: rows as encoded bytes in dicts, which the garbage collector never has to walk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+
+from schemas.feedback import Folded
+from schemas.state import KpiPartial
+from tables.store import Changes, PartitionStore
+
+
+class MemoryStore(PartitionStore):
+    """A partition's state in memory; gone with the process, restored from the changelogs."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._rows: dict[str, dict[str, bytes]] = {}
+        self._contacts: dict[str, bytes] = {}
+        self._partials: dict[str, KpiPartial] = {}
+        self._offsets: dict[str, int] = {}
+        #: Recipients of the delivery that is being scanned, and how far the scan has come.
+        self._scanned: tuple[str, list[str], int] | None = None
+
+    def offsets(self) -> dict[str, int]:
+        """Return how far into each changelog the store reaches."""
+        return dict(self._offsets)
+
+    def prefetch(self, events: Iterable[Folded]) -> None:
+        """Do nothing: everything is at hand."""
+
+    def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:
+        """Return the look-up of a delivery's rows."""
+        return self._rows.get(delivery_id, _NO_ROWS).get
+
+    def contact(self, recipient: str) -> bytes | None:
+        """Return the encoded contact of an address."""
+        return self._contacts.get(recipient)
+
+    def partial(self, delivery_id: str) -> KpiPartial | None:
+        """Return a delivery's KPIs."""
+        return self._partials.get(delivery_id)
+
+    def partials(self) -> Iterator[tuple[str, KpiPartial]]:
+        """Iterate over the KPIs of all deliveries."""
+        return iter(self._partials.items())
+
+    def scan(self, delivery_id: str, after: str | None, limit: int) -> list[tuple[str, bytes]]:
+        """Return some rows of a delivery, in the order in which they came to be."""
+        rows = self._rows.get(delivery_id, _NO_ROWS)
+        if after is None or self._scanned is None or self._scanned[0] != delivery_id:
+            recipients, start = list(rows), 0
+            if after is not None:
+                start = recipients.index(after) + 1 if after in rows else 0
+        else:
+            _, recipients, start = self._scanned
+        end = start + limit
+        self._scanned = (delivery_id, recipients, end) if end < len(recipients) else None
+        return [(r, rows[r]) for r in islice(recipients, start, end) if r in rows]
+
+    def apply(self, changes: Changes, offsets: dict[str, int]) -> None:
+        """Make a committed batch's changes visible."""
+        for delivery_id, changed in changes.rows.items():
+            rows = self._rows.setdefault(delivery_id, {})
+            if None in changed.values():
+                _merge(rows, changed)
+                if not rows:
+                    del self._rows[delivery_id]
+            else:
+                rows.update(changed)  # type: ignore[arg-type] - no None among them
+        _merge(self._contacts, changes.contacts)
+        self._partials.update(changes.partials)
+        self.tick = max(self.tick, changes.tick)
+        self._offsets.update(offsets)
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return sum(map(len, self._rows.values()))
+
+    def close(self) -> None:
+        """Free the memory."""
+        self._rows, self._contacts, self._partials = {}, {}, {}
+
+
+_NO_ROWS: dict[str, bytes] = {}
+
+
+def _merge(into: dict[str, bytes], changed: dict[str, bytes | None]) -> None:
+    for key, value in changed.items():
+        if value is None:
+            into.pop(key, None)
+        else:
+            into[key] = value

@@ -1,0 +1,101 @@
+"""A partition's state from its changelogs: from the beginning, or from where a local store ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from engine import changelog
+from engine.lean import LeanRecord
+from tables.codec import CLOCK_KEY, Codec, decode_clock, decode_partial, encode_row, header_of
+from tables.store import Changes, PartitionStore
+
+log = structlog.get_logger(__name__)
+
+
+class RestoreError(Exception):
+    """A changelog holds a record that can't be read; the message says where."""
+
+
+async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Codec, partition: int) -> int:
+    """Bring a store up to the end of its changelogs; return how many records that took.
+
+    Args:
+        options: of the connection, as aiokafka takes them.
+        store: says from where on.
+        codec: how the records are written.
+        partition: number of the partition.
+
+    Raises:
+        RestoreError: if a record can't be read: nothing may go on from a state that lacks something.
+    """
+    topics = codec.topics
+    known = store.offsets()
+    starts = {(topic, partition): known.get(topic) for topic in (topics.status, topics.contacts, topics.kpis)}
+    records = 0
+    started = time.process_time()
+
+    def apply(topic: str, _: int, batch: list[LeanRecord]) -> None:
+        nonlocal records
+        records += len(batch)
+        changes = Changes()
+        try:
+            if topic == topics.status:
+                _rows(codec, batch, changes)
+            elif topic == topics.contacts:
+                _contacts(batch, changes)
+            else:
+                _kpis(batch, changes)
+        except Exception as error:
+            message = (
+                f"{topic}, partition {partition}, offsets {batch[0].offset} to {batch[-1].offset}: a record is not "
+                f"readable by this version: {type(error).__name__}: {error}"
+            )
+            raise RestoreError(message) from error
+        store.apply(changes, {topic: batch[-1].offset + 1})
+
+    ends = await changelog.read(options, starts, apply)
+    store.apply(Changes(), {topic: end for (topic, _), end in ends.items()})
+    if records:
+        log.info(
+            "restored",
+            partition=partition,
+            records=records,
+            rows=store.count(),
+            cpu_seconds=round(time.process_time() - started, 2),
+        )
+    return records
+
+
+def _rows(codec: Codec, batch: list[LeanRecord], changes: Changes) -> None:
+    rows = changes.rows
+    for record in batch:
+        value = record.value
+        if value is None:
+            delivery_id, _, recipient = (record.key or b"").decode().partition("\t")
+            rows.setdefault(delivery_id, {})[recipient] = None
+            continue
+        delivery_id, recipient, row = codec.restored(value, header_of(record.headers))
+        of_delivery = rows.get(delivery_id)
+        if of_delivery is None:
+            of_delivery = rows[delivery_id] = {}
+        of_delivery[recipient] = encode_row(row)
+
+
+def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
+    for record in batch:
+        changes.contacts[(record.key or b"").decode()] = record.value
+
+
+def _kpis(batch: list[LeanRecord], changes: Changes) -> None:
+    for record in batch:
+        key = record.key or b""
+        if record.value is None:
+            continue
+        if key == CLOCK_KEY:
+            changes.tick = max(changes.tick, decode_clock(record.value))
+        else:
+            changes.partials[key.decode().rpartition("\t")[0]] = decode_partial(header_of(record.headers))

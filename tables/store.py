@@ -1,0 +1,80 @@
+"""Where a partition's rows, contacts and KPIs live: one interface, two stores (`memory`, `rocks`)."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+
+from schemas.feedback import Folded
+from schemas.state import KpiPartial
+
+
+class Changes(msgspec.Struct):
+    """What one committed batch changed; None as a value: gone."""
+
+    #: delivery -> recipient -> encoded `Row`.
+    rows: dict[str, dict[str, bytes | None]] = {}
+    #: recipient -> encoded `Contact`.
+    contacts: dict[str, bytes | None] = {}
+    partials: dict[str, KpiPartial] = {}
+    #: The last tick folded, seconds since 1970.
+    tick: float = 0.0
+
+
+class PartitionStore(abc.ABC):
+    """The committed state of one partition.
+
+    What it returns is as of the last `apply`. Offsets are those of the changelog topics, by topic name: the offset of
+    the next record that the store has not seen.
+    """
+
+    #: The last tick folded.
+    tick: float = 0.0
+
+    @abc.abstractmethod
+    def offsets(self) -> dict[str, int]:
+        """Return how far into each changelog the store reaches; empty: it has nothing."""
+
+    @abc.abstractmethod
+    def prefetch(self, events: Iterable[Folded]) -> None:
+        """Announce the events of a batch, so that their rows can be read together."""
+
+    @abc.abstractmethod
+    def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:
+        """Return the function from a recipient to the encoded row of a delivery (None: no row)."""
+
+    @abc.abstractmethod
+    def contact(self, recipient: str) -> bytes | None:
+        """Return the encoded contact of an address."""
+
+    @abc.abstractmethod
+    def partial(self, delivery_id: str) -> KpiPartial | None:
+        """Return a delivery's KPIs; not to be changed."""
+
+    @abc.abstractmethod
+    def partials(self) -> Iterator[tuple[str, KpiPartial]]:
+        """Iterate over the KPIs of all deliveries."""
+
+    @abc.abstractmethod
+    def scan(self, delivery_id: str, after: str | None, limit: int) -> list[tuple[str, bytes]]:
+        """Return some rows of a delivery in a fixed order.
+
+        Args:
+            delivery_id: the delivery.
+            after: the recipient after which to go on; None: from the first.
+            limit: how many at most; fewer come only at the end.
+        """
+
+    @abc.abstractmethod
+    def apply(self, changes: Changes, offsets: dict[str, int]) -> None:
+        """Make a committed batch's changes and the changelogs' offsets visible, in one step."""
+
+    @abc.abstractmethod
+    def count(self) -> int:
+        """Return the number of rows, if need be an estimate."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of files and memory."""

@@ -1,0 +1,61 @@
+"""What all tests share: the corpus of real payloads, and what happens where something outside is missing."""
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).parent.parent
+IN_CI = os.environ.get("AFTERSEND_CI") == "1"
+
+_EXIT_STATUS = pytest.StashKey[int]()
+
+# On a shared machine one slow example says nothing; in CI the same examples are tried each time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if IN_CI else "local")
+
+
+@pytest.fixture(scope="session")
+def unavailable() -> Callable[[str], NoReturn]:
+    """Skip with a reason where something outside the tree is missing; in CI (AFTERSEND_CI=1), fail instead."""
+
+    def give_up(reason: str) -> NoReturn:
+        if IN_CI:
+            pytest.fail(f"must be there in CI: {reason}")
+        pytest.skip(reason)
+
+    return give_up
+
+
+@pytest.fixture(scope="session")
+def corpus(unavailable: Callable[[str], NoReturn]) -> Path:
+    """Return the folder of real payloads (AFTERSEND_CORPUS, or shared/corpus beside the checkout)."""
+    folder = Path(os.environ.get("AFTERSEND_CORPUS") or ROOT.parent / "shared" / "corpus")
+    if not folder.is_dir():
+        unavailable(f"no payload corpus at {folder}; name its folder in AFTERSEND_CORPUS")
+    return folder
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember how the run ended."""
+    session.config.stash[_EXIT_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the run even where a test left a thread behind: Python would wait for it forever.
+
+    Faust's consumer thread is such a one, when a test fails before it stops its app.
+    """
+    stuck = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    if stuck:
+        sys.stderr.write(f"left behind by a test, and ended by force: {', '.join(thread.name for thread in stuck)}\n")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash.get(_EXIT_STATUS, 0) or 1)

@@ -1,0 +1,52 @@
+"""Real servers for the system tests: one Kafka and one Redis for the whole run, each test with names of its own."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from engine.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as a system test."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("system")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], NoReturn]) -> Iterator[EmbeddedKafka]:
+    """Return a running Kafka; a test that stops it has to start it again."""
+    server = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
+    _start(server, unavailable)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def redis_server(
+    tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], NoReturn]
+) -> Iterator[EmbeddedRedis]:
+    """Return a running Redis; a test that stops it has to start it again."""
+    server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
+    _start(server, unavailable)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def unique() -> str:
+    """Return a prefix for names of topics, groups and keys that no other test uses."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def _start(server: EmbeddedProcess, unavailable: Callable[[str], NoReturn]) -> None:
+    try:
+        server.start()
+    except EmbeddedUnavailableError as error:
+        unavailable(str(error))

@@ -1,0 +1,74 @@
+"""Several records in one, and errors that say where."""
+
+import contextlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sources.base import SourceError
+from sources.records import RecordReader
+
+
+class Record(msgspec.Struct):
+    name: str
+    number: int = 0
+
+
+READER: RecordReader[Record] = RecordReader(Record)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'[{"name": "a"}, {"name": "b", "number": 2}]',
+        b'{"name": "a"}\n{"name": "b", "number": 2}\n',
+        b'{"name": "a"}\r\n\r\n{"name": "b", "number": 2}\r\n',
+        b'\xef\xbb\xbf [\n{"name": "a"},\n{"name": "b", "number": 2}\n]',
+        b'[{"name": "a"}]\n[{"name": "b", "number": 2}]',
+    ],
+)
+def test_several_records(raw: bytes) -> None:
+    assert [Record("a"), Record("b", 2)] == READER.read(raw)
+
+
+@pytest.mark.parametrize("raw", [b'{"name": "a"}\n', b'\xef\xbb\xbf{"name": "a"}', b'{\n"name":\n"a"\n}'])
+def test_one_record(raw: bytes) -> None:
+    assert [Record("a")] == READER.read(raw)
+
+
+def test_no_records() -> None:
+    assert [] == READER.read(b"[]")
+
+
+@pytest.mark.parametrize(
+    "raw,message",
+    [
+        (b"", "the record is empty"),
+        (b" \r\n", "the record is empty"),
+        (b'{"name": "a"', "truncated (it ends at byte 12)"),
+        (b'{"name": x}', "invalid character (byte 9)"),
+        (b'{"name": "a"} {"name": "b"}', "trailing characters (byte 15)"),
+        (b'{"name": 1}', "Expected `str`, got `int` - at `$.name`"),
+        (b'{"number": 1}', "Object missing required field `name`"),
+        (b'"a"', "Expected `object`, got `str`"),
+        (b"null", "Expected `object`, got `null`"),
+        (b'[{"name": "a"}, {"name": 2}]', "Expected `str`, got `int` - at `$[1].name`"),
+        (b'{"name": "a"}\n\n{"name": 2}', "line 3: Expected `str`, got `int` - at `$.name`"),
+        (b'{"name": "a"}\n{"name": "b', "line 2: Input data was truncated"),
+        (b'{"name": "a\xff"}', "not UTF-8: invalid start byte (byte 11)"),
+        (b'{"name": "\xed\xa0\x80"}', "not UTF-8: invalid continuation byte (byte 10)"),
+        (b'{"other": ' + b"[" * 100_000, "JSON is nested too deeply"),
+    ],
+)
+def test_errors_say_what_and_where(raw: bytes, message: str) -> None:
+    with pytest.raises(SourceError) as error:
+        READER.read(raw)
+    assert message in str(error.value)
+
+
+@given(st.binary(max_size=200))
+def test_junk_raises_nothing_else(raw: bytes) -> None:
+    with contextlib.suppress(SourceError):
+        READER.read(raw)
