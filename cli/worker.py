@@ -6,8 +6,8 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import redis.asyncio as redis
 import structlog
@@ -16,18 +16,20 @@ import uvloop
 from agents.clock import Clock
 from agents.normalise import Normalise
 from agents.track import Track
-from engine import admin, app as engine_app
-from engine.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError
+from cli.installation import codec, parsers, raw_sources, source_numbers, topic_layouts
+from engine import admin, logs
+from engine import app as engine_app
+from engine.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
+from engine.health_server import HealthServer
+from engine.lifeline import Deadline
 from engine.settings import Settings
 from publish.redis_kpis import KpiPublisher
 from rules.timing import DAY, HOUR, timing
-from schemas.topics import layouts
-from sources.base import SourceOptions
-from sources.registry import NUMBERS, REGISTRY
-from tables.codec import Codec
 from tables.folding import Fold, FoldOptions
 from tables.memory import MemoryStore
 from tables.store import PartitionStore
+
+__all__ = ["OnFold", "Worker", "raw_sources", "run_worker"]
 
 log = structlog.get_logger(__name__)
 
@@ -36,26 +38,6 @@ log = structlog.get_logger(__name__)
 _GC_THRESHOLDS = (50_000, 50, 100)
 
 OnFold = Callable[[int, Fold], None]
-
-
-def source_numbers() -> dict[str, int]:
-    """Return the numbers of all sources by name."""
-    return dict(NUMBERS)
-
-
-def source_options(settings: Settings) -> SourceOptions:
-    """Return what the installation has set for its sources."""
-    return SourceOptions(
-        delivery_keys=settings.delivery_keys,
-        message_type_keys=settings.message_type_keys,
-        tenant_keys=settings.tenant_keys,
-        test_keys=settings.test_keys,
-    )
-
-
-def raw_sources() -> tuple[str, ...]:
-    """Return the names of the sources that have a raw topic, the clock excluded."""
-    return tuple(REGISTRY)
 
 
 def fold_options(settings: Settings) -> FoldOptions:
@@ -72,9 +54,23 @@ def fold_options(settings: Settings) -> FoldOptions:
     )
 
 
-def store_opener(settings: Settings) -> Callable[[int], PartitionStore]:
-    """Return the function that opens a partition's store."""
-    return lambda _partition: MemoryStore()
+def store_opener(settings: Settings, cluster_id: str) -> Callable[[int], PartitionStore]:
+    """Return the function that opens a partition's store.
+
+    Args:
+        settings: of the worker.
+        cluster_id: of Kafka: local state that came from another one is of no use.
+    """
+    if settings.store == "memory":
+        return lambda _partition: MemoryStore()
+    from tables.rocks import open_stores  # noqa: PLC0415 - RocksDB costs memory even where it is not used
+
+    return open_stores(
+        settings.data_dir / "rocksdb",
+        settings.rocksdb_cache_mib,
+        settings.store_max_age_hours,
+        identity=f"{cluster_id}/{settings.app_id}/{settings.topic_prefix}",
+    )
 
 
 class Worker:
@@ -83,12 +79,19 @@ class Worker:
     Args:
         settings: checked.
         on_fold: told of every committed batch of events.
+        on_stopping: told when the worker begins to stop.
     """
 
-    def __init__(self, settings: Settings, on_fold: OnFold = lambda _partition, _fold: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_fold: OnFold = lambda _partition, _fold: None,
+        on_stopping: Callable[[], None] = lambda: None,
+    ) -> None:
         """Put nothing together yet."""
         self.settings = settings
         self._on_fold = on_fold
+        self._on_stopping = on_stopping
         self._stop = asyncio.Event()
         self._error: BaseException | None = None
         self.app: engine_app.WorkerApp | None = None
@@ -110,12 +113,23 @@ class Worker:
             AftersendError: if the worker can't start, or should not go on.
         """
         settings = self.settings
-        cluster = await admin.inspect(settings.kafka_options())
-        wanted = layouts(settings.topics, raw_sources(), settings.partitions)
-        if problems := admin.missing(cluster, wanted):
-            message = f"{'; '.join(problems)}: run `aftersend topics apply` first"
-            raise KafkaUnusableError(message)
-        await admin.require_transactions(settings.kafka_options())
+        health = HealthServer(settings, lambda: self.app)
+        await health.start()
+        try:
+            await self._work()
+        finally:
+            await health.stop()
+        if isinstance(self._error, AftersendError):
+            raise self._error
+        if self._error is not None:
+            logs.crashed(self._error)
+            return EXIT_CRASHED
+        return EXIT_OK
+
+    async def _work(self) -> None:
+        settings = self.settings
+        _make(settings.data_dir)
+        cluster = await self._check()
         self.publisher = publisher = KpiPublisher(
             redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
             prefix=settings.redis_prefix,
@@ -123,28 +137,35 @@ class Worker:
             interval=settings.redis_interval,
             expiry_days=settings.redis_expiry_days,
         )
-        self.app = app = self._assemble(cluster.partitions[settings.topics.events], publisher)
+        self.app = app = self._assemble(cluster, publisher)
         clock = Clock(settings, self._leads, time.time)
         publisher.start()
         clock.start()
         try:
             app.finalize()
             await app.start()
+            # What is there now stays until the end: the collector need not look at it again.
             gc.freeze()
             await self._wait(app)
         finally:
             log.info("stopping")
+            self._on_stopping()
             await clock.stop()
             await app.flow.quiesce()
             await publisher.stop()
             await app.flow.close()
             await app.stop()
-        if isinstance(self._error, AftersendError):
-            raise self._error
-        if self._error is not None:
-            log.error("crashed", exc_info=self._error)
-            return EXIT_CRASHED
-        return EXIT_OK
+            log.info("stopped")
+
+    async def _check(self) -> admin.Cluster:
+        """Return the cluster if it is fit to work on."""
+        settings = self.settings
+        cluster = await admin.inspect(settings.kafka_options())
+        if problems := admin.problems(cluster, settings.topics, topic_layouts(settings)):
+            message = f"{'; '.join(problems)}: run `aftersend topics apply` first"
+            raise KafkaUnusableError(message)
+        await admin.require_transactions(settings.kafka_options(), settings.app_id, settings.transaction_timeout)
+        return cluster
 
     async def _wait(self, app: engine_app.WorkerApp) -> None:
         """Wait for the request to stop, a fatal error of ours, or a crash inside Faust."""
@@ -156,18 +177,18 @@ class Worker:
         if app.crash_reason is not None:
             self._fatal(app.crash_reason)
 
-    def _assemble(self, partitions: int, publisher: KpiPublisher) -> engine_app.WorkerApp:
+    def _assemble(self, cluster: admin.Cluster, publisher: KpiPublisher) -> engine_app.WorkerApp:
         settings = self.settings
         app = engine_app.create(settings, self._fatal)
         topics = settings.topics
-        options = source_options(settings)
-        parsers = {topics.raw(name): REGISTRY[name].parser(options) for name in raw_sources()}
-        engine_app.add_agent(app, [*parsers, topics.clock], Normalise(settings, parsers, partitions))
+        by_topic = {topics.raw(name): parser for name, parser in parsers(settings).items()}
+        normalise = Normalise(settings, by_topic, cluster.partitions[topics.events])
+        engine_app.add_agent(app, [*by_topic, topics.clock], normalise)
         track = Track(
             settings,
-            Codec(topics, source_numbers()),
+            codec(settings),
             fold_options(settings),
-            store_opener(settings),
+            store_opener(settings, cluster.id),
             publisher,
             self._on_fold,
         )
@@ -181,19 +202,40 @@ class Worker:
         )
 
 
-def run_worker(settings: Settings, on_fold: OnFold = lambda _partition, _fold: None) -> int:
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"setting 'data_dir' (AFTERSEND_DATA_DIR): {directory} can't be made: {error.strerror}"
+        raise SettingsError(message) from error
+
+
+def run_worker(
+    settings: Settings,
+    on_fold: OnFold = lambda _partition, _fold: None,
+    *,
+    log_fields: Mapping[str, object] | None = None,
+) -> int:
     """Run a worker until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        settings: checked.
+        on_fold: told of every committed batch of events.
+        log_fields: what every log line is to show besides.
 
     Raises:
         AftersendError: if the worker can't start, or should not go on.
     """
+    logs.configure(settings.log_level, settings.log_format, fields=log_fields)
     gc.set_threshold(*_GC_THRESHOLDS)
 
-    async def main() -> int:
-        worker = Worker(settings, on_fold)
-        loop = asyncio.get_running_loop()
-        for signum in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(signum, worker.stop)
-        return await worker.run()
+    with Deadline() as deadline:
 
-    return uvloop.run(main())
+        async def main() -> int:
+            worker = Worker(settings, on_fold, deadline.start)
+            loop = asyncio.get_running_loop()
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(signum, worker.stop)
+            return await worker.run()
+
+        return uvloop.run(main())

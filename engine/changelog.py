@@ -12,6 +12,15 @@ from engine import lean
 #: Takes the records of one partition, in order.
 Apply = Callable[[str, int, list[lean.LeanRecord]], None]
 
+
+class Progress:
+    """How many records this process has read from changelogs: `engine.health` sees from it that a restore goes on."""
+
+    records = 0
+
+
+progress = Progress()
+
 _POLL_MS = 500
 _MAX_RECORDS = 10_000
 _FETCH_BYTES = 4 * 1024 * 1024
@@ -57,8 +66,12 @@ async def read(
         consumer.pause(*(tp for tp in partitions if tp not in left))
         while left:
             fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-            for tp, records in fetched.items():
-                apply(tp.topic, tp.partition, records)
+            for tp, fresh in fetched.items():
+                # What was written since stays out: whoever reads two partitions gets both as of one moment.
+                records = fresh if fresh[-1].offset < ends[tp] else [r for r in fresh if r.offset < ends[tp]]
+                if records:
+                    apply(tp.topic, tp.partition, records)
+                    progress.records += len(records)
             # Transaction markers are no records: the position says how far we are, not the last record.
             left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
         return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}

@@ -11,12 +11,23 @@ EXIT_SETTINGS: Final = 3
 EXIT_KAFKA: Final = 4
 EXIT_BREAKER: Final = 5
 EXIT_CRASHED: Final = 6
+#: Ctrl-C in a command that has no orderly end of its own (128 + SIGINT).
+EXIT_INTERRUPTED: Final = 130
+
+#: With these, starting again would only end the same way: a supervisor passes them on.
+FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA, EXIT_BREAKER})
 
 
 class AftersendError(Exception):
     """An error whose message tells the operator what to do; the process ends with `exit_code`."""
 
     exit_code = EXIT_FAILED
+
+
+class UsageError(AftersendError):
+    """A command was called with something that it can't do."""
+
+    exit_code = EXIT_USAGE
 
 
 class SettingsError(AftersendError):
@@ -29,6 +40,10 @@ class KafkaUnusableError(AftersendError):
     """Kafka can't be reached, has no transactions, or lacks topics."""
 
     exit_code = EXIT_KAFKA
+
+
+class RedisUnusableError(AftersendError):
+    """Redis can't be reached by a command that has nothing to say without it."""
 
 
 class BreakerTrippedError(AftersendError):

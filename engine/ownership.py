@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
-from engine.partition import PartitionTask, Phase
+from engine.partition import PartitionTask
 from engine.processor import Processor
 from engine.settings import Settings
 from engine.transport import Batch, Consumer
@@ -42,6 +42,9 @@ class Ownership:
         #: Partitions that are being taken over.
         self.restoring: set[TP] = set()
         self.ready = False
+        self._lock = asyncio.Lock()
+        self._taking_over: list[asyncio.Future[None]] = []
+        self._closed = False
 
     def register(self, topic: str, processor: Processor[Any, Any]) -> None:
         """Have a processor fold a topic's batches."""
@@ -64,34 +67,63 @@ class Ownership:
         await asyncio.gather(*(task.quiesce() for task in self.tasks.values()))
 
     async def assign(self, assignment: Iterable[TP]) -> None:
-        """Own just these partitions: let the others go, take the new ones over, send the consumer where all stand."""
-        wanted = {tp for tp in assignment if tp.topic in self._processors}
-        gone = [tp for tp, task in self.tasks.items() if tp not in wanted or task.phase is not Phase.RUNNING]
+        """Own just these partitions: let the others go, take the new ones over, send the consumer where all stand.
+
+        May be cancelled at any time, for the next assignment: that one then waits until this one has let go of what
+        it had begun to take over.
+        """
+        async with self._lock:
+            if self._closed:
+                return
+            wanted = {tp for tp in assignment if tp.topic in self._processors}
+            await self._keep(wanted)
+            new = sorted(wanted - self.tasks.keys())
+            await self._take_over(new)
+            positions = {tp: task.position for tp, task in self.tasks.items()}
+            wanted_positions = {tp: offset for tp, offset in positions.items() if offset is not None}
+            sought = await self._consumer().seek_all(wanted_positions)
+            for task in self.tasks.values():
+                task.sought = max(task.sought, sought)
+                task.resume()
+            self.ready = True
+            log.info("partitions assigned", kept=len(wanted) - len(new), new=len(new))
+
+    async def _keep(self, wanted: set[TP]) -> None:
+        """Let all partitions go but those that are wanted and have never been anybody else's meanwhile."""
+        tasks = [task for tp, task in self.tasks.items() if tp in wanted]
+        ours = await asyncio.gather(*(task.still_ours() for task in tasks))
+        kept = {task.tp for task, still_ours in zip(tasks, ours, strict=True) if still_ours}
+        gone = [tp for tp in self.tasks if tp not in kept]
         await asyncio.gather(*(self.tasks.pop(tp).close() for tp in gone))
-        new = sorted(wanted - self.tasks.keys())
-        self.restoring = set(new)
+
+    async def _take_over(self, new: list[TP]) -> None:
         tasks = [self._task(tp) for tp in new]
+        self.restoring = set(new)
+        self._taking_over = [asyncio.ensure_future(task.take_over()) for task in tasks]
         try:
-            await asyncio.gather(*(task.take_over() for task in tasks))
+            await asyncio.gather(*self._taking_over)
         except BaseException:
+            # The first failure does not end the others.
+            for taking_over in self._taking_over:
+                taking_over.cancel()
+            await asyncio.gather(*self._taking_over, return_exceptions=True)
             await asyncio.gather(*(task.close() for task in tasks), return_exceptions=True)
             raise
         finally:
+            self._taking_over = []
             self.restoring = set()
         self.tasks.update({task.tp: task for task in tasks})
-        positions = {tp: task.position for tp, task in self.tasks.items()}
-        await self._consumer().seek_all({tp: offset for tp, offset in positions.items() if offset is not None})
-        for task in self.tasks.values():
-            task.resume()
-        self.ready = True
-        log.info("partitions assigned", kept=len(wanted) - len(new), new=len(new), gone=len(gone))
 
     async def close(self) -> None:
-        """Let every partition go."""
+        """Let every partition go, for good."""
         self.ready = False
-        tasks, self.tasks = list(self.tasks.values()), {}
-        await asyncio.gather(*(task.quiesce() for task in tasks))
-        await asyncio.gather(*(task.close() for task in tasks))
+        self._closed = True
+        for taking_over in self._taking_over:
+            taking_over.cancel()
+        async with self._lock:
+            tasks, self.tasks = list(self.tasks.values()), {}
+            await asyncio.gather(*(task.quiesce() for task in tasks))
+            await asyncio.gather(*(task.close() for task in tasks))
 
     def _task(self, tp: TP) -> PartitionTask:
         processor = self._processors[tp.topic]
@@ -108,8 +140,8 @@ class Ownership:
         async def committed(tp: TP) -> int:
             return (await self._consumer().committed([tp]))[tp]
 
-        async def seek(tp: TP, offset: int) -> None:
-            await self._consumer().seek_all({tp: offset})
+        async def seek(tp: TP, offset: int) -> int:
+            return await self._consumer().seek_all({tp: offset})
 
         return PartitionTask(
             tp,

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from engine.errors import FencedError, TransactionFailedError
@@ -21,6 +22,8 @@ log = structlog.get_logger(__name__)
 #: Batches that may wait while one is being committed.
 _QUEUE: Final = 1
 _BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+#: What may pass by itself: Kafka is away, or busy with something else.
+_PASSING: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
 
 
 class Phase(enum.Enum):
@@ -41,20 +44,20 @@ class PartitionTask:
         processor: what to do with its batches.
         new_writer: makes the partition's transactional writer.
         committed: returns the partition's committed offset.
-        seek: sends the consumer to an offset.
+        seek: sends the consumer to an offset; returns the number of the seek.
         on_fatal: told of an error that this worker should not live with.
         reclaim_after: seconds after which a fenced partition that the group still leaves with us is taken back; well
             beyond the group's session timeout, so that whoever fenced us has been heard of by then.
     """
 
-    def __init__(  # noqa: PLR0913 - wiring, all by keyword
+    def __init__(
         self,
         tp: TP,
         processor: Processor[Any, Any],
         *,
         new_writer: Callable[[], TransactionalWriter],
         committed: Callable[[TP], Awaitable[int]],
-        seek: Callable[[TP, int], Awaitable[None]],
+        seek: Callable[[TP, int], Awaitable[int]],
         on_fatal: Callable[[BaseException], None],
         reclaim_after: float,
     ) -> None:
@@ -64,10 +67,14 @@ class PartitionTask:
         self.phase = Phase.RESTORING
         #: Offset of the next record wanted.
         self.position: int | None = None
+        #: Number of the last seek of the consumer that holds for this partition.
+        self.sought = 0
         self.state: Any = None
         self.batches = 0
         self.records = 0
         self.resets = 0
+        #: Failures since the last commit.
+        self._failures = 0
         #: `time.monotonic()` of the last commit, or of the take-over.
         self.progress_at = time.monotonic()
         self._new_writer = new_writer
@@ -83,6 +90,17 @@ class PartitionTask:
         self._task: asyncio.Task[None] | None = None
 
     async def take_over(self) -> None:
+        """Fence the former owner, restore the state, learn the committed offset; again until Kafka lets us."""
+        attempt = 0
+        while True:
+            try:
+                return await self._take_over()
+            except _PASSING as error:
+                log.warning("partition can't be taken over yet", tp=str(self.tp), error=repr(error), attempt=attempt)
+            await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            attempt += 1
+
+    async def _take_over(self) -> None:
         """Fence the former owner, restore the state, learn the committed offset: in this order.
 
         The former owner can commit nothing any more once the writer has started, so the changelog and the committed
@@ -116,6 +134,22 @@ class PartitionTask:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
 
+    async def still_ours(self) -> bool:
+        """Tell whether nobody has taken the partition over since, by a transaction that changes nothing.
+
+        A worker that was silent for a while may have lost a partition to another one and got it back.
+        """
+        await self.quiesce()
+        writer, position = self._writer, self.position
+        if self.phase is not Phase.RUNNING or writer is None or position is None:
+            return False
+        try:
+            await writer.commit(writer.output(), (self.tp.topic, self.tp.partition), position)
+        except (FencedError, TransactionFailedError) as error:
+            log.warning("partition had another owner meanwhile", tp=str(self.tp), error=str(error))
+            return False
+        return True
+
     async def deliver(self, batch: Batch) -> None:
         """Hand a batch over; waits while the task is busy. Batches that nobody can use are dropped: they come again."""
         if self.phase is Phase.RUNNING and self._open.is_set():
@@ -140,6 +174,7 @@ class PartitionTask:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        self._clear()
         await self._let_go()
 
     async def _let_go(self) -> None:
@@ -155,30 +190,42 @@ class PartitionTask:
             self._queue.get_nowait()
 
     async def _run(self) -> None:
-        while True:
-            batch = await self._queue.get()
-            if not self._open.is_set():
-                continue
-            if batch.base != self.position:
-                # Fetched before a seek, or after something that should not be: the consumer goes where we stand.
-                if self.position is not None:
-                    await self._seek(self.tp, self.position)
-                continue
-            self._idle.clear()
-            try:
-                await self._fold(batch)
-            except FencedError as error:
-                await self._fenced(error)
-            except TransactionFailedError as error:
-                await self._reset(str(error))
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not go on silently
-                self.phase = Phase.CLOSED
-                self._on_fatal(error)
-                return
-            finally:
-                self._idle.set()
+        try:
+            while True:
+                batch = await self._queue.get()
+                if self._open.is_set() and self._fits(batch):
+                    await self._take(batch)
+                elif self._open.is_set() and (batch.base is None or batch.sought >= self.sought):
+                    # A gap, which should not be; batches of before the last seek are merely late.
+                    await self._go_to_position()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not go on silently
+            self.phase = Phase.CLOSED
+            self._on_fatal(error)
+        finally:
+            self._idle.set()
+
+    def _fits(self, batch: Batch) -> bool:
+        """Tell whether a batch goes on just where the last one ended."""
+        return batch.base is not None and batch.base == self.position
+
+    async def _take(self, batch: Batch) -> None:
+        self._idle.clear()
+        try:
+            await self._fold(batch)
+        except FencedError as error:
+            self._idle.set()
+            await self._fenced(error)
+        except TransactionFailedError as error:
+            self._idle.set()
+            await self._reset(str(error))
+        finally:
+            self._idle.set()
+
+    async def _go_to_position(self) -> None:
+        if self.position is not None:
+            self.sought = max(self.sought, await self._seek(self.tp, self.position))
 
     async def _fold(self, batch: Batch) -> None:
         writer = self._writer
@@ -191,12 +238,12 @@ class PartitionTask:
         self.processor.committed(self.state, pending, ends, batch.next_offset)
         self.batches += 1
         self.records += len(batch.records)
+        self._failures = 0
         self.progress_at = time.monotonic()
 
     async def _fenced(self, error: FencedError) -> None:
         log.warning("fenced: another worker has the partition", tp=str(self.tp), error=str(error))
         self.phase = Phase.FENCED
-        self._idle.set()
         await self._let_go()
         self._clear()
         # Usually the group tells us within its session timeout that the partition is gone, and closes this task.
@@ -206,23 +253,11 @@ class PartitionTask:
     async def _reset(self, reason: str) -> None:
         """Drop the partition's memory and take it over anew."""
         self.resets += 1
-        self._idle.set()
-        attempt = 0
-        while True:
-            log.warning("partition is restored", tp=str(self.tp), reason=reason, attempt=attempt)
-            self.phase = Phase.RESTORING
-            await self._let_go()
-            self._clear()
-            await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
-            try:
-                await self.take_over()
-                position = self.position
-                if position is not None:
-                    await self._seek(self.tp, position)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:  # noqa: BLE001 - Kafka may be away for long; each failure is logged and tried again
-                reason = f"{type(error).__name__}: {error}"
-                attempt += 1
-            else:
-                return
+        log.warning("partition is restored", tp=str(self.tp), reason=reason, failures=self._failures)
+        self.phase = Phase.RESTORING
+        await self._let_go()
+        self._clear()
+        await asyncio.sleep(_BACKOFF[min(self._failures, len(_BACKOFF) - 1)])
+        self._failures += 1
+        await self.take_over()
+        await self._go_to_position()

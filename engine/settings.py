@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import difflib
+import json
 import ssl
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from engine.errors import SettingsError
 from schemas.topics import Topics
 
-_PREFIX: Final = "AFTERSEND_"
+PREFIX: Final = "AFTERSEND_"
 _MIB: Final = 1024 * 1024
+
+#: From the environment by commas, or as a JSON array; in a file as a list.
+Names = Annotated[tuple[str, ...], NoDecode]
+#: From the environment as a JSON object; in a file as a table.
+Mapped = Annotated[dict[str, str], NoDecode]
+
+
+class _DotEnv(DotEnvSettingsSource):
+    """A `.env` file that others may use too: only what begins with our prefix is ours, and then it has to be right."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what the file says of us."""
+        ours = PREFIX.lower()
+        known = self.settings_cls.model_fields
+        return {name: value for name, value in super().__call__().items() if name in known or name.startswith(ours)}
 
 
 class Settings(BaseSettings):
     """Everything an operator may set. Times are in seconds, sizes in bytes unless a name says otherwise."""
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
+        env_prefix=PREFIX,
         env_file=".env",
         toml_file="aftersend.toml",
         extra="forbid",
@@ -32,7 +58,7 @@ class Settings(BaseSettings):
         "aftersend",
         pattern=r"^[A-Za-z0-9._-]+$",
         max_length=100,
-        description="Consumer group, and the beginning of every transactional id. Workers that share it share the work.",
+        description="Consumer group, and how every transactional id begins. Workers that share it share the work.",
     )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka brokers, host:port, separated by commas.")
@@ -49,7 +75,7 @@ class Settings(BaseSettings):
         "feedback", pattern=r"^[A-Za-z0-9._-]+$", max_length=100, description="What every topic's name starts with."
     )
     events_topic: str = Field("", description="The topic of canonical events, if not `<topic_prefix>.events`.")
-    raw_topics: dict[str, str] = Field(
+    raw_topics: Mapped = Field(
         {}, description="Raw topics of other names than `<topic_prefix>.raw.<source>`, by source (JSON object)."
     )
     partitions: int = Field(
@@ -69,13 +95,13 @@ class Settings(BaseSettings):
         60.0, gt=0, description="After so long a transaction counts as failed; at most the broker's 15 minutes."
     )
     request_timeout: float = Field(40.0, gt=0, description="How long to wait for an answer from a broker.")
-    max_batch_records: int = Field(5000, ge=1, description="Records in one batch, that is in one transaction.")
+    max_batch_records: int = Field(10_000, ge=1, description="Records in one batch, that is in one transaction.")
     max_fetch_bytes: int = Field(2 * _MIB, ge=64 * 1024, description="Fetched at once for each partition.")
     check_crcs: bool = Field(default=True, description="Check the checksum of fetched batches.")
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey that serves the live KPIs.")
     redis_prefix: str = Field("aftersend", min_length=1, description="What every key in Redis starts with.")
-    redis_interval: float = Field(0.25, gt=0, le=1.0, description="How often changed KPIs are written to Redis.")
+    redis_interval: float = Field(0.5, gt=0, le=1.0, description="How often changed KPIs are written to Redis.")
     redis_expiry_days: float = Field(
         45.0, gt=0, description="KPIs of a delivery that nothing was heard of for so long leave Redis (never Kafka)."
     )
@@ -102,15 +128,30 @@ class Settings(BaseSettings):
     )
     clock_interval: float = Field(10.0, gt=0, description="How often the leader's clock writes a tick.")
 
-    delivery_keys: tuple[str, ...] = Field(
+    delivery_keys: Names = Field(
         ("delivery_id", "campaign_id", "campaign"),
-        description="Metadata keys that hold the delivery id, the first found counts (JSON array).",
+        description="Metadata keys that hold the delivery id, the first found counts.",
     )
-    message_type_keys: tuple[str, ...] = Field(
-        ("message_type",), description="Metadata keys that hold the message type (JSON array)."
+    message_type_keys: Names = Field(("message_type",), description="Metadata keys that hold the message type.")
+    tenant_keys: Names = Field(("tenant",), description="Metadata keys that hold the tenant.")
+    test_keys: Names = Field(("test",), description="Metadata keys that mark test messages.")
+    delivery_headers: Names = Field(
+        (), description="Message headers that hold the delivery id, asked when the metadata say nothing."
     )
-    tenant_keys: tuple[str, ...] = Field(("tenant",), description="Metadata keys that hold the tenant (JSON array).")
-    test_keys: tuple[str, ...] = Field(("test",), description="Metadata keys that mark test messages (JSON array).")
+    campaign_from_queue: bool = Field(
+        default=True,
+        description="Take delivery and tenant from the name of KumoMTA's queue (`campaign:tenant@domain`) when nothing "
+        "else says.",
+    )
+    return_path: str = Field(
+        "",
+        description="A regular expression over the return path of an asynchronous bounce, with the named groups "
+        "`delivery` and, with VERP, `recipient`.",
+    )
+    unsubscribe_urls: Names = Field(
+        ("/unsubscribe", "/optout", "/opt-out"),
+        description="What marks a clicked link as the unsubscribe link, by being part of its URL.",
+    )
 
     breaker_share: float = Field(
         0.5, gt=0, le=1, description="The worker stops when more than this share of the last records can't be read."
@@ -127,6 +168,46 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: for people on a terminal, else JSON lines."
     )
+
+    @field_validator(
+        "delivery_keys",
+        "message_type_keys",
+        "tenant_keys",
+        "test_keys",
+        "delivery_headers",
+        "unsubscribe_urls",
+        mode="before",
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+        if not isinstance(value, str):
+            return value
+        return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
+
+    @field_validator("raw_topics", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+        return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _tidy(cls, value: str) -> str:
+        servers = [server.strip() for server in value.split(",")]
+        if not all(servers):
+            message = "must be host:port, separated by commas"
+            raise ValueError(message)
+        return ",".join(servers)
+
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _readable(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=value)
+            except OSError as error:  # that a file holds no certificate is one, too
+                message = f"can't be used: {error.strerror or error}"
+                raise ValueError(message) from error
+        return value
 
     @field_validator("redis_url")
     @classmethod
@@ -158,14 +239,14 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours is in its place
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Ask, in this order: the caller, the environment, `.env`, `aftersend.toml`."""
         return (
             init_settings,
             env_settings,
-            dotenv_settings,
+            _DotEnv(settings_cls),
             TomlConfigSettingsSource(settings_cls),
             file_secret_settings,
         )
@@ -205,11 +286,42 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting tak
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"])
-            shown = f"setting {name!r} ({_PREFIX}{name.upper()}): " if name else ""
-            given = "" if not name or "password" in name else f", got {problem['input']!r}"
-            lines.append(f"{shown}{problem['msg']}{given}")
-        message = "; ".join(lines)
+        message = "; ".join(_told(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors())
         raise SettingsError(message) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        message = f"aftersend.toml can't be read: {error}"
+        raise SettingsError(message) from None
+
+
+_SECRET: Final = ("password", "redis_url")
+
+
+def _told(place: tuple[int | str, ...], words: str, given: object) -> str:
+    """Return in words what is wrong with a setting."""
+    name = str(place[0]).removeprefix(PREFIX.lower()) if place else ""
+    words = words.removeprefix("Value error, ")
+    if not name:
+        return words
+    if name not in Settings.model_fields:
+        return f"there is no setting {name!r}{_meant(name)}"
+    shown = "" if any(secret in name for secret in _SECRET) else f", got {given!r}"
+    return f"setting {name!r} ({PREFIX}{name.upper()}): {words}{shown}"
+
+
+def _meant(name: str, cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=cutoff)
+    return f"; did you mean {close[0]!r} ({PREFIX}{close[0].upper()})?" if close else ""
+
+
+def misspelt(environment: Iterable[str]) -> list[str]:
+    """Return a hint for each variable that looks like a setting with a slip of the pen.
+
+    They can't be errors: orchestrators put variables of their own there, such as AFTERSEND_PORT for a service called
+    `aftersend`.
+    """
+    hints = []
+    for variable in sorted(environment):
+        name = variable.lower().removeprefix(PREFIX.lower())
+        if variable.startswith(PREFIX) and name not in Settings.model_fields and (meant := _meant(name, 0.8)):
+            hints.append(f"{variable} is no setting{meant}")
+    return hints

@@ -17,31 +17,46 @@ from inspect import isawaitable
 from typing import Any, Final, Protocol
 
 import aiokafka
+import structlog
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
+from aiokafka.protocol.commit import OffsetFetchRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode import Service
 
 from engine import lean
+
+log = structlog.get_logger(__name__)
 
 lean.install()
 
 #: A worker that restores for long must not leave its group for that; whether it makes progress is `engine.health`'s.
 _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
+_NOWHERE: Final = (None, 0)
+_HEED_SECONDS: Final = 1.0
 
 
 class Batch:
     """All records that one fetch brought for a partition."""
 
-    __slots__ = ("base", "next_offset", "records")
+    __slots__ = ("base", "next_offset", "records", "sought")
 
-    def __init__(self, base: int | None, records: list[lean.LeanRecord]) -> None:
+    def __init__(self, base: int | None, records: list[lean.LeanRecord], sought: int = 0) -> None:
         """Wrap records.
 
         Args:
             base: the position at which the consumer stood before; None if it stood at none that was ever set.
             records: at least one, in order.
+            sought: number of the last seek of this partition before.
         """
         self.base = base
+        self.sought = sought
         self.records = records
         self.next_offset = records[-1].offset + 1
 
@@ -83,8 +98,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         """Set up what Faust sets up, and the chain of positions."""
         super().__post_init__()
-        #: Where the next batch of a partition begins; only ever touched in this thread.
-        self._chain: dict[TP, int] = {}
+        #: Where the next batch of a partition begins, and the number of the last seek; only touched in this thread.
+        self._chain: dict[TP, tuple[int, int]] = {}
+        self._seeks = 0
 
     async def call_thread(self, fun: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Faust's signature
         """Run a function or coroutine function in this thread and wait for its result.
@@ -97,6 +113,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             return await result if isawaitable(result) else result
 
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self.thread_loop))
+
+    @Service.task
+    async def _heed_group(self) -> None:
+        """Take note of errors in the group's coordination, which else stands still until somebody does."""
+        while not self.should_stop:
+            await self.sleep(_HEED_SECONDS)
+            coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - Faust polls past `getmany`, which heeds
+            try:
+                coordinator.check_errors()
+            except KafkaError as error:
+                if coordinator._coordination_task.done():  # noqa: SLF001 - it won't go on any more
+                    raise
+                log.warning("the group had an error; joining again", error=repr(error))
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
         conf = self.app.conf
@@ -134,8 +163,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         batches: dict[TP, Any] = {}
         for tp, records in fetched.items():
             if records:
-                batch = Batch(self._chain.get(tp), records)
-                self._chain[tp] = batch.next_offset
+                base, sought = self._chain.get(tp, _NOWHERE)
+                batch = Batch(base, records, sought)
+                self._chain[tp] = batch.next_offset, sought
                 batches[tp] = [_Envelope(tp, batch)]
         return batches
 
@@ -145,31 +175,78 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _committed(self, partitions: list[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        found: dict[TP, int] = {}
-        for tp in partitions:
-            offset = await consumer.committed(tp)
-            if offset is not None:
-                found[tp] = offset
+        found = await self._committed_offsets(consumer, partitions)
         missing = [tp for tp in partitions if tp not in found]
         if missing:
             found.update({TP(*tp): offset for tp, offset in (await consumer.beginning_offsets(missing)).items()})
         return found
 
-    async def seek_all(self, positions: Mapping[TP, int]) -> None:
-        """Seek to positions; batches that were fetched before no longer fit the chain."""
-        await self.call_thread(self._seek_all, dict(positions))
+    @staticmethod
+    async def _committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: list[TP]) -> dict[TP, int]:
+        """Return the committed offsets of those partitions that have one.
 
-    async def _seek_all(self, positions: dict[TP, int]) -> None:
+        aiokafka's own `committed` overlooks the answer's error code: while the broker loads the group, such as after
+        a restart, it says that nothing was ever committed, and everything would be read and counted again.
+
+        Raises:
+            KafkaError: if the broker does not tell.
+        """
+        coordinator = consumer._coordinator  # noqa: SLF001 - see above
+        topics: dict[str, list[int]] = {}
+        for tp in partitions:
+            topics.setdefault(tp.topic, []).append(tp.partition)
+        await coordinator.ensure_coordinator_known()
+        response = await coordinator._send_req(  # noqa: SLF001
+            OffsetFetchRequest(coordinator.group_id, list(topics.items()))
+        )
+        found: dict[TP, int] = {}
+        codes = [response.error_code]
+        for topic, answers in response.topics:
+            for partition, offset, _metadata, code in answers:
+                codes.append(code)
+                if offset >= 0:
+                    found[TP(topic, partition)] = offset
+        for code in codes:
+            if code:
+                error = for_code(code)
+                if error in (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError):
+                    coordinator.coordinator_dead()
+                raise error
+        return found
+
+    async def seek_all(self, positions: Mapping[TP, int]) -> int:
+        """Seek to positions; return the seek's number, which batches fetched afterwards carry."""
+        return await self.call_thread(self._seek_all, dict(positions))  # type: ignore[no-any-return]
+
+    async def _seek_all(self, positions: dict[TP, int]) -> int:
         consumer = self._ensure_consumer()
         assigned = consumer.assignment()
+        self._seeks += 1
         for tp, offset in positions.items():
             if tp in assigned:
                 consumer.seek(tp, offset)
-                self._chain[tp] = offset
+                self._chain[tp] = offset, self._seeks
+        return self._seeks
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note the generation, so that of two workers that claim a partition the later owner keeps it."""
+        # aiokafka's coordinator does not tell the assignor, which then counts every claim alike.
+        StickyPartitionAssignor.on_generation_assignment(generation_id)
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def forget(self) -> None:
         """Break the chain of every partition: what is fetched from now on fits nowhere until the next seek."""
         self._chain.clear()
+
+
+class _Forgetful(dict[TP, int | None]):
+    """What Faust has read last: nothing, or it would drop what it reads again after a seek."""
+
+    def __missing__(self, tp: TP) -> None:
+        """Return None for any partition."""
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        """Forget."""
 
 
 class Consumer(driver.Consumer):
@@ -184,6 +261,7 @@ class Consumer(driver.Consumer):
         """Take Faust's arguments; the owner of the partitions comes from the app."""
         super().__init__(*args, **kwargs)
         self.flow = self.app.flow  # type: ignore[attr-defined] - `engine.app.WorkerApp`
+        self._read_offset = _Forgetful()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -192,9 +270,9 @@ class Consumer(driver.Consumer):
         """Return the committed offset of each partition, or its first offset where nothing was committed yet."""
         return await self._thread.committed(partitions)
 
-    async def seek_all(self, positions: Mapping[TP, int]) -> None:
-        """Seek to positions."""
-        await self._thread.seek_all(positions)
+    async def seek_all(self, positions: Mapping[TP, int]) -> int:
+        """Seek to positions; return the seek's number, which batches fetched afterwards carry."""
+        return await self._thread.seek_all(positions)
 
     async def perform_seek(self) -> None:
         """Seek every owned partition to where its owner stands (Faust calls this after it threw records away)."""

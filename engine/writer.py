@@ -30,6 +30,12 @@ MAX_BATCH_BYTES: Final = 1_000_000
 _FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
 _LOST: Final = (InvalidProducerIdMapping, OutOfOrderSequenceNumber, UnknownProducerId)
 
+_METADATA_SECONDS: Final = 0.1
+_CLOSE_SECONDS: Final = 5.0
+#: A sender that is cancelled waits for what it has under way; cancelled again, no more.
+_CANCELS: Final = 3
+_CANCEL_SECONDS: Final = 0.5
+
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
 
@@ -95,6 +101,28 @@ class Output:
         return channel
 
 
+class _CalmClient:
+    """A client that its sender asks for metadata at intervals.
+
+    While a partition has no leader, aiokafka's sender asks without a pause: where no broker answers, that takes a core.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - aiokafka has no types here
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._client, name)
+
+    def force_metadata_update(self) -> asyncio.Future[bool]:
+        return asyncio.ensure_future(self._update())
+
+    async def _update(self) -> bool:
+        updated: bool = await self._client.force_metadata_update()
+        if not updated:
+            await asyncio.sleep(_METADATA_SECONDS)
+        return updated
+
+
 class TransactionalWriter:
     """The producer of one source partition.
 
@@ -110,6 +138,8 @@ class TransactionalWriter:
         self._group = group
         self._timeout = timeout
         self.transactional_id = transactional_id
+        #: No transaction has failed or is under way.
+        self._in_order = True
         self._producer = AIOKafkaProducer(
             **options,
             transactional_id=transactional_id,
@@ -119,6 +149,8 @@ class TransactionalWriter:
             max_request_size=8 * MAX_BATCH_BYTES,
             linger_ms=0,
         )
+        sender = self._producer._sender  # noqa: SLF001 - the one who asks
+        sender.client = _CalmClient(sender.client)
 
     async def start(self) -> None:
         """Fence whoever had the partition before, and end what it left open.
@@ -153,13 +185,17 @@ class TransactionalWriter:
             FencedError: another worker has the partition now. Nothing was written.
             TransactionFailedError: something else went wrong; whether it was written, only a new producer can tell.
         """
+        self._in_order = False
         try:
-            return await asyncio.wait_for(self._commit(output, source, next_offset), self._timeout)
+            ends = await asyncio.wait_for(self._commit(output, source, next_offset), self._timeout)
         except _FENCED as error:
             raise FencedError(str(error) or type(error).__name__) from error
-        except (KafkaError, TimeoutError, *_LOST) as error:
+        except (KafkaError, TimeoutError, AssertionError, *_LOST) as error:
+            # aiokafka asserts its own states: a producer whose sender has died has the wrong one.
             message = f"{type(error).__name__}: {error}"
             raise TransactionFailedError(message) from error
+        self._in_order = True
+        return ends
 
     async def _commit(self, output: Output, source: tuple[str, int], next_offset: int) -> dict[tuple[str, int], int]:
         producer = self._producer
@@ -177,9 +213,25 @@ class TransactionalWriter:
         await producer.commit_transaction()
         return ends
 
-    async def close(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 - a bound on somebody else's code
+    async def close(self) -> None:
         """Disconnect; an open transaction is left to whoever comes next."""
-        try:
-            await asyncio.wait_for(self._producer.stop(), timeout)
-        except (KafkaError, TimeoutError, OSError, RuntimeError) as error:
-            log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
+        producer = self._producer
+        if self._in_order:
+            try:
+                await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS)
+            except (KafkaError, TimeoutError, OSError, RuntimeError) as error:
+                log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
+            else:
+                return
+        # In order it would first deliver what it has, which nobody wants any more, for as long as that takes. Without
+        # its connections whatever it has under way ends at once.
+        producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
+        await producer.client.close()
+        sender = producer._sender.sender_task  # noqa: SLF001
+        for _ in range(_CANCELS):
+            if sender is not None and not sender.done():
+                sender.cancel()
+                await asyncio.wait({sender}, timeout=_CANCEL_SECONDS)
+        if sender is not None and sender.done() and not sender.cancelled():
+            sender.exception()
+        await producer.client.close()

@@ -58,18 +58,37 @@ redis.call('HSET', totals, field, cjson.encode({c = cluster, p = pid, e = epoch,
 local started = redis.call('HGET', totals, 'started_at')
 if not started or tonumber(started) > tonumber(ARGV[8]) then redis.call('HSET', totals, 'started_at', ARGV[8]) end
 local updated = redis.call('HGET', totals, 'updated_at')
-if not updated or tonumber(updated) < tonumber(ARGV[9]) then redis.call('HSET', totals, 'updated_at', ARGV[9]) end
+if not updated or tonumber(updated) < tonumber(ARGV[9]) then
+  redis.call('HSET', totals, 'updated_at', ARGV[9])
+  updated = ARGV[9]
+end
 local revision = redis.call('HINCRBY', totals, 'revision', 1)
-redis.call('PEXPIREAT', totals, ARGV[10])
+redis.call('PEXPIREAT', totals, string.format('%.0f', (tonumber(updated) + tonumber(ARGV[10])) * 1000))
 redis.call('PUBLISH', ARGV[11], cjson.encode({delivery_id = ARGV[12], revision = revision}))
 if known and not existed then return -1 end
 return 1
+"""
+
+#: Confirms writes, each unless Redis has lost what it had when they began: KEYS the marks, ARGV seen and new in turn.
+_CONFIRM: Final = """
+local confirmed = {}
+for i, key in ipairs(KEYS) do
+  if (redis.call('GET', key) or '') == ARGV[2 * i - 1] then
+    redis.call('SET', key, ARGV[2 * i])
+    confirmed[i] = 1
+  else
+    confirmed[i] = 0
+  end
+end
+return confirmed
 """
 
 #: Hashes written in one round trip.
 _CHUNK: Final = 200
 _DAY: Final = 86_400.0
 _RETRY_SECONDS: Final = 1.0
+#: How often it is looked whether a delivery that had left Redis is there again.
+_DORMANT_SECONDS: Final = 15.0
 
 
 class _Owned(msgspec.Struct):
@@ -81,6 +100,8 @@ class _Owned(msgspec.Struct):
     offset: int = -1
     #: Number of the last write that Redis has confirmed; -1: it has to get everything.
     flushed: int = -1
+    #: What Redis had as that number when the write under way began.
+    seen: str = ""
 
 
 class KpiPublisher:
@@ -104,6 +125,9 @@ class KpiPublisher:
         self._owned: dict[int, _Owned] = {}
         self._changed: dict[tuple[int, str], KpiPartial] = {}
         self._written: set[tuple[int, str]] = set()
+        #: Parts of deliveries that nothing was heard of for long in their partition, but perhaps in another one.
+        self._dormant: dict[tuple[int, str], KpiPartial] = {}
+        self._dormant_until = 0.0
         self._generation: str | None = None
         self._sha = ""
         self._wake = asyncio.Event()
@@ -127,6 +151,7 @@ class KpiPublisher:
         owned.offset = offset
         for delivery_id, partial in partials.items():
             self._changed[partition, delivery_id] = partial
+            self._dormant.pop((partition, delivery_id), None)
         self._wake.set()
 
     def released(self, partition: int) -> None:
@@ -134,6 +159,7 @@ class KpiPublisher:
         self._owned.pop(partition, None)
         for key in [key for key in self._changed if key[0] == partition]:
             del self._changed[key]
+        self._dormant = {key: partial for key, partial in self._dormant.items() if key[0] != partition}
         self._written = {key for key in self._written if key[0] != partition}
 
     @property
@@ -183,6 +209,7 @@ class KpiPublisher:
         if not self._owned:
             return
         await self._look_for_losses()
+        await self._look_for_dormant()
         while self._changed:
             keys = list(self._changed)[:_CHUNK]
             await self._write({key: self._changed.pop(key) for key in keys})
@@ -200,15 +227,32 @@ class KpiPublisher:
             owned = self._owned.get(partition)
             if owned is None:
                 continue
+            owned.seen = number or ""
             if lost_all or owned.flushed < 0 or number != str(owned.flushed):
                 self._write_all(partition, owned)
         self._generation = generation
 
+    async def _look_for_dormant(self) -> None:
+        """Add the parts of deliveries that are in Redis again, since another partition has heard of them."""
+        now = time.monotonic()
+        if not self._dormant or now < self._dormant_until:
+            return
+        self._dormant_until = now + _DORMANT_SECONDS
+        deliveries = sorted({delivery_id for _, delivery_id in self._dormant})
+        pipe = self._client.pipeline(transaction=False)
+        for delivery_id in deliveries:
+            pipe.exists(f"{self._prefix}:kpi:{delivery_id}")
+        there = {d for d, exists in zip(deliveries, await pipe.execute(), strict=True) if exists}
+        for key in [key for key in self._dormant if key[1] in there]:
+            self._changed.setdefault(key, self._dormant.pop(key))
+
     def _write_all(self, partition: int, owned: _Owned) -> None:
         oldest = time.time() - self._expiry
         for delivery_id, partial in owned.partials():
-            if partial.updated_at > oldest:
-                self._changed.setdefault((partition, delivery_id), partial)
+            # What waits is never newer, and older where the partition has been somebody else's meanwhile.
+            waiting = self._changed if partial.updated_at > oldest else self._dormant
+            waiting[partition, delivery_id] = partial
+        self._dormant_until = 0.0
         self._written = {key for key in self._written if key[0] != partition}
         owned.flushed = 0
 
@@ -256,19 +300,22 @@ class KpiPublisher:
                 "1" if (partition, delivery_id) in self._written else "0",
                 repr(partial.started_at),
                 repr(partial.updated_at),
-                str(int((partial.updated_at + self._expiry) * 1000)),
+                repr(self._expiry),
                 f"{self._prefix}:changes",
                 delivery_id,
             )
         return keys, await pipe.execute()
 
     async def _confirm(self) -> None:
-        """Leave a mark that a Redis which forgets writes would forget as well."""
-        numbers = {}
-        for partition, owned in self._owned.items():
-            owned.flushed += 1
-            numbers[self._flushed_key(partition)] = str(owned.flushed)
-        await self._client.mset(numbers)
+        """Leave a mark that a Redis which forgets writes would forget as well, unless it has forgotten some already."""
+        # A partition that came meanwhile has been given nothing yet.
+        owned = {self._flushed_key(partition): one for partition, one in self._owned.items() if one.flushed >= 0}
+        marks = [mark for one in owned.values() for mark in (one.seen, str(one.flushed + 1))]
+        confirmed: list[int] = await self._client.eval(_CONFIRM, len(owned), *owned, *marks)  # type: ignore[misc]
+        for one, yes in zip(owned.values(), confirmed, strict=True):
+            one.flushed = one.flushed + 1 if yes else -1
+            if not yes:
+                self._wake.set()
 
     def _flushed_key(self, partition: int) -> str:
         return f"{self._prefix}:flushed:{partition}"

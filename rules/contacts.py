@@ -9,6 +9,7 @@ from rules.lifecycle import (
     DELIVERED,
     HARD_BOUNCE,
     INVALID_ADDRESS,
+    NOT_SENT,
     RESUBSCRIBED,
     SOFT_BOUNCE,
     UNSUBSCRIBED,
@@ -20,7 +21,6 @@ from schemas.state import SCHEMA_VERSION, Contact, Notice
 
 MAX_NOTICES: Final = 20
 
-_NOT_SENT_BASE: Final = 32
 _ALWAYS: Final = (
     HARD_BOUNCE,
     INVALID_ADDRESS,
@@ -29,13 +29,15 @@ _ALWAYS: Final = (
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
 )
-#: By kind: 0: no concern of the contact's; 1: only if there is a contact already; 2: always.
+#: By kind: 0: no concern of the contact's; 1: only of one that is there already; 2: always.
+CONCERNS_KNOWN: Final = 1
+_CONCERNS_ALL: Final = 2
 CONCERNS: Final = [0] * 64
 for _kind in _ALWAYS:
-    CONCERNS[_kind] = 2
-CONCERNS[DELIVERED] = CONCERNS[RESUBSCRIBED] = 1
-for _kind in range(_NOT_SENT_BASE, 64):
-    CONCERNS[_kind] = 2
+    CONCERNS[_kind] = _CONCERNS_ALL
+CONCERNS[DELIVERED] = CONCERNS[RESUBSCRIBED] = CONCERNS_KNOWN
+for _kind in range(NOT_SENT, 64):
+    CONCERNS[_kind] = _CONCERNS_ALL
 
 #: A cause of a higher rank replaces one of a lower rank; the first of equals stays.
 _CAUSE_RANK: Final = {"": 0, "unsubscribed": 1, "hard_bounce": 2, "invalid_address": 2, "complained": 3}
@@ -67,7 +69,7 @@ def update(contact: Contact | None, event: Folded, kind: int, received_at: float
         row_facts: of the recipient's row, this event included.
     """
     if contact is None:
-        if CONCERNS[kind] != 2:  # noqa: PLR2004 - the table's own numbers
+        if CONCERNS[kind] != _CONCERNS_ALL:
             return None
         contact = Contact(SCHEMA_VERSION, event.recipient)
     if kind == DELIVERED:

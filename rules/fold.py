@@ -1,6 +1,6 @@
-"""Events into one row (`semantics.md` section 2): the only place where a row changes.
+"""One event into one row (`semantics.md` section 2): the only place where a row changes.
 
-Functions of (row, events) and of times that come with the events. They change the row that they are given, which the
+Functions of (row, event) and of times that come with the event. They change the row that they are given, which the
 caller owns: a copy that becomes visible when its batch has been committed.
 """
 
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rules.contacts import CONCERNS
-from rules.history import ENTRY_BYTES, MAX_BYTES, find, pack, repeated
+from rules.history import MAX_BYTES, NO_ID, find, pack, repeated
 from rules.lifecycle import (
     CLICKED,
     CLICKED_MACHINE,
@@ -22,6 +21,7 @@ from rules.lifecycle import (
     KIND_FACTS,
     KIND_RANK,
     KIND_STATUS,
+    NOT_SENT,
     OPENED,
     OPENED_MACHINE,
     SENT,
@@ -45,7 +45,11 @@ _LATE: Final = Decision.LATE
 _TEST: Final = Decision.TEST
 _UNATTRIBUTED: Final = Decision.UNATTRIBUTED
 _FACT_TEST: Final = Fact.TEST
-_NEVER: Final = float("inf")
+_FACT_DELIVERED: Final = Fact.DELIVERED
+_FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
+_TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE})
+#: Kinds that say why in `Row.failure`: failures, and every reason for not sending.
+_FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64))
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
 
@@ -54,125 +58,87 @@ MESSAGE_TYPE_NUMBER: Final = {name: i for i, name in enumerate(("", *MESSAGE_TYP
 #: Failures keep at most this many characters of what the other side said; the raw record has all of it.
 MAX_DIAGNOSTIC: Final = 250
 
-#: An event on its way into its row: the event, its kind (`lifecycle.kind_of`), the arrival of its raw record (seconds
-#: since 1970), the digest of its id (`history.digest_of`), the place of the raw record (`history.place_of`), the
-#: source's number, and its number in the order of arrival.
-Item = tuple[Folded, int, float, int, int, int, int]
-#: What concerns the contact too: number in the order of arrival, event, kind, arrival, the row's facts after it.
-Concern = tuple[int, Folded, int, float, int]
 
-
-def fold(
+def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915 - the hot path: calls and packing of arguments would cost more than they tell
     row: Row,
-    items: list[Item],
+    event: Folded,
+    kind: int,
+    received_at: float,
     tick: float,
+    digest: bytes,
+    place: int,
+    source: int,
     windows: tuple[float, ...],
-    counted: list[int],
-    concerns: list[Concern],
-    has_contact: bool,  # noqa: FBT001 - called for every row: by position it costs less
-) -> None:
-    """Fold the events of one row, in order.
-
-    Folding them one by one gives the same as folding them at once; together they cost less.
+) -> int:
+    """Fold one event into its row and return the `Decision`.
 
     Args:
         row: changed in place.
-        items: the events, none of them after the delivery's freeze (`late`).
-        tick: the last tick that came before them, seconds since 1970.
+        event: not after its delivery's freeze (that is `late`).
+        kind: of the event (`lifecycle.kind_of`).
+        received_at: arrival of its raw record, seconds since 1970.
+        tick: the last tick that came before it, seconds since 1970.
+        digest: of its id (`history.digest_of`).
+        place: of its raw record (`history.place_of`).
+        source: its source's number.
         windows: by the source's number, how long a row waits for an outcome, seconds.
-        counted: gets (source << 12 | kind << 4 | decision) for each event.
-        concerns: gets what `rules.contacts` should hear of.
-        has_contact: something is held against the address already, so deliveries count there too.
     """
-    status, facts, version, history = row.status, row.facts, row.version, row.history
-    event = items[0][0]
-    attributed = bool(event.recipient and event.delivery_id)
-    concerned = 1 if has_contact else 2
-    for event, kind, received_at, digest, place, source, number in items:
-        if _FIRST_WAITING <= status <= _LAST_WAITING:
-            pending_since = row.pending_since
-            due = pending_since + windows[row.source] if pending_since is not None else _NEVER
-            if due <= received_at or due <= tick:
-                row.status, row.facts, row.version, row.history = status, facts, version, history
-                expire(row, due)
-                status, facts, version, history = row.status, row.facts, row.version, row.history
-        if history and (at := find(history, digest)) >= 0:
-            history = repeated(history, at)
-            counted.append(source << 12 | kind << 4 | _DUPLICATE)
-            continue
+    status = row.status
+    if _FIRST_WAITING <= status <= _LAST_WAITING:
+        due = due_at(row, windows[row.source])
+        if due is not None and (due <= received_at or due <= tick):
+            expire(row, due)
+            status = row.status
+    history = row.history
+    if history and (at := find(history, digest)) >= 0:
+        row.history = repeated(history, at)
+        return _DUPLICATE
 
-        if not attributed:
-            decision = _UNATTRIBUTED
-        elif STATUS_TERMINAL[status]:
-            decision = _TERMINAL_LOCKED
-        elif KIND_RANK[kind] > STATUS_RANK[status]:
-            row.previous = status
-            status = KIND_STATUS[kind]
-            decision = _APPLIED
-        else:
-            decision = _LOWER_PRIORITY
+    if not event.recipient or not event.delivery_id:
+        decision = _UNATTRIBUTED
+    elif STATUS_TERMINAL[status]:
+        decision = _TERMINAL_LOCKED
+    elif KIND_RANK[kind] > STATUS_RANK[status]:
+        row.previous = status
+        row.status = status = KIND_STATUS[kind]
+        if row.pending_since is not None and not _FIRST_WAITING <= status <= _LAST_WAITING:
+            row.pending_since = None  # no status that waits ever comes back
+        decision = _APPLIED
+    else:
+        decision = _LOWER_PRIORITY
 
-        at_provider = event.occurred_at or received_at
-        if kind == DELIVERED:
-            if row.delivered_at is None or at_provider < row.delivered_at:
-                row.delivered_at = at_provider
-        elif kind == SENT:
-            if row.sent_at is None or at_provider < row.sent_at:
-                row.sent_at = at_provider
-            if row.pending_since is None or received_at < row.pending_since:
-                row.pending_since = received_at
-        elif kind == OPENED:
-            row.opens += 1
-            if row.opened_at is None or at_provider < row.opened_at:
-                row.opened_at = at_provider
-            if row.last_opened_at is None or at_provider > row.last_opened_at:
-                row.last_opened_at = at_provider
-        elif kind == CLICKED:
-            row.clicks += 1
-            if row.clicked_at is None or at_provider < row.clicked_at:
-                row.clicked_at = at_provider
-            if row.last_clicked_at is None or at_provider > row.last_clicked_at:
-                row.last_clicked_at = at_provider
-        elif kind == OPENED_MACHINE:
-            row.machine_opens += 1
-        else:
-            facts |= _fold_rarer(row, event, kind, received_at, at_provider, facts)
-
-        facts |= KIND_FACTS[kind]
-        if event.test or facts & _FACT_TEST:
-            facts |= _FACT_TEST
-            decision = _TEST
-        elif CONCERNS[kind] >= concerned and event.recipient:
-            concerned = 1
-            concerns.append((number, event, kind, received_at, facts))
-        version += 1
-        row.updated_at = received_at
-        row.source = source
-        row.cause = event.event_id
-        if event.message_type and not row.message_type:
-            row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
-        if event.address and row.address is None:
-            row.address = event.address
-        history += pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
-        if len(history) > MAX_BYTES:
-            history = history[ENTRY_BYTES:]
-        counted.append(source << 12 | kind << 4 | decision)
-    row.status, row.facts, row.version, row.history = status, facts, version, history
-
-
-def _fold_rarer(
-    row: Row, event: Folded, kind: int, received_at: float, at_provider: float, facts: int
-) -> int:
-    """Fold what is particular to the kinds that come less often; return facts beyond the kind's own."""
-    if kind in {DEFERRED, SOFT_BOUNCE}:
-        if row.pending_since is None or received_at < row.pending_since:
+    at_provider = event.occurred_at or received_at
+    if kind == DELIVERED:
+        if row.delivered_at is None or at_provider < row.delivered_at:
+            row.delivered_at = at_provider
+    elif kind == SENT:
+        if row.sent_at is None or at_provider < row.sent_at:
+            row.sent_at = at_provider
+        if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
-        _remember_failure(row, event, at_provider)
-    elif HARD_BOUNCE <= kind <= UNKNOWN:
-        _remember_failure(row, event, at_provider)
-        if kind == HARD_BOUNCE and facts & Fact.DELIVERED:
-            return Fact.BOUNCED_AFTER_DELIVERY
-    elif kind in {UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK}:
+    elif kind == OPENED:
+        row.opens += 1
+        if row.opened_at is None or at_provider < row.opened_at:
+            row.opened_at = at_provider
+        if row.last_opened_at is None or at_provider > row.last_opened_at:
+            row.last_opened_at = at_provider
+    elif kind == CLICKED:
+        row.clicks += 1
+        if row.clicked_at is None or at_provider < row.clicked_at:
+            row.clicked_at = at_provider
+        if row.last_clicked_at is None or at_provider > row.last_clicked_at:
+            row.last_clicked_at = at_provider
+    elif kind == OPENED_MACHINE:
+        row.machine_opens += 1
+    elif kind in _TEMPORARY_FAILURES:
+        if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
+            row.pending_since = received_at
+        row.failure = _later(row.failure, event, at_provider)
+    elif kind in _FAILURES:
+        if kind == HARD_BOUNCE and row.facts & _FACT_DELIVERED:
+            row.facts |= _FACT_BOUNCED_AFTER_DELIVERY
+        row.failure = _later(row.failure, event, at_provider)
+    elif kind == UNSUBSCRIBED or kind == UNSUBSCRIBED_ONE_CLICK:  # noqa: PLR1714 - quicker
         if row.unsubscribed_at is None or at_provider < row.unsubscribed_at:
             row.unsubscribed_at = at_provider
     elif kind == COMPLAINED:
@@ -180,31 +146,51 @@ def _fold_rarer(
             row.complained_at = at_provider
     elif kind == CLICKED_MACHINE:
         row.machine_clicks += 1
-    elif event.type == "not_sent":
-        _remember_failure(row, event, at_provider)
-    return 0
+
+    facts = row.facts | KIND_FACTS[kind]
+    if event.test or facts & _FACT_TEST:
+        facts |= _FACT_TEST
+        decision = _TEST
+    row.facts = facts
+    row.version += 1
+    row.updated_at = received_at
+    row.source = source
+    row.cause = event.event_id
+    if event.message_type and not row.message_type:
+        row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
+    if event.address and row.address is None:
+        row.address = event.address
+    history += digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
+    row.history = history if len(history) <= MAX_BYTES else history[-MAX_BYTES:]
+    return decision
 
 
-def _remember_failure(row: Row, event: Folded, at_provider: float) -> None:
-    """Keep the latest failure by the provider's clock, whatever the order of arrival."""
+def _later(old: Failure | None, event: Folded, at_provider: float) -> Failure:
+    """Return the later of two failures by the provider's clock, whatever the order of arrival."""
     new = Failure(at_provider, event.reason, event.code, event.enhanced_code, event.diagnostic[:MAX_DIAGNOSTIC])
-    old = row.failure
-    if old is None or _order(new) > _order(old):
-        row.failure = new
+    return new if old is None or _order(new) > _order(old) else old
 
 
 def _order(failure: Failure) -> tuple[float, int, str, str, str]:
     return failure.at, failure.code, failure.enhanced_code, failure.reason, failure.diagnostic
 
 
-def late(row: Row, kind: int, received_at: float, digest: int, place: int) -> None:
+def _remembering(history: bytes, entry: bytes) -> bytes:
+    return (history + entry)[-MAX_BYTES:]
+
+
+def _expiry(due: float) -> bytes:
+    return NO_ID + pack(int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
+
+
+def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> None:
     """Remember an event that came after its delivery's freeze; nothing but the history changes."""
-    remembered = row.history
-    if remembered and (at := find(remembered, digest)) >= 0:
-        row.history = repeated(remembered, at)
+    history = row.history
+    if history and (at := find(history, digest)) >= 0:
+        row.history = repeated(history, at)
     else:
-        entry = pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
-        row.history = (remembered + entry)[-MAX_BYTES:]
+        entry = digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
+        row.history = _remembering(history, entry)
 
 
 def due_at(row: Row, window: float) -> float | None:
@@ -223,8 +209,8 @@ def expire(row: Row, due: float) -> None:
     row.previous = row.status
     row.status = EXPIRES_TO[row.status]
     row.facts |= Fact.EXPIRED
+    row.pending_since = None
     row.version += 1
     row.updated_at = due
     row.cause = ""
-    entry = pack(0, int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
-    row.history = (row.history + entry)[-MAX_BYTES:]
+    row.history = _remembering(row.history, _expiry(due))

@@ -1,8 +1,7 @@
-"""A row's memory of its last events: duplicate filter and explanation in one, 24 bytes an event.
+"""A row's memory of its last events: duplicate filter and explanation in one, 32 bytes an event.
 
-Packed, oldest first, three little-endian 64-bit words an entry:
+Packed, oldest first, an entry is 16 bytes that stand for the event's id and two little-endian 64-bit words:
 
-    digest of the event id
     arrival in ms << 16 | kind << 10 | decision << 6 | repeats
     offset << 20 | source << 14 | partition
 
@@ -16,25 +15,29 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
 
-ENTRY_BYTES: Final = 24
+ID_BYTES: Final = 16
+ENTRY_BYTES: Final = 32
 #: Semantics ask for at least 32 events.
 MAX_ENTRIES: Final = 32
 MAX_BYTES: Final = ENTRY_BYTES * MAX_ENTRIES
 MAX_REPEATS: Final = 63
 MAX_PARTITION: Final = (1 << 14) - 1
 MAX_SOURCE: Final = 63
+#: What an expiry has in the place of an id.
+NO_ID: Final = bytes(ID_BYTES)
 
-_entry: Final = Struct("<QQQ")
-pack: Final = _entry.pack
+_words: Final = Struct("<QQ")
+#: Packs the two words of an entry.
+pack: Final = _words.pack
+_entry: Final = Struct("<16sQQ")
 _word: Final = Struct("<Q")
-_U64: Final = (1 << 64) - 1
-_HEX_ID_LENGTH: Final = 32
+_HEX_ID_LENGTH: Final = 2 * ID_BYTES
 
 
 class Entry(NamedTuple):
     """One remembered event."""
 
-    digest: int
+    digest: bytes
     #: Seconds since 1970.
     received_at: float
     kind: int
@@ -45,17 +48,20 @@ class Entry(NamedTuple):
     offset: int
 
 
-def digest_of(event_id: str) -> int:
-    """Return the 64-bit digest by which a row remembers an event id; the same in every process and version."""
+def digest_of(event_id: str) -> bytes:
+    """Return the 16 bytes by which a row remembers an event id; the same in every process and version.
+
+    Ids of 32 hex digits are taken as they are, all others are hashed (BLAKE2b).
+    """
     if len(event_id) == _HEX_ID_LENGTH:
         try:
-            value = int(event_id, 16)
+            digest = bytes.fromhex(event_id)
         except ValueError:
             pass
         else:
-            # Both halves, since ids with a time in front share their first half.
-            return (value >> 64 ^ value) & _U64
-    return int.from_bytes(blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
+            if len(digest) == ID_BYTES:  # fromhex passes over blanks
+                return digest
+    return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).digest()
 
 
 def place_of(source: int, partition: int, offset: int) -> int:
@@ -63,18 +69,17 @@ def place_of(source: int, partition: int, offset: int) -> int:
     return offset << 20 | source << 14 | partition
 
 
-def find(history: bytes, digest: int) -> int:
+def find(history: bytes, digest: bytes) -> int:
     """Return the position of an event in a packed history, -1 if it is not remembered."""
-    wanted = _word.pack(digest)
-    at = history.find(wanted)
+    at = history.find(digest)
     while at > 0 and at % ENTRY_BYTES:
-        at = history.find(wanted, at + 1)
+        at = history.find(digest, at + 1)
     return at
 
 
 def repeated(history: bytes, at: int) -> bytes:
     """Return the history with one more repeat of the entry at a position."""
-    middle = at + 8
+    middle = at + ID_BYTES
     (word,) = _word.unpack_from(history, middle)
     if word & MAX_REPEATS == MAX_REPEATS:
         return history

@@ -139,6 +139,25 @@ def event_key(source: int, kind: int, decision: int) -> int:
     return source << 12 | kind << 4 | decision
 
 
+_ZEROS: Final = dict.fromkeys((*ROW_KPIS, *DECISION_NAMES), 0)
+_TOTAL_OF_KIND: Final = {total.kind: total.name for total in TOTALS}
+_names_of_key: dict[int, tuple[str, ...]] = {}
+
+
+def _counted_as(key: int) -> tuple[str, ...]:
+    names = _names_of_key.get(key)
+    if names is None:
+        kind, decision = key >> 4 & 255, key & 15
+        if kind == EXPIRED:  # a change of state that no event made
+            names = ()
+        elif kind in _TOTAL_OF_KIND and decision in COUNTED:
+            names = (DECISION_NAMES[decision], _TOTAL_OF_KIND[kind])
+        else:
+            names = (DECISION_NAMES[decision],)
+        _names_of_key[key] = names
+    return names
+
+
 def kpis(cells: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
     """Return every KPI by name: recipients, totals, decisions.
 
@@ -146,18 +165,13 @@ def kpis(cells: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
         cells: `KpiPartial.cells`.
         events: `KpiPartial.events`.
     """
-    result = dict.fromkeys((*ROW_KPIS, *DECISION_NAMES), 0)
+    result = _ZEROS.copy()
     for cell, rows in cells.items():
-        for name in _names(cell):
+        for name in _names_of_class.get(cell) or _names(cell):
             result[name] += rows
-    by_kind = {total.kind: total.name for total in TOTALS}
     for key, count in events.items():
-        kind, decision = key >> 4 & 255, key & 15
-        if kind == EXPIRED:  # a change of state that no event made
-            continue
-        result[DECISION_NAMES[decision]] += count
-        if kind in by_kind and decision in COUNTED:
-            result[by_kind[kind]] += count
+        for name in _names_of_key.get(key) or _counted_as(key):
+            result[name] += count
     return result
 
 
@@ -169,13 +183,27 @@ def statuses(cells: Mapping[int, int]) -> dict[str, int]:
     return {name: rows for name, rows in result.items() if rows}
 
 
+_places: dict[int, tuple[int, str, str]] = {}
+
+
+def _place(key: int) -> tuple[int, str, str]:
+    place = _places[key] = (key >> 12, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15])
+    return place
+
+
 def events_by_name(events: Mapping[int, int], source_name: Mapping[int, str]) -> dict[str, dict[str, dict[str, int]]]:
     """Return the histogram of events as source -> kind -> decision -> events."""
-    result: dict[str, dict[str, dict[str, int]]] = {}
-    for key, count in sorted(events.items()):
-        source = result.setdefault(source_name.get(key >> 12, str(key >> 12)), {})
-        source.setdefault(KIND_NAME[key >> 4 & 255], {})[DECISION_NAMES[key & 15]] = count
-    return result
+    result: dict[int, dict[str, dict[str, int]]] = {}
+    for key, count in events.items():
+        source, kind, decision = _places.get(key) or _place(key)
+        kinds = result.get(source)
+        if kinds is None:
+            kinds = result[source] = {}
+        decisions = kinds.get(kind)
+        if decisions is None:
+            decisions = kinds[kind] = {}
+        decisions[decision] = count
+    return {source_name.get(source, str(source)): kinds for source, kinds in result.items()}
 
 
 def merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:

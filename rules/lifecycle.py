@@ -69,7 +69,8 @@ FACT_NAMES: Final = tuple(
     for name, _ in sorted(((k, v) for k, v in vars(Fact).items() if isinstance(v, int)), key=lambda pair: pair[1])
 )
 
-_NOT_SENT_BASE: Final = 32
+#: Statuses and kinds from this number on are the reasons for not sending.
+NOT_SENT: Final = 32
 #: The final form of `soft_bounce`: given up, or no outcome within the window.
 SOFT_BOUNCE_FINAL: Final = 17
 UNKNOWN_STATUS: Final = 16
@@ -94,7 +95,7 @@ STATUSES: Final = (
     Status(UNKNOWN_STATUS, "unknown", TERMINAL_RANK, terminal=True),
     Status(SOFT_BOUNCE_FINAL, "soft_bounce", TERMINAL_RANK, terminal=True),
     *(
-        Status(_NOT_SENT_BASE + i, f"not_sent_{reason}", TERMINAL_RANK, terminal=True)
+        Status(NOT_SENT + i, f"not_sent_{reason}", TERMINAL_RANK, terminal=True)
         for i, reason in enumerate(NOT_SENT_REASONS)
     ),
 )
@@ -125,6 +126,8 @@ class Kind(NamedTuple):
     #: The status it strives for; 0: none, it only leaves facts.
     status: int
     facts: int
+    #: Of the status, if not that one's own.
+    rank: int | None = None
 
 
 _D = Fact.DELIVERED
@@ -146,7 +149,8 @@ KINDS: Final = (
     Kind(13, "rejected", 13, Fact.REJECTED),
     Kind(14, "invalid_address", 14, Fact.INVALID_ADDRESS),
     Kind(15, "failed", 15, Fact.FAILED),
-    Kind(16, "unknown", UNKNOWN_STATUS, Fact.UNKNOWN),
+    # What nobody understands must not undo what is known: it ends a wait for an outcome, but replaces no delivery.
+    Kind(16, "unknown", UNKNOWN_STATUS, Fact.UNKNOWN, rank=49),
     Kind(17, "autoresponded", 0, Fact.AUTORESPONDED),
     Kind(18, "resubscribed", 0, Fact.RESUBSCRIBED),
     # A scanner that follows every link has reached the mailbox, like a proxy that loads the images.
@@ -157,7 +161,7 @@ KINDS: Final = (
     # Not an event that anyone sends: the end of a row's window, as the row's history shows it.
     Kind(22, "expired", 0, Fact.EXPIRED),
     *(
-        Kind(_NOT_SENT_BASE + i, f"not_sent_{reason}", _NOT_SENT_BASE + i, Fact.NOT_SENT)
+        Kind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
         for i, reason in enumerate(NOT_SENT_REASONS)
     ),
 )
@@ -193,7 +197,7 @@ KIND_FACTS: Final = [0] * _MAX_KIND
 for _kind in KINDS:
     KIND_NAME[_kind.number] = _kind.name
     KIND_STATUS[_kind.number] = _kind.status
-    KIND_RANK[_kind.number] = STATUS_RANK[_kind.status]
+    KIND_RANK[_kind.number] = STATUS_RANK[_kind.status] if _kind.rank is None else _kind.rank
     KIND_FACTS[_kind.number] = _kind.facts
 #: Kinds by name; every event type that needs no second look is its kind's name.
 KIND_NUMBER: Final = {kind.name: kind.number for kind in KINDS}

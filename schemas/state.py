@@ -38,7 +38,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     source: int = 0
     message_type: int = 0
     updated_at: float = 0.0
-    #: Arrival of the first `sent`, `deferred` or `soft_bounce`: expiry counts from it.
+    #: While the row waits for an outcome: arrival of the first `sent`, `deferred` or `soft_bounce`; expiry counts from it.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
@@ -56,7 +56,8 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     failure: Failure | None = None
     #: The address as the source spelled it, where that differs from the key.
     address: str | None = None
-    #: The event that made this version.
+    #: The id of the event that made this version; left out of stored rows where `history` ends with the same 32 hex
+    #: digits.
     cause: str = ""
     #: The last events, packed (`rules.history`).
     history: bytes = b""
@@ -107,7 +108,7 @@ class RecipientState(msgspec.Struct, gc=False, omit_defaults=True):
     message_type: str = ""
     #: Arrival of the event that made this version.
     updated_at: float = 0.0
-    #: Arrival of the first `sent`, `deferred` or `soft_bounce`: expiry counts from it.
+    #: While the row waits for an outcome: arrival of the first `sent`, `deferred` or `soft_bounce`; expiry counts from it.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None

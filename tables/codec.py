@@ -14,9 +14,10 @@ import msgspec
 from msgspec.structs import astuple
 
 from rules.fold import MESSAGE_TYPE_NUMBER
-from rules.history import MAX_PARTITION, MAX_SOURCE, entries
+from rules.history import ENTRY_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
 from rules.indicators import events_by_name, kpis, statuses
 from rules.lifecycle import (
+    EXPIRED,
     KIND_NAME,
     STATUS_NAME,
     STATUS_NUMBER,
@@ -53,7 +54,7 @@ decode_contact: Final = msgspec.json.Decoder(Contact).decode
 _decode_state: Final = msgspec.json.Decoder(RecipientState).decode
 _decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
 _decode_clock: Final = msgspec.json.Decoder(Clock).decode
-_last_words: Final = Struct("<QQ").unpack_from
+_last_entry: Final = Struct("<16sQQ").unpack_from
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
 _SHARED: Final = slice(6, 20)
@@ -88,9 +89,10 @@ class Codec:
         fields = astuple(row)
         status, facts, previous, version, source, message_type = fields[:6]
         failure, address, cause, history = fields[20:]
-        word, place = _last_words(history, len(history) - 16)
+        digest, word, place = _last_entry(history, len(history) - ENTRY_BYTES)
         if word >> 6 & 15 == Decision.LATE:
-            word, place = _last_that_counted(history)
+            digest, word, place = _last_that_counted(history)
+        kind = word >> 10 & 63
         return encode_json(
             RecipientState(
                 SCHEMA_VERSION,
@@ -106,8 +108,8 @@ class Codec:
                 failure and PublicFailure(*astuple(failure)),
                 address,
                 Cause(
-                    cause,
-                    KIND_NAME[word >> 10 & 63],
+                    cause or (digest.hex() if kind != EXPIRED else ""),
+                    KIND_NAME[kind],
                     self._topic[place >> 14 & MAX_SOURCE],
                     place & MAX_PARTITION,
                     place >> 20,
@@ -153,7 +155,7 @@ class Codec:
             *fields[9:23],
             failure and Failure(*astuple(failure)),
             state.address,
-            cause.event_id if cause is not None else "",
+            _cause(cause, history),
             history,
         )
         return state.delivery_id, state.recipient, row
@@ -182,11 +184,22 @@ def _previous(name: str) -> int:
     return STATUS_NUMBER.get((name, False), 0) if name else 0
 
 
-def _last_that_counted(history: bytes) -> tuple[int, int]:
-    for entry in reversed(entries(history)):
-        if entry.decision != Decision.LATE:
-            return (entry.kind << 10, entry.offset << 20 | entry.source << 14 | entry.partition)
-    return 0, 0
+def _cause(cause: Cause | None, history: bytes) -> str:
+    """Return `Row.cause`: the id of the event that made the version, unless the history says it already."""
+    if cause is None or not cause.event_id:
+        return ""
+    return "" if cause.event_id == _last_that_counted(history)[0].hex() else cause.event_id
+
+
+def _last_that_counted(history: bytes) -> tuple[bytes, int, int]:
+    """Return the last entry of a history that is not of a late event: the one that made the row's version."""
+    at = len(history) - ENTRY_BYTES
+    while at >= 0:
+        digest, word, place = _last_entry(history, at)
+        if word >> 6 & 15 != Decision.LATE:
+            return digest, word, place
+        at -= ENTRY_BYTES
+    return NO_ID, EXPIRED << 10, 0
 
 
 def decode_partial(header: bytes) -> KpiPartial:

@@ -7,7 +7,6 @@ transaction has been committed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -16,11 +15,11 @@ from engine import dead_letters
 from engine.transport import Batch
 from engine.writer import Output
 from rules import contacts as contact_rules
-from rules.contacts import CONCERNS
-from rules.fold import Concern, Item, due_at, expire, fold, late
-from rules.history import digest_of
+from rules.contacts import CONCERNS, CONCERNS_KNOWN
+from rules.fold import due_at, expire, fold, late
+from rules.history import ENTRY_BYTES, ID_BYTES, digest_of
 from rules.indicators import merged
-from rules.lifecycle import EXPIRED, EXPIRES_TO, KIND_OF_TYPE, TICK, UNKNOWN, Decision, Fact, second_look
+from rules.lifecycle import EXPIRES_TO, KIND_OF_TYPE, TICK, UNKNOWN, Decision, Fact, second_look
 from rules.timing import Timing
 from schemas.feedback import Folded
 from schemas.state import Contact, KpiPartial, Row
@@ -30,10 +29,15 @@ from tables.store import Changes, PartitionStore
 
 _decode_event: Final = msgspec.json.Decoder(Folded).decode
 _NO_CELL: Final = -1
+#: Events that are decoded and folded in one go: so many fit into a core's own cache, and waiting for memory is what
+#: costs most here (measured with `benchmarks/folding.py`).
+_CHUNK: Final = 256
 _FOREVER: Final = float("inf")
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
 _FACT_TEST: Final = Fact.TEST
+_DUPLICATE: Final = Decision.DUPLICATE
+_TEST: Final = Decision.TEST
 
 
 class FoldOptions(msgspec.Struct, frozen=True):
@@ -61,14 +65,23 @@ class Fold(msgspec.Struct):
 class _Delivery:
     """A delivery during one batch."""
 
-    __slots__ = ("archived", "before", "counted", "forgotten", "groups", "id", "last_at", "live", "partial", "started_at", "stored")
+    __slots__ = (
+        "archived",
+        "before",
+        "counted",
+        "forgotten",
+        "id",
+        "last_at",
+        "live",
+        "partial",
+        "started_at",
+        "stored",
+    )
 
     def __init__(self, delivery_id: str, partial: KpiPartial | None, stored: Callable[[str], bytes | None]) -> None:
         self.id = delivery_id
         self.partial = partial
         self.stored = stored
-        #: Events that wait to be folded, by recipient.
-        self.groups: dict[str, list[Item]] = {}
         #: Rows that this batch has touched, and the KPI class of each before, in the same order.
         self.live: dict[str, Row] = {}
         self.before: list[int] = []
@@ -89,12 +102,6 @@ class _Delivery:
                 return None
             row = self.live[recipient] = decode_row(stored)
             self.before.append(_cell(row))
-        return row
-
-    def new_row(self, recipient: str) -> Row:
-        """Return a row for a recipient who has none yet."""
-        row = self.live[recipient] = Row()
-        self.before.append(_NO_CELL)
         return row
 
 
@@ -124,33 +131,37 @@ class BatchFold:
         self._options = options
         self._due = due
         self._deliveries: dict[str, _Delivery] = {}
-        self._concerns: list[Concern] = []
+        self._contacts: dict[str, Contact] = {}
 
     def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
         """Fold a batch and write what comes of it to the output."""
-        self._deliveries, self._concerns = {}, []
-        records = batch.records
-        try:
-            events = [_decode_event(record.value) for record in records]
-        except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
-            events, records = self._decode_one_by_one(batch, output, source_topic)
-        self._store.prefetch(events)
-        tick = self._take(events, records)
+        self._deliveries, self._contacts = {}, {}
+        tick = self._store.tick
+        dead = 0
+        for at in range(0, len(batch.records), _CHUNK):
+            records = batch.records[at : at + _CHUNK]
+            try:
+                events = [_decode_event(record.value) for record in records]
+            except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
+                events, records, unreadable = self._decode_one_by_one(records, output, source_topic)
+                dead += unreadable
+            self._store.prefetch(events)
+            tick = self._take(events, records, tick)
         if tick > self._store.tick:
             self._sweep(tick)
-        return self._finish(output, tick, len(batch.records), len(batch.records) - len(records))
+        return self._finish(output, tick, len(batch.records), dead)
 
-    def _decode_one_by_one(self, batch: Batch, output: Output, topic: str) -> tuple[list[Folded], list[Any]]:
-        events, records = [], []
+    def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[Folded], list[Any], int]:
+        events, readable = [], []
         letters = output.channel(self._codec.topics.dead_letters, self._partition)
-        for record in batch.records:
+        for record in records:
             try:
                 events.append(_decode_event(record.value))
             except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
                 dead_letters.write(letters, record, topic, self._partition, error)
             else:
-                records.append(record)
-        return events, records
+                readable.append(record)
+        return events, readable, len(records) - len(readable)
 
     def _open(self, delivery_id: str) -> _Delivery:
         store = self._store
@@ -159,22 +170,19 @@ class BatchFold:
         )
         return delivery
 
-    def _take(self, events: list[Folded], records: list[Any]) -> float:
-        """Take the events in order and fold them, row by row; return the last tick among them, or the store's."""
+    def _take(self, events: list[Folded], records: list[Any], tick: float) -> float:
+        """Fold events in order; return the last tick so far."""
         deliveries_get = self._deliveries.get
         numbers_get = self._options.numbers.get
         kinds_get = KIND_OF_TYPE.get
+        windows = self._options.timing.windows
         freeze = self._options.timing.freeze
         own_partition = self._partition
-        tick = self._store.tick
-        number = 0
         for event, record in zip(events, records, strict=True):
             received_at = event.received_at or record.timestamp / 1000
             kind = kinds_get(event.type, UNKNOWN)
             if kind <= TICK:
                 if kind == TICK:
-                    # What came before a tick does not know of it.
-                    self._fold_groups(tick)
                     tick = max(tick, received_at)
                     continue
                 kind = second_look(kind, event)
@@ -189,51 +197,40 @@ class BatchFold:
                 delivery.started_at = received_at
             if received_at > delivery.last_at:
                 delivery.last_at = received_at
-            number += 1
-            item = (event, kind, received_at, digest_of(event.event_id), place, source, number)
-            if received_at >= delivery.started_at + freeze:
-                self._late(delivery, item, tick)
-                continue
-            groups = delivery.groups
             recipient = event.recipient
-            group = groups.get(recipient)
-            if group is None:
-                groups[recipient] = [item]
-            else:
-                group.append(item)
-        self._fold_groups(tick)
+            digest = digest_of(event.event_id)
+            if received_at >= delivery.started_at + freeze:
+                self._late(delivery, event, kind, received_at, tick, digest, place, source)
+                continue
+            row = delivery.live.get(recipient)
+            if row is None:
+                stored = delivery.stored(recipient)
+                if stored is None:
+                    row = Row()
+                    delivery.before.append(_NO_CELL)
+                else:
+                    row = decode_row(stored)
+                    facts = row.facts
+                    delivery.before.append(_NO_CELL if facts & _FACT_TEST else facts << 8 | row.status)
+                delivery.live[recipient] = row
+            decision = fold(row, event, kind, received_at, tick, digest, place, source, windows)
+            delivery.counted.append(source << 12 | kind << 4 | decision)
+            if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
+                self._contact(event, kind, received_at, row.facts)
         return tick
 
-    def _fold_groups(self, tick: float) -> None:
-        """Fold what waits, row by row."""
-        windows = self._options.timing.windows
-        concerns = self._concerns
-        contact = self._store.contact
-        for delivery in self._deliveries.values():
-            groups = delivery.groups
-            if not groups:
-                continue
-            live, before, stored_row, counted = delivery.live, delivery.before, delivery.stored, delivery.counted
-            for recipient, items in groups.items():
-                row = live.get(recipient)
-                if row is None:
-                    stored = stored_row(recipient)
-                    if stored is None:
-                        row = Row()
-                        before.append(_NO_CELL)
-                    else:
-                        row = decode_row(stored)
-                        facts = row.facts
-                        before.append(_NO_CELL if facts & _FACT_TEST else facts << 8 | row.status)
-                    live[recipient] = row
-                fold(row, items, tick, windows, counted, concerns, contact(recipient) is not None)
-            delivery.groups = {}
-
-    def _late(self, delivery: _Delivery, item: Item, tick: float) -> None:
+    def _late(  # noqa: PLR0913 - what is known of an event
+        self,
+        delivery: _Delivery,
+        event: Folded,
+        kind: int,
+        received_at: float,
+        tick: float,
+        digest: bytes,
+        place: int,
+        source: int,
+    ) -> None:
         """Take an event that came after the freeze: remembered while there is a row, counted in any case."""
-        event, kind, received_at, digest, place, source, number = item
-        if delivery.groups:
-            self._fold_groups(tick)
         delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
         if max(tick, received_at) < delivery.started_at + self._options.timing.retention:
             row = delivery.row(event.recipient)
@@ -241,7 +238,21 @@ class BatchFold:
                 late(row, kind, received_at, digest, place)
         if CONCERNS[kind] and event.recipient and not event.test:
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
-            self._concerns.append((number, event, kind, received_at, 0))
+            self._contact(event, kind, received_at, 0)
+
+    def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
+        """Tell an event to the contact that it concerns."""
+        recipient = event.recipient
+        contact = self._contacts.get(recipient)
+        if contact is None:
+            stored = self._store.contact(recipient)
+            if stored is not None:
+                contact = decode_contact(stored)
+            elif CONCERNS[kind] == CONCERNS_KNOWN:
+                return
+        contact = contact_rules.update(contact, event, kind, received_at, facts)
+        if contact is not None:
+            self._contacts[recipient] = contact
 
     # Ticks.
 
@@ -280,9 +291,7 @@ class BatchFold:
                 if row is None:
                     delivery.live[recipient] = waiting
                     delivery.before.append(_cell(waiting))
-                source = waiting.source
                 expire(waiting, due)
-                delivery.counted.append(source << 12 | EXPIRED << 4 | Decision.APPLIED)
             looked += len(page)
             if len(page) < limit:
                 break
@@ -319,7 +328,7 @@ class BatchFold:
             kpis.append(key_bytes, value, int(partial.updated_at * 1000), [(HEADER, header)])
             if first_due < _FOREVER:
                 due[delivery.id] = first_due
-        if self._concerns:
+        if self._contacts:
             self._write_contacts(output, changes)
         if tick > self._store.tick:
             kpis.append(CLOCK_KEY, codec.encode_clock(partition, tick), int(tick * 1000))
@@ -346,12 +355,16 @@ class BatchFold:
                 row_due = due_at(row, windows[row.source])
                 if row_due is not None and row_due < first_due:
                     first_due = row_due
+            history = row.history
+            state = encode_state(delivery_id, recipient, row)
+            if row.cause and row.cause == history[-ENTRY_BYTES : ID_BYTES - ENTRY_BYTES].hex():
+                row.cause = ""  # the history says it
             rows[recipient] = encode_row(row)
             append(
                 (prefix + recipient).encode(),
-                encode_state(delivery_id, recipient, row),
+                state,
                 int(row.updated_at * 1000),
-                [(HEADER, row.history)],
+                [(HEADER, history)],
             )
         cells.pop(_NO_CELL, None)
         for recipient in delivery.forgotten:
@@ -362,19 +375,8 @@ class BatchFold:
         return cells, first_due
 
     def _write_contacts(self, output: Output, changes: Changes) -> None:
-        """Tell the contacts what concerns them, in the order of arrival, and write those that changed."""
         append = output.channel(self._codec.topics.contacts, self._partition).append
-        changed: dict[str, Contact] = {}
-        for _, event, kind, received_at, facts in sorted(self._concerns, key=itemgetter(0)):
-            recipient = event.recipient
-            contact = changed.get(recipient)
-            if contact is None:
-                stored = self._store.contact(recipient)
-                contact = decode_contact(stored) if stored is not None else None
-            contact = contact_rules.update(contact, event, kind, received_at, facts)
-            if contact is not None:
-                changed[recipient] = contact
-        for recipient, contact in changed.items():
+        for recipient, contact in self._contacts.items():
             value = changes.contacts[recipient] = encode_json(contact)
             append(recipient.encode(), value, int(contact.updated_at * 1000))
 

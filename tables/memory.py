@@ -19,8 +19,9 @@ class MemoryStore(PartitionStore):
         self._contacts: dict[str, bytes] = {}
         self._partials: dict[str, KpiPartial] = {}
         self._offsets: dict[str, int] = {}
-        #: Recipients of the delivery that is being scanned, and how far the scan has come.
-        self._scanned: tuple[str, list[str], int] | None = None
+        #: The delivery that is being scanned, the recipient that the scan has come to, all its recipients, and how many
+        #: of them the scan has seen.
+        self._scanned: tuple[str, str, list[str], int] | None = None
 
     def offsets(self) -> dict[str, int]:
         """Return how far into each changelog the store reaches."""
@@ -48,15 +49,23 @@ class MemoryStore(PartitionStore):
     def scan(self, delivery_id: str, after: str | None, limit: int) -> list[tuple[str, bytes]]:
         """Return some rows of a delivery, in the order in which they came to be."""
         rows = self._rows.get(delivery_id, _NO_ROWS)
-        if after is None or self._scanned is None or self._scanned[0] != delivery_id:
-            recipients, start = list(rows), 0
-            if after is not None:
-                start = recipients.index(after) + 1 if after in rows else 0
+        scanned = self._scanned
+        if scanned is not None and after is not None and (delivery_id, after) == scanned[:2]:
+            recipients, at = scanned[2:]
         else:
-            _, recipients, start = self._scanned
-        end = start + limit
-        self._scanned = (delivery_id, recipients, end) if end < len(recipients) else None
-        return [(r, rows[r]) for r in islice(recipients, start, end) if r in rows]
+            recipients = list(rows)
+            at = recipients.index(after) + 1 if after in rows else 0
+        page: list[tuple[str, bytes]] = []
+        self._scanned = None
+        for recipient in islice(recipients, at, None):
+            at += 1
+            row = rows.get(recipient)
+            if row is not None:
+                page.append((recipient, row))
+                if len(page) == limit:
+                    self._scanned = (delivery_id, recipient, recipients, at)
+                    break
+        return page
 
     def apply(self, changes: Changes, offsets: dict[str, int]) -> None:
         """Make a committed batch's changes visible."""
@@ -67,7 +76,7 @@ class MemoryStore(PartitionStore):
                 if not rows:
                     del self._rows[delivery_id]
             else:
-                rows.update(changed)  # type: ignore[arg-type] - no None among them
+                rows.update(changed)  # type: ignore[arg-type]  # no None among them
         _merge(self._contacts, changes.contacts)
         self._partials.update(changes.partials)
         self.tick = max(self.tick, changes.tick)

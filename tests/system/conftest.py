@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from engine.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
+from tests.system.chaos.installation import Installation
 
 HERE = Path(__file__).parent
 
@@ -43,6 +44,22 @@ def redis_server(
 def unique() -> str:
     """Return a prefix for names of topics, groups and keys that no other test uses."""
     return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def install(
+    kafka: EmbeddedKafka, redis_server: EmbeddedRedis, tmp_path: Path, unique: str
+) -> Iterator[Callable[..., Installation]]:
+    """Return what makes an installation of Aftersend, given settings by name; its workers are killed in the end."""
+    made: list[Installation] = []
+
+    def make(**settings: Any) -> Installation:
+        made.append(Installation(kafka, redis_server, tmp_path, unique, **settings))
+        return made[-1]
+
+    yield make
+    for installation in made:
+        installation.close()
 
 
 def _start(server: EmbeddedProcess, unavailable: Callable[[str], NoReturn]) -> None:

@@ -1,0 +1,136 @@
+"""`aftersend recipient`."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from cli.context import Json, command_settings, wait_for
+from cli.installation import codec
+from cli.kafka import partitions_of
+from cli.output import console, local, print_json, table
+from cli.recipients import Found, contact_as_json, find, row_as_json
+from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
+from engine.settings import Settings
+from rules.history import Entry
+from rules.lifecycle import DECISION_NAMES, KIND_NAME
+from schemas.state import Contact, RecipientState
+from sources.address import normalise
+from sources.base import SourceError
+from tables.codec import Codec
+
+
+def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = False) -> int:
+    """Show what became of one recipient, and why.
+
+    For each delivery: the status, what ever happened (facts), when, the last failure in the other side's words, and
+    the last events with what each of them did. Then the contact's card: whether the address may be mailed, why not,
+    and its notices. Read from the compacted topics: the truth, not a copy.
+
+    One partition of them is read from its beginning, at some hundred thousand rows a second. Exit code 1 if nothing is
+    known of the address.
+
+    For example:
+
+        aftersend recipient jane@example.com
+        aftersend recipient jane@example.com --delivery spring-sale --json | jq .deliveries[0].status
+
+    Args:
+        address: In any spelling: it is brought into the one that the tables use.
+        delivery: Show this delivery only.
+        as_json: One JSON object.
+    """
+    settings = command_settings()
+    try:
+        key = normalise(address)
+    except SourceError as error:
+        message = f"this is no address: {error}"
+        raise AftersendError(message) from error
+    found = wait_for(_find(settings, key, delivery))
+    names = codec(settings)
+    if as_json:
+        rows = [row_as_json(state, history, names) for state, history in found.rows.values()]
+        card = contact_as_json(found.contact) if found.contact is not None else None
+        print_json({"recipient": key, "deliveries": rows, "contact": card})
+    else:
+        console().print(_picture(key, found, names))
+    return EXIT_OK if found.rows or found.contact else EXIT_FAILED
+
+
+async def _find(settings: Settings, key: str, delivery: str | None) -> Found:
+    from agents.normalise import partition_of  # noqa: PLC0415 - brings Faust along, which takes half a second
+
+    partitions = await partitions_of(settings, settings.topics.status, settings.topics.contacts)
+    return await find(settings, key, partition_of(key, partitions), delivery)
+
+
+def _picture(key: str, found: Found, names: Codec) -> RenderableType:
+    parts: list[RenderableType] = [Text(key, style="bold"), ""]
+    if not found.rows:
+        parts.append("no delivery")
+    latest = sorted(found.rows.values(), key=lambda row: -row[0].updated_at)
+    for state, history in latest:
+        parts += [_row(state), _history(history, names), ""]
+    parts.append(_card(found.contact))
+    return Group(*parts)
+
+
+def _row(state: RecipientState) -> RenderableType:
+    status = Text(state.delivery_id or "(no delivery id)", style="bold")
+    status.append(": ").append(state.status.replace("_", " "), style="bold cyan")
+    status.append(" (final)" if state.final else "").append(f" since {local(state.updated_at)}")
+    status.append(f", was {state.previous.replace('_', ' ')}" if state.previous else "")
+    lines: list[RenderableType] = [status]
+    facts = bytes(state.facts).decode().strip("[]").replace('"', "").replace(",", ", ").replace("_", " ")
+    lines.append(Text(f"  facts    {facts}"))
+    times = {
+        "sent": state.sent_at,
+        "delivered": state.delivered_at,
+        f"opened ({state.opens})": state.opened_at,
+        f"clicked ({state.clicks})": state.clicked_at,
+        "unsubscribed": state.unsubscribed_at,
+        "complained": state.complained_at,
+    }
+    known = ", ".join(f"{name} {local(at)}" for name, at in times.items() if at)
+    if known:
+        lines.append(Text(f"  times    {known}"))
+    if state.failure is not None:
+        failure = state.failure
+        words = " ".join(filter(None, (str(failure.code or ""), failure.enhanced_code, failure.diagnostic)))
+        lines.append(Text(f"  failure  {failure.reason} at {local(failure.at)}: {words}"))
+    return Group(*lines)
+
+
+def _history(history: list[Entry], names: Codec) -> RenderableType:
+    shown = table("", "arrived", "event", "decision", "again", "source", "raw record", right=("again",))
+    for entry in history:
+        place = f"partition {entry.partition}, offset {entry.offset}" if any(entry.digest) else ""
+        shown.add_row(
+            local(entry.received_at),
+            KIND_NAME[entry.kind].replace("_", " "),
+            DECISION_NAMES[entry.decision].replace("_", " "),
+            str(entry.repeats) if entry.repeats else "",
+            names.source_names.get(entry.source, ""),
+            place,
+        )
+    return Padding(shown, (0, 0, 0, 2), expand=False)
+
+
+def _card(contact: Contact | None) -> RenderableType:
+    if contact is None:
+        return Text("card: nothing is held against the address")
+    title = Text("card: ", style="bold")
+    if contact.do_not_email:
+        why = f" ({contact.cause.replace('_', ' ')}, {local(contact.cause_at)}, {contact.cause_delivery_id})"
+        title.append("do not email", style="bold red").append(why)
+    else:
+        title.append("may be mailed")
+    title.append("" if contact.valid else ", address not valid")
+    if contact.failures:
+        title.append(f", failures in a row: {contact.failures} ({contact.failure_reason})")
+    shown = table("", "at", "notice", "delivery", "type", "reason")
+    for notice in reversed(contact.notices):
+        kind = f"delivered, then {notice.kind}" if notice.delivered else notice.kind
+        shown.add_row(local(notice.at), kind.replace("_", " "), notice.delivery_id, notice.message_type, notice.reason)
+    return Group(title, Padding(shown, (0, 0, 0, 2), expand=False))

@@ -1,0 +1,32 @@
+"""What every command that asks something begins with: the settings, and quiet libraries."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from engine import logs
+from engine.settings import Settings, load
+
+T = TypeVar("T")
+
+#: The option for scripts.
+Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+
+
+def command_settings() -> Settings:
+    """Return the settings, for a command that shows its own results and errors.
+
+    Raises:
+        SettingsError: if one is wrong.
+    """
+    logs.quiet()
+    return load()
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's asynchronous part."""
+    return asyncio.run(work)

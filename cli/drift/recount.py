@@ -1,0 +1,147 @@
+"""One partition's KPIs, counted anew from its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from cli.drift.findings import ROWS, Drift, Report, differences
+from engine.lean import LeanRecord
+from rules.indicators import INDICATORS, cell_of, kpis, statuses
+from rules.lifecycle import Fact
+from schemas.state import DeliveryKpis, Row
+from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, header_of
+
+_decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
+
+#: The totals that rows keep a tally of, by their field in `Row`.
+TALLIES: Final = {
+    "total_opens": "opens",
+    "total_machine_opens": "machine_opens",
+    "total_clicks": "clicks",
+    "total_machine_clicks": "machine_clicks",
+}
+#: The KPIs that rows alone give.
+NAMES: Final = (*(indicator.name for indicator in INDICATORS), *TALLIES)
+
+#: What counting needs of a row: its class in the KPIs, and its tallies in the order of `TALLIES`.
+Gist = tuple[int, tuple[int, ...]]
+
+
+class Partition:
+    """What the status and KPI topics hold of one partition, as far as they were read.
+
+    Args:
+        number: of the partition.
+        codec: how the topics are written.
+        retention: seconds from a delivery's start until its rows are tombstoned.
+    """
+
+    def __init__(self, number: int, codec: Codec, retention: float) -> None:
+        """Know nothing yet."""
+        self.number = number
+        self.parts: dict[str, DeliveryKpis] = {}
+        self._codec = codec
+        self._retention = retention
+        self._rows: dict[str, dict[str, Gist]] = {}
+        #: Rows that look the same share one object: there are few classes and many rows.
+        self._gists: dict[Gist, Gist] = {}
+        self._tombstoned: set[str] = set()
+        self._tick = 0.0
+
+    def apply(self, topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        """Take records of either topic."""
+        if topic == self._codec.topics.status:
+            for record in records:
+                self._take_row(record)
+        else:
+            for record in records:
+                self._take_part(record)
+
+    def _take_row(self, record: LeanRecord) -> None:
+        if record.value is None:
+            delivery_id, _, recipient = (record.key or b"").decode().partition(SEPARATOR)
+            self._tombstoned.add(delivery_id)
+            self._rows.get(delivery_id, {}).pop(recipient, None)
+            return
+        delivery_id, recipient, row = self._codec.restored(record.value, header_of(record.headers))
+        gist = gist_of(row, attributed=bool(delivery_id and recipient))
+        self._rows.setdefault(delivery_id, {})[recipient] = self._gists.setdefault(gist, gist)
+
+    def _take_part(self, record: LeanRecord) -> None:
+        if record.value is None:
+            return
+        if record.key == CLOCK_KEY:
+            self._tick = max(self._tick, decode_clock(record.value))
+            return
+        value = _decode_value(record.value)
+        self.parts[value.delivery_id] = value
+
+    def is_archived(self, delivery_id: str) -> bool:
+        """Tell whether a delivery's rows are gone or just going."""
+        part = self.parts.get(delivery_id)
+        if delivery_id in self._tombstoned or (part is not None and part.archived):
+            return True
+        return part is not None and part.started_at + self._retention <= self._tick
+
+    def compare(self, report: Report, only: str | None) -> list[Drift]:
+        """Return where the KPI topic says something else than the rows.
+
+        Args:
+            report: is told what was looked at.
+            only: the one delivery of interest; None: all.
+        """
+        drift: list[Drift] = []
+        for delivery_id in sorted(self._rows.keys() | self.parts.keys()):
+            if only is not None and delivery_id != only:
+                continue
+            report.deliveries.add(delivery_id)
+            if self.is_archived(delivery_id):
+                report.archived.add(delivery_id)
+                continue
+            recounted = count(self._rows.get(delivery_id, {}).values())
+            said = _said(self.parts.get(delivery_id))
+            report.compared += len(recounted.keys() | said.keys())
+            drift += differences(recounted, said, delivery_id, self.number, ROWS)
+        return drift
+
+    def rows(self, only: str | None) -> int:
+        """Return the number of rows."""
+        return sum(len(rows) for delivery_id, rows in self._rows.items() if only is None or delivery_id == only)
+
+
+def gist_of(row: Row, *, attributed: bool) -> Gist:
+    """Return what counting needs of a row.
+
+    Args:
+        row: the row.
+        attributed: whether delivery and recipient are known: else opens and clicks count nowhere.
+    """
+    if row.facts & Fact.TEST:
+        return -1, ()
+    tallies = tuple(getattr(row, field) for field in TALLIES.values()) if attributed else ()
+    return cell_of(row.status, row.facts), tallies
+
+
+def count(gists: Iterable[Gist]) -> dict[str, int]:
+    """Return the KPIs and statuses of rows, by the names that Redis has for them."""
+    cells: dict[int, int] = {}
+    totals = dict.fromkeys(TALLIES, 0)
+    for cell, tallies in gists:
+        if cell < 0:
+            continue
+        cells[cell] = cells.get(cell, 0) + 1
+        for name, number in zip(TALLIES, tallies, strict=False):
+            totals[name] += number
+    counted = kpis(cells, {})
+    result = {name: counted[name] for name in NAMES} | totals
+    return result | {f"status_{name}": rows for name, rows in statuses(cells).items()}
+
+
+def _said(part: DeliveryKpis | None) -> dict[str, int]:
+    if part is None:
+        return {}
+    result = {name: part.kpis.get(name, 0) for name in NAMES}
+    return result | {f"status_{name}": rows for name, rows in part.statuses.items()}

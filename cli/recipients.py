@@ -1,0 +1,111 @@
+"""What the compacted topics hold of one address: its rows, one for each delivery, and its card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cli.output import iso
+from engine import changelog
+from engine.lean import LeanRecord
+from engine.settings import Settings
+from rules.history import Entry, entries
+from rules.lifecycle import DECISION_NAMES, KIND_NAME
+from schemas.state import Contact, RecipientState
+from tables.codec import SEPARATOR, Codec, decode_contact, header_of
+
+_decode_state = msgspec.json.Decoder(RecipientState).decode
+_TIMES = (
+    "updated_at",
+    "pending_since",
+    "sent_at",
+    "delivered_at",
+    "opened_at",
+    "last_opened_at",
+    "clicked_at",
+    "last_clicked_at",
+    "unsubscribed_at",
+    "complained_at",
+)
+
+
+class Found(msgspec.Struct):
+    """What there is of one address."""
+
+    #: By delivery, with the last events of each, oldest first.
+    rows: dict[str, tuple[RecipientState, list[Entry]]] = {}
+    contact: Contact | None = None
+
+
+async def find(settings: Settings, recipient: str, partition: int, delivery: str | None) -> Found:
+    """Read an address's partition of both topics to their ends, committed records only.
+
+    Args:
+        settings: of the installation.
+        recipient: the address, normalised.
+        partition: where it lies.
+        delivery: the only one of interest; None: all.
+    """
+    topics = settings.topics
+    wanted = (SEPARATOR + recipient).encode()
+    exact = None if delivery is None else f"{delivery}{SEPARATOR}{recipient}".encode()
+    found = Found()
+
+    def apply(topic: str, _: int, records: list[LeanRecord]) -> None:
+        for record in records:
+            key = record.key or b""
+            if topic == topics.contacts:
+                if key == recipient.encode():
+                    found.contact = None if record.value is None else decode_contact(record.value)
+            elif key == exact or (exact is None and key.endswith(wanted)):
+                _take(found, key, record)
+
+    await changelog.read(
+        settings.kafka_options(), {(topics.status, partition): None, (topics.contacts, partition): None}, apply
+    )
+    return found
+
+
+def _take(found: Found, key: bytes, record: LeanRecord) -> None:
+    delivery = key.decode().partition(SEPARATOR)[0]
+    if record.value is None:
+        found.rows.pop(delivery, None)
+        return
+    found.rows[delivery] = _decode_state(record.value), entries(header_of(record.headers))
+
+
+def event_as_json(entry: Entry, codec: Codec) -> dict[str, Any]:
+    """Return a remembered event as scripts read it."""
+    result = {
+        "arrived_at": iso(entry.received_at),
+        "kind": KIND_NAME[entry.kind],
+        "decision": DECISION_NAMES[entry.decision],
+        "repeats": entry.repeats,
+        "source": codec.source_names.get(entry.source, str(entry.source)),
+    }
+    if any(entry.digest):  # an expiry comes from no record
+        result |= {"partition": entry.partition, "offset": entry.offset}
+    return result
+
+
+def row_as_json(state: RecipientState, history: list[Entry], codec: Codec) -> dict[str, Any]:
+    """Return a row as scripts read it: the public record, its times with their zone, and its last events."""
+    result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state))
+    for name in _TIMES:
+        if name in result:
+            result[name] = iso(result[name])
+    if "failure" in result:
+        result["failure"]["at"] = iso(result["failure"]["at"])
+    return result | {"history": [event_as_json(entry, codec) for entry in history]}
+
+
+def contact_as_json(contact: Contact) -> dict[str, Any]:
+    """Return a card as scripts read it."""
+    result: dict[str, Any] = msgspec.to_builtins(contact)
+    for name in ("cause_at", "updated_at"):
+        if name in result:
+            result[name] = iso(result[name])
+    for notice in result.get("notices", ()):
+        notice["at"] = iso(notice["at"])
+    return result

@@ -1,0 +1,279 @@
+"""Events into rows, contacts and decisions, one at a time, as the description of the domain has it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.reference import domain
+from cli.reference.contacts import Contacts
+from schemas.feedback import MESSAGE_TYPES, Folded
+
+#: Events of a row by whose ids the same event is known again.
+REMEMBERED: Final = 32
+#: Rows keep at most so many characters of what the other side said.
+MAX_DIAGNOSTIC: Final = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an installation has set; times in seconds."""
+
+    freeze: float
+    retention: float
+    #: How long a row waits for an outcome, and by source where that differs.
+    window: float
+    windows: Mapping[str, float]
+    #: Sources that the installation knows, with their raw topics.
+    raw_topics: Mapping[str, str]
+    events_topic: str
+
+
+@dataclass(slots=True)
+class Row:
+    """One recipient of one delivery."""
+
+    status: str = "none"
+    final: bool = False
+    previous: str = ""
+    version: int = 0
+    facts: set[str] = field(default_factory=set)
+    source: str = ""
+    message_type: str = ""
+    updated_at: float = 0.0
+    #: While the row waits for an outcome: the first arrival of what it waits for an outcome of.
+    pending_since: float | None = None
+    #: `sent_at`, `delivered_at`, …
+    times: dict[str, float] = field(default_factory=dict)
+    #: `opens`, `clicks`, …
+    tallies: dict[str, int] = field(default_factory=dict)
+    #: At, SMTP code, enhanced code, reason, diagnostic text: the greatest stays.
+    failure: tuple[float, int, str, str, str] | None = None
+    address: str = ""
+    cause: dict[str, Any] = field(default_factory=dict)
+    #: Ids of the last events, oldest first.
+    remembered: list[str] = field(default_factory=list)
+
+    def public(self, delivery_id: str, recipient: str) -> dict[str, Any]:
+        """Return the row as the status topic shows it; the facts as a set."""
+        failure = None
+        if self.failure is not None:
+            at, code, enhanced_code, reason, diagnostic = self.failure
+            failure = {"at": at} | _without_defaults(
+                {"reason": reason, "code": code, "enhanced_code": enhanced_code, "diagnostic": diagnostic}
+            )
+        fixed = {"schema": 1, "delivery_id": delivery_id, "recipient": recipient, "status": self.status}
+        rest = {
+            "previous": self.previous,
+            "version": self.version,
+            "source": self.source,
+            "message_type": self.message_type,
+            "updated_at": self.updated_at,
+            **self.tallies,
+            "failure": failure,
+            "address": self.address,
+            "cause": _without_defaults(self.cause),
+            "final": self.final,
+        }
+        times = self.times if self.pending_since is None else {"pending_since": self.pending_since, **self.times}
+        return fixed | _without_defaults(rest) | times | {"facts": self.facts}
+
+
+def _without_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What one partition knows of one delivery."""
+
+    started_at: float
+    updated_at: float
+    rows: dict[str, Row] = field(default_factory=dict)
+    #: Rows past their retention, with their recipients: gone, but their KPIs stay.
+    forgotten: list[tuple[str, Row]] = field(default_factory=list)
+    #: (source, kind, decision) -> events.
+    decisions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+
+class Reference:
+    """One partition of the events topic.
+
+    Args:
+        options: of the installation.
+        partition: its number.
+    """
+
+    def __init__(self, options: Options, partition: int) -> None:
+        """Start with nothing."""
+        self.options = options
+        self.partition = partition
+        self.tick = 0.0
+        self.deliveries: dict[str, Delivery] = {}
+        self.contacts = Contacts()
+        self.events = 0
+
+    def take(self, offset: int, timestamp_ms: int, event: Folded) -> None:
+        """Fold one event.
+
+        Args:
+            offset: of the event's record.
+            timestamp_ms: of the event's record, which is its raw record's.
+            event: what the record says.
+        """
+        now = event.received_at or timestamp_ms / 1000
+        if event.type == "tick":
+            self.pass_time(now)
+            return
+        self.events += 1
+        kind = domain.kind_of(event)
+        delivery = self.deliveries.get(event.delivery_id)
+        if delivery is None:
+            delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
+        delivery.started_at = min(delivery.started_at, now)
+        delivery.updated_at = max(delivery.updated_at, now)
+        source = event.source if event.source in self.options.raw_topics else ""
+        if now >= delivery.started_at + self.options.freeze:
+            decision = "late"
+            self._take_late(delivery, event, kind, now)
+        else:
+            row = delivery.rows.get(event.recipient)
+            if row is None:
+                row = delivery.rows[event.recipient] = Row()
+            self._end_wait(row, max(now, self.tick))
+            if event.event_id in row.remembered:
+                decision = "duplicate"
+            else:
+                decision = _change(row, event, kind, now)
+                row.source = source
+                row.cause = self._cause(event, kind, offset)
+                if decision != "test":
+                    self.contacts.hear(event, kind, now, confirmed="confirmed" in row.facts)
+        delivery.decisions[source, kind, decision] += 1
+
+    def pass_time(self, now: float) -> None:
+        """Note that it is at least so late (seconds since 1970).
+
+        Waits that are over are ended when their row is next looked at, which makes no difference: the row then looks
+        as if they had been ended at the very moment when they were over.
+        """
+        self.tick = max(self.tick, now)
+        for delivery in self.deliveries.values():
+            if delivery.started_at + self.options.retention <= self.tick and delivery.rows:
+                for recipient, row in delivery.rows.items():
+                    self._end_wait(row, self.tick)
+                    delivery.forgotten.append((recipient, row))
+                delivery.rows = {}
+
+    def settled(self, row: Row) -> Row:
+        """Return a row with its wait ended, if that is over by now; the row itself stays as it is."""
+        if not self.is_overdue(row):
+            return row
+        result = copy(row)
+        result.facts = set(row.facts)
+        self._end_wait(result, self.tick)
+        return result
+
+    def is_overdue(self, row: Row) -> bool:
+        """Say whether a row's wait is over, though nobody has ended it yet."""
+        due = self._due(row)
+        return due is not None and due <= self.tick
+
+    def _due(self, row: Row) -> float | None:
+        if row.final or row.status not in domain.EXPIRES_TO or row.pending_since is None:
+            return None
+        return row.pending_since + self.options.windows.get(row.source, self.options.window)
+
+    def _end_wait(self, row: Row, now: float) -> None:
+        due = self._due(row)
+        if due is None or due > now:
+            return
+        row.previous = row.status
+        row.status = domain.EXPIRES_TO[row.status]
+        row.final = True
+        row.pending_since = None
+        row.facts.add("expired")
+        row.version += 1
+        row.updated_at = due
+        row.cause = {"kind": "expired"}
+
+    def _take_late(self, delivery: Delivery, event: Folded, kind: str, now: float) -> None:
+        """Take an event after the freeze: statistics are closed, but who complains must not be mailed again."""
+        row = delivery.rows.get(event.recipient)
+        if row is not None:
+            if event.event_id in row.remembered:
+                return
+            _remember(row, event.event_id)
+        if not event.test and (row is None or "test" not in row.facts):
+            self.contacts.hear(event, kind, now, confirmed=row is not None and "confirmed" in row.facts)
+
+    def _cause(self, event: Folded, kind: str, offset: int) -> dict[str, Any]:
+        raw_topic = self.options.raw_topics.get(event.source)
+        if event.raw_offset >= 0 and raw_topic is not None:
+            place: tuple[str, int, int] = raw_topic, event.raw_partition, event.raw_offset
+        else:
+            place = self.options.events_topic, self.partition, offset
+        return dict(
+            zip(("event_id", "kind", "topic", "partition", "offset"), (event.event_id, kind, *place), strict=True)
+        )
+
+
+def _remember(row: Row, event_id: str) -> None:
+    row.remembered.append(event_id)
+    if len(row.remembered) > REMEMBERED:
+        del row.remembered[0]
+
+
+def _change(row: Row, event: Folded, kind: str, now: float) -> str:
+    """Change a row by an event that it has not seen; return the decision."""
+    happened_at = event.occurred_at or now
+    decision = _change_status(row, event, kind)
+    new_facts = domain.facts_of(kind)
+    if kind == "hard_bounce" and "delivered" in row.facts:
+        row.facts.add("bounced_after_delivery")
+    row.facts |= new_facts
+    if event.test or "test" in row.facts:
+        row.facts.add("test")
+        decision = "test"
+
+    if row.final or row.status not in domain.EXPIRES_TO:
+        row.pending_since = None
+    elif kind in domain.PENDING and (row.pending_since is None or now < row.pending_since):
+        row.pending_since = now
+    first, last, tally = domain.FIRST_TIME.get(kind), domain.LAST_TIME.get(kind), domain.TALLY.get(kind)
+    if first is not None:
+        row.times[first] = min(happened_at, row.times.get(first, happened_at))
+    if last is not None:
+        row.times[last] = max(happened_at, row.times.get(last, happened_at))
+    if tally is not None:
+        row.tallies[tally] = row.tallies.get(tally, 0) + 1
+    if kind in domain.FAILURES or kind.startswith("not_sent_"):
+        said = event.diagnostic[:MAX_DIAGNOSTIC]
+        failure = (happened_at, event.code, event.enhanced_code, event.reason, said)
+        row.failure = failure if row.failure is None else max(failure, row.failure)
+
+    row.version += 1
+    row.updated_at = now
+    if not row.message_type and event.message_type in MESSAGE_TYPES:
+        row.message_type = event.message_type
+    row.address = row.address or event.address
+    _remember(row, event.event_id)
+    return decision
+
+
+def _change_status(row: Row, event: Folded, kind: str) -> str:
+    if not (event.recipient and event.delivery_id):
+        return "unattributed"
+    if row.final:
+        return "terminal_locked"
+    status = domain.STATUS_OF_KIND.get(kind, kind)
+    rank = domain.RANK_OF_KIND.get(kind, domain.rank_of(status))
+    if not status or rank <= domain.rank_of(row.status):
+        return "lower_priority"
+    row.previous = "" if row.status == "none" else row.status
+    row.status = status
+    row.final = domain.is_terminal(status)
+    return "applied"

@@ -1,0 +1,101 @@
+"""`/live` and `/ready` over HTTP, inside the worker's own event loop: a loop that hangs does not answer."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from engine import health
+from engine.app import WorkerApp
+from engine.errors import SettingsError
+from engine.settings import Settings
+
+_UNAVAILABLE = 503
+
+
+class HealthServer:
+    """Answers probes.
+
+    Args:
+        settings: of the worker.
+        app: returns the worker's app, None before it is there.
+    """
+
+    def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
+        """Answer nothing yet."""
+        self._settings = settings
+        self._probe = health.Probe(app)
+        self._stalls = health.Stalls(settings.stall_seconds, time.monotonic)
+        self._server: uvicorn.Server | None = None
+        #: The port that is served; differs from the setting only in tests.
+        self.port = settings.web_port
+
+    async def start(self) -> None:
+        """Serve; does nothing where the port is 0.
+
+        Raises:
+            SettingsError: if the address is taken, or none of this machine's.
+        """
+        if not self._settings.web_port:
+            return
+        listener = _listen(self._settings.web_host, self._settings.web_port)
+        routes = [Route("/live", self._live), Route("/ready", self._ready)]
+        config = uvicorn.Config(
+            Starlette(routes=routes),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            date_header=False,  # would want a timer
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        config.load()
+        server = uvicorn.Server(config)
+        # Not `serve`, which takes the signals and wakes up ten times a second.
+        server.lifespan = config.lifespan_class(config)
+        await server.startup(sockets=[listener])
+        self._server = server
+
+    async def stop(self) -> None:
+        """Serve no longer."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.shutdown()
+
+    async def _live(self, _request: Request) -> JSONResponse:
+        return _response(self._stalls.live(self._probe.look()))
+
+    async def _ready(self, _request: Request) -> JSONResponse:
+        return _response(health.ready(self._probe.look()))
+
+
+def _response(verdict: health.Verdict) -> JSONResponse:
+    body = {"ok": verdict.ok, "reason": verdict.reason, **verdict.body}
+    return JSONResponse(body, status_code=200 if verdict.ok else _UNAVAILABLE)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, kind)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.settimeout(0)
+    except OSError as error:
+        listener.close()
+        why = "is taken, by another worker perhaps" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
+        message = (
+            f"/live and /ready can't be served: {host}:{port} {why}; set AFTERSEND_WEB_PORT to a free port, or to 0 "
+            "to go without"
+        )
+        raise SettingsError(message) from error
+    return listener

@@ -1,0 +1,236 @@
+"""One installation of Aftersend for one test: its names, its topics, its workers, and how far they have come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from cli.installation import raw_sources, topic_layouts
+from cli.reference.check import Report, check
+from engine import admin
+from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from engine.errors import EXIT_OK
+from engine.settings import Settings, load
+from tests.system.chaos.workers import WorkerProcess
+
+#: A small group on a small machine, that notices within seconds what a real one notices within a minute.
+QUICK: Mapping[str, Any] = {
+    "partitions": 4,
+    "session_timeout": 6.0,
+    "heartbeat_interval": 1.0,
+    "rebalance_timeout": 3.0,
+    "transaction_timeout": 15.0,
+    "request_timeout": 10.0,
+    "redis_interval": 0.1,
+    "clock_interval": 1.0,
+    "web_port": 0,
+    "log_format": "json",
+}
+
+
+class Input(NamedTuple):
+    """A record to be written."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Installation:
+    """An installation on a Kafka and a Redis that it may share with others.
+
+    Args:
+        kafka: the broker.
+        redis: the Redis.
+        folder: for logs and data.
+        name: what all its names begin with.
+        settings: what differs from `QUICK`.
+    """
+
+    def __init__(
+        self,
+        kafka: EmbeddedKafka,
+        redis: EmbeddedRedis,
+        folder: Path,
+        name: str,
+        **settings: Any,
+    ) -> None:
+        """Choose the settings; make nothing yet."""
+        self.kafka = kafka
+        self.redis = redis
+        self.folder = folder
+        self._chosen: dict[str, Any] = {
+            **QUICK,
+            "app_id": name,
+            "topic_prefix": name,
+            "redis_prefix": name,
+            "kafka_bootstrap": kafka.bootstrap,
+            "redis_url": redis.url,
+            "data_dir": str(folder / "data"),
+            **settings,
+        }
+        self.settings: Settings = load(**self._chosen)
+        self.topics = self.settings.topics
+        self.workers: list[WorkerProcess] = []
+
+    @property
+    def raw_topics(self) -> list[str]:
+        """The raw topics of all sources, the clock's excluded."""
+        return [self.topics.raw(source) for source in raw_sources()]
+
+    def add_worker(self, module: str = "cli.main", **settings: Any) -> WorkerProcess:  # noqa: ANN401
+        """Return a new worker, not started yet; each has a data directory of its own."""
+        name = f"worker-{len(self.workers)}"
+        chosen = {**self._chosen, "data_dir": str(self.folder / name), **settings}
+        worker = WorkerProcess(name, _environment(chosen), self.folder, module)
+        self.workers.append(worker)
+        return worker
+
+    async def start(self, workers: int = 1, **settings: Any) -> list[WorkerProcess]:  # noqa: ANN401
+        """Create the topics, start workers and wait until one has its partitions; return them."""
+        await self.apply_topics()
+        started = [self.add_worker(**settings) for _ in range(workers)]
+        for worker in started:
+            worker.start()
+        await started[0].await_log("partitions assigned")
+        return started
+
+    async def finish(self, *, timeout: float = 60.0) -> Report:  # noqa: ASYNC109 - a bound, not a cancellation
+        """Wait until all input is folded, stop the workers in good order, and compare everything with the reference.
+
+        Raises:
+            AssertionError: if anything differs, or a worker does not end in good order.
+            TimeoutError: if the input is not folded in time.
+        """
+        await self.await_caught_up(timeout)
+        before = await check(self.settings)
+        running = [worker for worker in self.workers if worker.running]
+        for worker in running:
+            worker.terminate()
+        codes = [await worker.wait() for worker in running]
+        assert [EXIT_OK] * len(running) == codes
+        after = await check(self.settings)
+        for report in (before, after):
+            assert report.equal, "\n".join(report.differences)
+        return after
+
+    def close(self) -> None:
+        """Kill what is left of the workers."""
+        for worker in self.workers:
+            worker.kill()
+
+    async def apply_topics(self) -> None:
+        """Create the topics."""
+        await admin.apply_topics(self.settings.kafka_options(), topic_layouts(self.settings), 1)
+
+    async def write(self, records: Iterable[Input], *, rate: float = 0.0) -> int:
+        """Write records, each of them exactly once even where the broker goes away meanwhile; return how many.
+
+        Args:
+            records: in the order in which they are to lie on their partitions.
+            rate: records per second; 0: as fast as it goes.
+        """
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.kafka.bootstrap, enable_idempotence=True, linger_ms=5, request_timeout_ms=60_000
+        )
+        await producer.start()
+        started, written, waiting = time.monotonic(), 0, []
+        try:
+            for record in records:
+                waiting.append(
+                    await producer.send(
+                        record.topic,
+                        record.value,
+                        record.key,
+                        record.partition,
+                        record.timestamp_ms,
+                        list(record.headers),
+                    )
+                )
+                written += 1
+                if rate and written % 50 == 0:
+                    await asyncio.sleep(max(0.0, started + written / rate - time.monotonic()))
+                elif written % 500 == 0:
+                    await asyncio.sleep(0)
+            await asyncio.gather(*waiting)
+        finally:
+            await producer.stop()
+        return written
+
+    async def await_caught_up(self, timeout: float, *, quiet: float = 1.0) -> None:  # noqa: ASYNC109
+        """Wait until the workers have committed all input, what they wrote to the events topic included.
+
+        Raises:
+            TimeoutError: if they have not; says where they stand, and how their logs end.
+        """
+        deadline = time.monotonic() + timeout
+        behind: list[str] = ["nothing looked at yet"]
+        while time.monotonic() < deadline:
+            try:
+                behind = await self.behind(quiet)
+            except (KafkaError, OSError) as error:
+                behind = [repr(error)]
+            if not behind:
+                return
+            await asyncio.sleep(0.5)
+        logs = "\n\n".join(f"{worker.name}:\n{worker.tail(25)}" for worker in self.workers)
+        message = f"not caught up after {timeout:g} s: {'; '.join(behind)}\n{logs}"
+        raise TimeoutError(message)
+
+    async def behind(self, quiet: float = 1.0) -> list[str]:
+        """Return what is left to do; the raw topics first, since they make more of it.
+
+        A committed offset short of the end may have nothing but transaction markers before it, so this looks for
+        records. The clock is left out: it never rests.
+        """
+        for topics in (self.raw_topics, [self.topics.events]):
+            if left := await self._records_left(topics, quiet):
+                return left
+        return []
+
+    async def _records_left(self, topics: list[str], quiet: float) -> list[str]:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.bootstrap,
+            group_id=self.settings.app_id,
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            request_timeout_ms=5_000,
+        )
+        partitions = [TopicPartition(topic, p) for topic in topics for p in range(self.settings.partitions)]
+        consumer.assign(partitions)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(partitions)
+            for tp in partitions:
+                # In reach of a broker that still loads its groups, "none committed" may mean "not known yet"; then
+                # this says that all is left, which is never wrong for long.
+                consumer.seek(tp, await consumer.committed(tp) or 0)
+            left = {tp for tp in partitions if await consumer.position(tp) < ends[tp]}
+            deadline = time.monotonic() + quiet
+            while left and time.monotonic() < deadline:
+                fetched = await consumer.getmany(*left, timeout_ms=200, max_records=1000)
+                for tp, records in fetched.items():
+                    if any(record.value and b'"tick"' not in record.value[:300] for record in records):
+                        return [f"{tp.topic}-{tp.partition} stands at {records[0].offset} of {ends[tp]}"]
+                left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
+            # Not to be read to its end: a transaction is open, so somebody is at work, or has yet to be fenced.
+            return [f"{tp.topic}-{tp.partition} has an open transaction" for tp in left]
+        finally:
+            await consumer.stop()
+
+
+def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        f"AFTERSEND_{name.upper()}": value if isinstance(value, str) else json.dumps(value, default=str)
+        for name, value in settings.items()
+    }

@@ -1,0 +1,87 @@
+"""A run of chaos: input is written while everything breaks; at the end every number is right."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from tests.system.chaos.faults import Chaos
+from tests.system.chaos.installation import Installation
+from tests.system.chaos.load import direct_events, raw_records
+
+
+class Scale(NamedTuple):
+    """How much is done."""
+
+    #: Of the simulated campaign: each gives some three raw records.
+    recipients: int
+    #: Canonical events that come directly.
+    events: int
+    workers: int
+    #: How long there are faults, seconds.
+    seconds: float
+    #: Between two faults, seconds.
+    gaps: tuple[float, float]
+    #: How long the workers may take to catch up when all is over, seconds.
+    patience: float
+
+
+async def run(folder: Path, scale: Scale, seed: int, **settings: Any) -> None:  # noqa: ANN401 - whatever a setting takes
+    """Run chaos.
+
+    Args:
+        folder: for data and logs.
+        scale: how much of it.
+        seed: decides what happens.
+        settings: of the installation.
+
+    Raises:
+        AssertionError: if a number is wrong, or a worker ended by itself.
+        TimeoutError: if the workers do not catch up.
+    """
+    with EmbeddedKafka(folder / "kafka") as kafka, EmbeddedRedis(folder / "redis") as redis:
+        installation = Installation(kafka, redis, folder, "chaos", **settings)
+        for _ in range(scale.workers):
+            installation.add_worker()
+        try:
+            await _run(installation, scale, seed)
+        finally:
+            installation.close()
+
+
+async def _run(installation: Installation, scale: Scale, seed: int) -> None:
+    chaos = Chaos(installation, seed, scale.gaps)
+    chaos.log(f"seed {seed}, store {installation.settings.store}, {scale}")
+    await installation.apply_topics()
+    writing = asyncio.create_task(_write(installation, scale, seed))
+    for worker in installation.workers:
+        worker.start()
+    until = time.monotonic() + scale.seconds
+    try:
+        await chaos.run(lambda: time.monotonic() > until and writing.done())
+        records = await writing
+    finally:
+        writing.cancel()
+    chaos.log(f"{records} records were written")
+    report = await installation.finish(timeout=scale.patience)
+    chaos.log(f"all equal: {report.raw_records} raw records, {report.events} events, {report.rows} rows")
+
+
+async def _write(installation: Installation, scale: Scale, seed: int) -> int:
+    """Write all input, spread over the time of the faults."""
+    start = time.time() - 3600.0
+    partitions = installation.settings.partitions
+    seconds = scale.seconds * 0.9
+    written = await asyncio.gather(
+        installation.write(
+            raw_records(installation.topics, scale.recipients, seed, start, partitions),
+            rate=3 * scale.recipients / seconds,
+        ),
+        installation.write(
+            direct_events(installation.topics, scale.events, seed, start, partitions), rate=scale.events / seconds
+        ),
+    )
+    return sum(written)

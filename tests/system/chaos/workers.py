@@ -1,0 +1,133 @@
+"""Workers as processes of their own, which a test may kill, stop, freeze and start again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from engine.embedded.guard import Guard
+
+ROOT = Path(__file__).parents[3]
+_POLL = 0.05
+
+
+class WorkerProcess:
+    """One worker; every start is a new process with the same settings and the same folder.
+
+    Args:
+        name: for messages and the log's name.
+        environment: the settings.
+        folder: where the log goes.
+        module: what is run.
+    """
+
+    def __init__(self, name: str, environment: dict[str, str], folder: Path, module: str = "cli.main") -> None:
+        """Start nothing yet."""
+        self._module = module
+        self.name = name
+        self.log_path = folder / f"{name}.log"
+        self.paused = False
+        #: Exit codes of the processes before this one.
+        self.exit_codes: list[int] = []
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: Guard | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process exists, frozen or not."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start a process; does nothing where one is running."""
+        if self.running:
+            return
+        self._forget()
+        # If the test run is killed, its workers must not live on.
+        self._guard = Guard()
+        Path(self._environment["AFTERSEND_DATA_DIR"]).mkdir(exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module, "worker"],
+                cwd=ROOT,
+                env={**os.environ, **self._environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._guard.watch(self._process.pid)
+
+    def kill(self) -> None:
+        """End the process at once (SIGKILL)."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        self._forget()
+
+    def terminate(self) -> None:
+        """Ask the process to end in good order (SIGTERM); returns at once."""
+        self._signal(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Freeze the process (SIGSTOP): it notices nothing, and nothing is heard of it."""
+        self._signal(signal.SIGSTOP)
+        self.paused = True
+
+    def resume(self) -> None:
+        """Let a frozen process go on (SIGCONT)."""
+        self._signal(signal.SIGCONT)
+        self.paused = False
+
+    async def wait(self, timeout: float = 30.0) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
+        """Wait until the process has ended by itself; return its exit code.
+
+        Raises:
+            TimeoutError: if it has not, with the end of its log.
+        """
+        deadline = time.monotonic() + timeout
+        while self.running:
+            if time.monotonic() > deadline:
+                message = f"{self.name} has not ended after {timeout:g} s; its log ends with:\n{self.tail()}"
+                raise TimeoutError(message)
+            await asyncio.sleep(_POLL)
+        self._forget()
+        return self.exit_codes[-1]
+
+    def log(self) -> str:
+        """Return all that the processes have logged."""
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def tail(self, lines: int = 40) -> str:
+        """Return the end of the log."""
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    async def await_log(self, words: str, *, times: int = 1, timeout: float = 60.0) -> None:  # noqa: ASYNC109
+        """Wait until the log has some words so many times.
+
+        Raises:
+            TimeoutError: if it has not, with the end of the log.
+        """
+        deadline = time.monotonic() + timeout
+        while self.log().count(words) < times:
+            if time.monotonic() > deadline or not self.running:
+                message = f"{self.name} never logged {words!r}; its log ends with:\n{self.tail()}"
+                raise TimeoutError(message)
+            await asyncio.sleep(_POLL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _forget(self) -> None:
+        if self._process is not None and self._process.returncode is not None:
+            self.exit_codes.append(self._process.returncode)
+        self._process, self.paused = None, False
+        if self._guard is not None:
+            self._guard.release()
+            self._guard = None

@@ -1,0 +1,377 @@
+"""The real `aftersend` on real servers, from the first command to the last."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import redis
+
+from cli.simulation.people import person
+from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from engine.embedded.ports import pick_free
+from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK
+
+COMMAND = [sys.executable, "-P", "-m", "cli.main"]
+RECIPIENTS = 300
+SEED = 4
+PATIENCE = 60.0
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Installation:
+    """Settings of its own on the shared servers."""
+
+    def __init__(self, kafka: EmbeddedKafka, redis_server: EmbeddedRedis, folder: Path, port: int) -> None:
+        self.prefix = f"t{uuid.uuid4().hex[:8]}"
+        self.port = port
+        self.folder = folder
+        self.redis = redis.Redis.from_url(redis_server.url, decode_responses=True)
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AFTERSEND_")} | {
+            "AFTERSEND_KAFKA_BOOTSTRAP": kafka.bootstrap,
+            "AFTERSEND_REDIS_URL": redis_server.url,
+            "AFTERSEND_TOPIC_PREFIX": self.prefix,
+            "AFTERSEND_APP_ID": self.prefix,
+            "AFTERSEND_REDIS_PREFIX": self.prefix,
+            "AFTERSEND_DATA_DIR": str(folder / "data"),
+            "AFTERSEND_PARTITIONS": "2",
+            "AFTERSEND_WEB_PORT": str(port),
+            "AFTERSEND_SESSION_TIMEOUT": "6",
+            "AFTERSEND_HEARTBEAT_INTERVAL": "1",
+            "AFTERSEND_REBALANCE_TIMEOUT": "6",
+            "AFTERSEND_CLOCK_INTERVAL": "1",
+        }
+
+    def run(self, *arguments: str, stdin: str = "", **settings: str) -> Done:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=self.environment | settings,
+            cwd=self.folder,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def worker(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "worker.log").open("ab") as log:
+            return subprocess.Popen(
+                [*COMMAND, "worker", *arguments],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def probe(self, path: str, process: int = 0) -> tuple[int, dict[str, Any]]:
+        """Ask a process for its health; 0 while nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + process}{path}", timeout=5) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError:
+            return 0, {}
+
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text()
+
+
+def until(what: Callable[[], bool], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.2)
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(PATIENCE)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def installation(
+    kafka: EmbeddedKafka, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    port = next(port for port in iter(lambda: pick_free(1)[0], 0) if port < 65_000)
+    result = Installation(kafka, redis_server, tmp_path_factory.mktemp("cli"), port)
+    yield result
+    result.redis.close()
+
+
+@pytest.fixture(scope="module")
+def topics(installation: Installation) -> Done:
+    return installation.run("topics", "apply", "--json")
+
+
+@pytest.fixture(scope="module")
+def worker(installation: Installation, topics: Done) -> Iterator[subprocess.Popen[bytes]]:
+    assert EXIT_OK == topics.code
+    process = installation.worker("--processes", "2")
+    until(lambda: all(installation.probe("/ready", i)[0] == 200 for i in range(2)))
+    yield process
+    if process.poll() is None:
+        end(process)
+
+
+def settled(installation: Installation) -> bool:
+    """Tell whether nothing is left to do, and Redis knows all."""
+    bodies = [installation.probe("/live", i)[1] for i in range(2)]
+    lags = [p["lag"] for body in bodies for p in body.get("partitions", {}).values()]
+    sinces = [p["seconds_since_commit"] for body in bodies for name, p in body["partitions"].items() if "kumo" in name]
+    return bool(lags) and not any(lags) and min(sinces) > 2.0
+
+
+@pytest.fixture(scope="module")
+def campaign(installation: Installation, worker: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Write a campaign and wait until it is folded."""
+    assert worker.poll() is None
+    done = installation.run("simulate", "--recipients", str(RECIPIENTS), "--seed", str(SEED), "--json")
+    assert EXIT_OK == done.code, done.err
+    until(lambda: settled(installation))
+    result: dict[str, Any] = done.json
+    return result
+
+
+def test_a_worker_without_topics_says_what_to_do(installation: Installation) -> None:
+    done = installation.run("worker", AFTERSEND_TOPIC_PREFIX="nothing-here", AFTERSEND_WEB_PORT="0")
+
+    assert EXIT_KAFKA == done.code
+    assert "run `aftersend topics apply` first" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_supervisor_passes_that_on(installation: Installation) -> None:
+    done = installation.run("worker", "--processes", "2", AFTERSEND_TOPIC_PREFIX="nothing-here", AFTERSEND_WEB_PORT="0")
+
+    assert EXIT_KAFKA == done.code
+
+
+def test_a_worker_without_kafka_says_so(installation: Installation) -> None:
+    done = installation.run("worker", AFTERSEND_KAFKA_BOOTSTRAP="127.0.0.1:1", AFTERSEND_WEB_PORT="0")
+
+    assert EXIT_KAFKA == done.code
+    assert "no Kafka broker at 127.0.0.1:1 (AFTERSEND_KAFKA_BOOTSTRAP)" in done.err
+
+
+def test_topics_are_applied_and_shown(installation: Installation, topics: Done) -> None:
+    again = installation.run("topics", "apply", "--json")
+    shown = installation.run("topics", "show", "--json")
+
+    assert {"created"} == {one["result"] for one in topics.json.values()}
+    assert {"unchanged"} == {one["result"] for one in again.json.values()}
+    assert EXIT_OK == shown.code
+    assert [] == shown.json["problems"]
+    assert topics.json.keys() == shown.json["topics"].keys()
+
+
+def test_topics_that_are_missing_are_shown_so(installation: Installation) -> None:
+    shown = installation.run("topics", "show", AFTERSEND_TOPIC_PREFIX="nothing-here")
+
+    assert EXIT_FAILED == shown.code
+    assert "topic nothing-here.events is missing" in shown.out
+
+
+def listed(installation: Installation, *arguments: str) -> dict[str, Any]:
+    """Return the KPIs of all deliveries."""
+    lines = installation.run("kpi", "--json", *arguments).out.splitlines()
+    return {one["delivery_id"]: one for one in map(json.loads, lines)}
+
+
+def test_kpis_are_the_same_in_redis_and_kafka(installation: Installation, campaign: dict[str, Any]) -> None:
+    live = listed(installation)
+    truth = listed(installation, "--from", "kafka")
+    events = {delivery: one.pop("events") for delivery, one in truth.items()}
+
+    assert live == truth
+    assert {*campaign["deliveries"], "", "summer-sale"} == live.keys()
+    assert {"kumomta", "tracking"} == events["autumn-sale"].keys()
+    for delivery in campaign["deliveries"]:
+        one = live[delivery]
+        assert one["kpis"]["audience"] > RECIPIENTS / 5
+        assert one["kpis"]["audience"] == sum(one["statuses"].values())
+        assert one["rates"]["open_rate"]["denominator"] == one["kpis"]["delivered"]
+
+
+def test_one_delivery_from_either(installation: Installation, campaign: dict[str, Any]) -> None:
+    live = installation.run("kpi", "autumn-sale", "--json").json
+    truth = installation.run("kpi", "autumn-sale", "--from", "kafka", "--json").json
+
+    assert live == {name: value for name, value in truth.items() if name != "events"}
+
+
+def test_kpis_for_people(installation: Installation, campaign: dict[str, Any]) -> None:
+    shown = installation.run("kpi", campaign["deliveries"][0]).out
+
+    assert "unique opens" in shown
+    assert "open rate" in shown
+    assert "%" in shown
+
+
+def test_a_delivery_that_nobody_knows(installation: Installation, campaign: dict[str, Any]) -> None:
+    done = installation.run("kpi", "nobody-knows")
+
+    assert EXIT_FAILED == done.code
+    assert done.err.startswith("error: Redis knows of no delivery 'nobody-knows'")
+    assert 1 == len(done.err.splitlines())
+
+
+def test_a_recipient_with_history_and_card(installation: Installation, campaign: dict[str, Any]) -> None:
+    address = person(0, SEED).address
+    done = installation.run("recipient", address.upper(), "--json")
+
+    assert EXIT_OK == done.code
+    assert address == done.json["recipient"]
+    rows = done.json["deliveries"]
+    assert {row["delivery_id"] for row in rows} <= set(campaign["deliveries"])
+    for row in rows:
+        assert row["history"]
+        assert row["updated_at"].endswith("Z")
+        assert {"arrived_at", "kind", "decision", "repeats", "source", "partition", "offset"} == row["history"][
+            0
+        ].keys()
+    one = installation.run("recipient", address, "--delivery", rows[0]["delivery_id"], "--json")
+    assert [rows[0]] == one.json["deliveries"]
+    people = installation.run("recipient", address).out
+    assert rows[0]["delivery_id"] in people
+    assert "card" in people
+
+
+def test_a_recipient_that_nobody_knows(installation: Installation, campaign: dict[str, Any]) -> None:
+    done = installation.run("recipient", "nobody@nowhere.example", "--json")
+
+    assert EXIT_FAILED == done.code
+    assert {"recipient": "nobody@nowhere.example", "deliveries": [], "contact": None} == done.json
+
+
+def test_recomputing_finds_no_drift(installation: Installation, campaign: dict[str, Any]) -> None:
+    done = installation.run("compute-stats", "--json")
+
+    assert EXIT_OK == done.code, done.out
+    assert done.json["ok"]
+    assert done.json["rows"] > RECIPIENTS
+    assert 5 == done.json["deliveries"]
+    assert "no drift" in installation.run("compute-stats", "--no-redis").out
+
+
+def test_recomputing_finds_what_somebody_changed(installation: Installation, campaign: dict[str, Any]) -> None:
+    key = f"{installation.prefix}:kpi:autumn-sale"
+    installation.redis.hincrby(key, "delivered", 3)
+    try:
+        done = installation.run("compute-stats", "autumn-sale", "--json")
+    finally:
+        installation.redis.hincrby(key, "delivered", -3)
+
+    assert EXIT_FAILED == done.code
+    (drift,) = done.json["drift"]
+    assert ("delivered", 3) == (drift["name"], drift["found"] - drift["expected"])
+
+
+def test_a_campaign_in_real_time_while_somebody_watches(installation: Installation, campaign: dict[str, Any]) -> None:
+    watching = subprocess.Popen(
+        [*COMMAND, "kpi", "autumn-sale", "--watch", "--json"],
+        env=installation.environment,
+        cwd=installation.folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with watching:
+        assert watching.stdout is not None
+        before = json.loads(watching.stdout.readline())
+        started = time.monotonic()
+        done = installation.run("simulate", "--recipients", "60", "--rate", "60", "--seed", "5", "--json")
+        seconds = time.monotonic() - started
+        after = json.loads(watching.stdout.readline())
+        watching.terminate()
+
+    assert EXIT_OK == done.code
+    assert seconds > done.json["records"] / 60 * 0.9
+    assert after["updated_at"] > before["updated_at"]
+    until(lambda: settled(installation))
+    assert EXIT_OK == installation.run("compute-stats").code
+
+
+def test_health_tells_of_every_partition(installation: Installation, campaign: dict[str, Any]) -> None:
+    answers = [installation.probe("/live", i) for i in range(2)]
+
+    assert [200, 200] == [status for status, _ in answers]
+    names = [name for _, body in answers for name in body["partitions"]]
+    assert sorted(names) == sorted(set(names))
+    # Two partitions each of two raw topics and the events, and the clock's one.
+    assert 7 == len(names)
+
+
+def test_a_process_that_is_killed_is_started_again(installation: Installation, campaign: dict[str, Any]) -> None:
+    started = [line for line in installation.log().splitlines() if "worker started" in line]
+    os.kill(json.loads(started[1])["pid"], signal.SIGKILL)
+
+    until(lambda: installation.log().count("worker started") == 3)
+    until(lambda: all(installation.probe("/ready", i)[0] == 200 for i in range(2)))
+
+    assert EXIT_OK == installation.run("compute-stats").code
+
+
+def test_stopped_when_told_to(
+    installation: Installation, worker: subprocess.Popen[bytes], campaign: dict[str, Any]
+) -> None:
+    """The last test with the worker: it stops in order, children and all."""
+    children = [json.loads(line)["pid"] for line in installation.log().splitlines() if "worker started" in line]
+
+    assert EXIT_OK == end(worker)
+
+    for pid in children:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+    assert "ended by force" not in installation.log()
+    assert "Traceback" not in installation.log()
+
+
+def test_parse_needs_no_server(installation: Installation) -> None:
+    record = {"event": "open", "id": "1", "delivery_id": "d", "recipient": "A@Example.COM", "time": 1757675281}
+    lines = json.dumps(record) + "\nbroken\n"
+
+    done = installation.run("parse", "tracking", stdin=lines, AFTERSEND_KAFKA_BOOTSTRAP="127.0.0.1:1")
+
+    assert EXIT_FAILED == done.code
+    assert ("a@example.com", "opened") == (done.json["recipient"], done.json["type"])
+    assert done.err.startswith("standard input:2: ")
+
+
+def test_versions(installation: Installation) -> None:
+    assert {"aftersend", "python", "aiokafka"} <= installation.run("version", "--json").json.keys()
+
+
+def test_redis_that_is_away(installation: Installation) -> None:
+    done = installation.run("kpi", AFTERSEND_REDIS_URL="redis://:hush@127.0.0.1:1/0")
+
+    assert EXIT_FAILED == done.code
+    assert "AFTERSEND_REDIS_URL" in done.err
+    assert "hush" not in done.err

@@ -1,0 +1,83 @@
+"""The demo itself: equal numbers, one JSON object, and nothing left behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from engine.embedded import EmbeddedUnavailableError
+from engine.embedded.jars import ensure_jars
+from engine.embedded.java import find_java
+
+COMMAND = [sys.executable, "-P", "-m", "cli.main", "demo", "--seed", "7"]
+PATIENCE = 100.0
+
+
+@pytest.fixture
+def environment(tmp_path: Path, unavailable: Callable[[str], NoReturn]) -> dict[str, str]:
+    """Return an environment in which temporary files lie in a folder of the test's own."""
+    try:
+        ensure_jars()
+        find_java()
+    except EmbeddedUnavailableError as error:
+        unavailable(str(error))
+    return {**os.environ, "TMPDIR": str(tmp_path), "AFTERSEND_KAFKA_BOOTSTRAP": "not-to-be-used:1"}
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Return files in a folder, and processes that have to do with it."""
+    shown = subprocess.run(["ps", "-axo", "args"], capture_output=True, text=True, check=True).stdout
+    return [*map(str, folder.iterdir()), *(line for line in shown.splitlines() if str(folder) in line)]
+
+
+def test_a_small_demo_ends_equal(environment: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--recipients", "300", "--rate", "0", "--processes", "2", "--json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (True, []) == (told["equal"], told["differences"])
+    assert 900 < told["raw_records"] < 1100
+    assert 3 == told["unreadable"]
+    assert {"kumomta", "tracking"} == told["decisions"].keys()
+    deliveries = told["deliveries"]
+    assert {"", "autumn-sale", "welcome", "order-confirmation", "summer-sale"} == deliveries.keys()
+    assert 300 == sum(deliveries[name]["audience"] for name in ("autumn-sale", "welcome", "order-confirmation"))
+    for counted in deliveries.values():
+        assert counted["audience"] == sum(n for name, n in counted.items() if name.startswith("status_"))
+    assert sum(told["decisions"]["tracking"].values()) > 250
+    assert [] == left_behind(tmp_path)
+
+
+def test_ctrl_c_ends_it_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [*COMMAND, "--recipients", "5000", "--rate", "200"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert demo.stdout is not None
+    lines = []
+    for line in demo.stdout:
+        lines.append(line)
+        if "playing" in line:
+            break
+    time.sleep(2)
+    demo.send_signal(signal.SIGINT)
+    rest, _ = demo.communicate(timeout=PATIENCE)
+    assert 130 == demo.returncode, "".join(lines) + rest
+    assert [] == left_behind(tmp_path)

@@ -1,0 +1,274 @@
+"""What happens when something goes wrong for good, or for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
+from faust.types import TP
+
+from engine import changelog
+from engine.embedded import EmbeddedKafka
+from engine.embedded.ports import pick_free
+from engine.errors import EXIT_BREAKER, EXIT_KAFKA
+from engine.lean import LeanRecord
+from engine.transport import ConsumerThread
+from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.load import direct_events, raw_records
+
+Install = Callable[..., Installation]
+SEED = 7
+
+
+def _load(installation: Installation, events: int) -> list[Input]:
+    return list(direct_events(installation.topics, events, SEED, time.time() - 3600, installation.settings.partitions))
+
+
+async def _read(installation: Installation, topic: str) -> list[LeanRecord]:
+    """Return all committed records of a topic."""
+    read: list[LeanRecord] = []
+    starts: dict[tuple[str, int], int | None] = {(topic, p): None for p in range(installation.settings.partitions)}
+    await changelog.read(installation.settings.kafka_options(), starts, lambda _topic, _p, records: read.extend(records))
+    return read
+
+
+@pytest.mark.slow
+async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: EmbeddedKafka) -> None:
+    """Transactions fail meanwhile, so partitions are restored; the worker lives on, and every number is right."""
+    installation = install(transaction_timeout=4.0)
+    (worker,) = await installation.start()
+    load = _load(installation, 20_000)
+    writing = asyncio.create_task(installation.write(load, rate=2_000))
+    await asyncio.sleep(3.0)
+
+    await asyncio.to_thread(kafka.kill)
+    await asyncio.sleep(12.0)
+    await asyncio.to_thread(kafka.start)
+
+    assert len(load) == await writing
+    await installation.finish()
+    assert [0] == worker.exit_codes
+    assert "partition is restored" in worker.log()
+
+
+@pytest.mark.slow
+async def test_a_broker_that_answers_nothing_for_a_while_is_waited_for(install: Install, kafka: EmbeddedKafka) -> None:
+    installation = install(transaction_timeout=4.0)
+    (worker,) = await installation.start()
+    load = _load(installation, 10_000)
+    writing = asyncio.create_task(installation.write(load, rate=2_000))
+    await asyncio.sleep(2.0)
+
+    kafka.pause()
+    await asyncio.sleep(8.0)
+    kafka.resume()
+
+    assert len(load) == await writing
+    await installation.finish()
+    assert [0] == worker.exit_codes
+
+
+@pytest.mark.slow
+async def test_a_partition_is_taken_back_from_whoever_the_group_does_not_know(install: Install) -> None:
+    """Somebody fences the worker and goes away, as a zombie would that was late to notice that it is one."""
+    installation = install(partitions=1)
+    (worker,) = await installation.start()
+    load = _load(installation, 4_000)
+    assert 2_000 == await installation.write(load[:2_000])
+    await installation.await_caught_up(30.0)
+
+    topic = installation.topics.events
+    zombie = AIOKafkaProducer(
+        bootstrap_servers=installation.kafka.bootstrap, transactional_id=f"{installation.settings.app_id}-track-{topic}-0"
+    )
+    await zombie.start()
+    await zombie.stop()
+    assert 2_000 == await installation.write(load[2_000:])
+
+    await worker.await_log("fenced")
+    await installation.finish()
+    assert 1 == worker.log().count("fenced, but the group still leaves the partition with us")
+
+
+@pytest.mark.slow
+async def test_a_rebalance_in_the_middle_of_a_long_restore(install: Install) -> None:
+    """A second worker comes while the first one restores: both end with their share, and nothing is lost."""
+    installation = install()
+    await installation.start()
+    load = _load(installation, 12_000)
+    assert 6_000 == await installation.write(load[:6_000])
+    await installation.await_caught_up(30.0)
+    installation.workers[0].kill()
+
+    slow = [installation.add_worker(module="tests.system.chaos.slow_restore") for _ in range(2)]
+    slow[0].start()
+    await slow[0].await_log("restore is slow")
+    slow[1].start()
+    assert 6_000 == await installation.write(load[6_000:])
+    for worker in slow:
+        await worker.await_log("partitions assigned")
+
+    await installation.finish()
+    assert 4 < slow[0].log().count("restore is slow"), "it was to be interrupted"
+
+
+@pytest.mark.slow
+async def test_a_worker_that_wakes_up_after_its_session_has_ended(install: Install) -> None:
+    """Its partitions were somebody else's meanwhile, and come back to it: what it remembers of them is worth nothing."""
+    installation = install()
+    first, second = await installation.start(2)
+    await second.await_log("partitions assigned")
+    load = _load(installation, 20_000)
+    writing = asyncio.create_task(installation.write(load, rate=1_500))
+    await asyncio.sleep(3.0)
+
+    first.pause()
+    await asyncio.sleep(installation.settings.session_timeout + 3.0)
+    second.kill()
+    first.resume()
+
+    assert len(load) == await writing
+    await installation.finish()
+
+
+@pytest.mark.slow
+async def test_too_much_that_cannot_be_read_stops_the_worker(install: Install) -> None:
+    """The batch that trips the breaker is not committed: the dead letters do not fill up with what a fix can read."""
+    installation = install(breaker_records=100, partitions=1)
+    await installation.apply_topics()
+    topic = installation.topics.raw("kumomta")
+    junk = [Input(topic, 0, None, b"%d bottles of beer" % i, 1_790_000_000_000) for i in range(200)]
+    await installation.write(junk)
+
+    worker = installation.add_worker()
+    worker.start()
+
+    assert EXIT_BREAKER == await worker.wait()
+    assert "more than breaker_share (50%) allows" in worker.log()
+    assert "nothing is lost" in worker.log()
+    assert [] == await _read(installation, installation.topics.dead_letters)
+    # Started again, it ends the same way, and nothing has moved.
+    worker.start()
+    assert EXIT_BREAKER == await worker.wait()
+    assert ["stands at 0 of 200" in line for line in await installation.behind()] == [True]
+
+
+async def test_what_cannot_be_read_lies_among_the_dead_letters_untouched(install: Install) -> None:
+    installation = install()
+    await installation.start()
+    topic = installation.topics.raw("kumomta")
+    broken = b'\xff\x00{"type":"Deliv'
+    headers = (("trace", b"\x01\x02"), ("trace", b"again"))
+    good = list(raw_records(installation.topics, 20, SEED, time.time() - 3600, 4))
+    await installation.write([*good, Input(topic, 2, b"key\xfe", broken, 1_790_000_000_123, headers)])
+    at = sum(1 for record in good if (record.topic, record.partition) == (topic, 2))
+
+    report = await installation.finish()
+
+    letters = [r for r in await _read(installation, installation.topics.dead_letters) if r.value == broken]
+    assert [(b"key\xfe", 1_790_000_000_123)] == [(letter.key, letter.timestamp) for letter in letters]
+    untouched, ours = letters[0].headers[:2], dict(letters[0].headers[2:])
+    assert list(headers) == untouched
+    assert (topic.encode(), b"2", str(at).encode()) == (
+        ours["aftersend.topic"],
+        ours["aftersend.partition"],
+        ours["aftersend.offset"],
+    )
+    assert ours["aftersend.error"]
+    assert ours["aftersend.message"]
+    assert 1 < report.unreadable, "the simulated campaign has some of its own"
+
+
+async def test_an_event_that_cannot_be_read_is_a_dead_letter_too(install: Install) -> None:
+    installation = install(partitions=1)
+    await installation.start()
+    await installation.write(
+        [
+            Input(installation.topics.events, 0, b"a@example.org", b'{"event_id": 17}', 1_790_000_000_000),
+            *_load(installation, 50),
+        ]
+    )
+    await installation.finish()
+    (letter,) = await _read(installation, installation.topics.dead_letters)
+    assert b'{"event_id": 17}' == letter.value
+
+
+async def test_a_worker_without_its_topics_says_what_to_do(install: Install) -> None:
+    installation = install()
+    worker = installation.add_worker()
+    worker.start()
+    assert EXIT_KAFKA == await worker.wait()
+    assert "aftersend topics apply" in worker.log()
+    assert installation.topics.events in worker.log()
+
+
+async def test_a_worker_without_kafka_says_where_it_looked(install: Install) -> None:
+    (port,) = pick_free(1)
+    installation = install(kafka_bootstrap=f"127.0.0.1:{port}")
+    worker = installation.add_worker()
+    worker.start()
+    assert EXIT_KAFKA == await worker.wait()
+    assert f"127.0.0.1:{port}" in worker.log()
+    assert "AFTERSEND_KAFKA_BOOTSTRAP" in worker.log()
+    assert "Traceback" not in worker.log()
+
+
+async def test_a_worker_stops_before_it_has_begun(install: Install) -> None:
+    """SIGTERM at any moment of the start ends it in good order."""
+    installation = install()
+    await installation.apply_topics()
+    for words in ("redis is there", "partition taken over"):
+        worker = installation.add_worker()
+        worker.start()
+        await worker.await_log(words)
+        worker.terminate()
+        assert 0 == await worker.wait()
+        assert "Traceback" not in worker.log()
+
+
+async def test_a_changelog_that_cannot_be_read_ends_the_worker(install: Install) -> None:
+    """Nothing may go on from a state that lacks something."""
+    installation = install(partitions=1)
+    await installation.apply_topics()
+    await installation.write([Input(installation.topics.status, 0, b"d\ta@example.org", b"no state", 1_790_000_000_000)])
+    worker = installation.add_worker()
+    worker.start()
+    assert 0 != await worker.wait()
+    assert f"{installation.topics.status}, partition 0, offsets 0 to 0" in worker.log()
+
+
+class _Coordinator:
+    """A group's coordinator that still loads the group."""
+
+    group_id = "group"
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        self.dead = False
+
+    async def ensure_coordinator_known(self) -> None:
+        pass
+
+    async def _send_req(self, request: Any) -> Any:
+        return SimpleNamespace(error_code=self.code, topics=[])
+
+    def coordinator_dead(self) -> None:
+        self.dead = True
+
+
+@pytest.mark.parametrize("code,error,dead", [(14, GroupLoadInProgressError, False), (15, GroupCoordinatorNotAvailableError, True)])
+async def test_a_broker_that_does_not_know_yet_has_not_said_that_nothing_was_committed(
+    code: int, error: type[Exception], dead: bool
+) -> None:
+    """Else everything would be read from the beginning and counted again."""
+    coordinator = _Coordinator(code)
+    consumer: Any = SimpleNamespace(_coordinator=coordinator)
+    with pytest.raises(error):
+        await ConsumerThread._committed_offsets(consumer, [TP("events", 0)])
+    assert dead == coordinator.dead

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from engine.settings import Settings
+from engine.settings_doc import SECTIONS, render
+
+PAGE = Path(__file__).parents[3] / "docs" / "settings.md"
+
+
+def test_the_page_is_current() -> None:
+    """If not: python -m engine.settings_doc > docs/settings.md."""
+    assert render() == PAGE.read_text()
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [] == [name for name, field in Settings.model_fields.items() if not (field.description or "").endswith(".")]
+
+
+def test_every_section_begins_with_a_setting() -> None:
+    assert set() == SECTIONS.keys() - Settings.model_fields.keys()

@@ -1,0 +1,95 @@
+"""Events and rows for tests of the rules, and folding without a table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rules.fold import fold
+from rules.history import digest_of, entries, place_of
+from rules.indicators import event_key
+from rules.lifecycle import DECISION_NAMES, STATUS_NAME, STATUS_TERMINAL, kind_of, names_of_facts
+from rules.timing import timing
+from schemas.feedback import Folded
+from schemas.state import Row
+
+#: A Sunday in September 2025, noon.
+START: Final = 1757851200.0
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+
+#: UniOne's window is 24 hours, SendGrid's 72; KumoMTA and tracking have the default of 48.
+NUMBERS: Final = {"kumomta": 1, "tracking": 2, "unione": 3, "sendgrid": 4}
+WINDOWS: Final = timing(numbers=NUMBERS).windows
+
+_ids = itertools.count()
+
+
+def event(type_: str, at: float = 0.0, **fields: Any) -> Folded:
+    """Return an event that arrives so many seconds after `START`; one of its own unless `event_id` is given."""
+    given: dict[str, Any] = {
+        "event_id": f"id-{next(_ids)}",
+        "delivery_id": "d",
+        "recipient": "r@example.org",
+        "source": "kumomta",
+        "received_at": START + at,
+    }
+    return Folded(type=type_, **given | fields)
+
+
+def fold_into(row: Row, of: Folded, number: int = 0, tick: float = 0.0, windows: tuple[float, ...] = WINDOWS) -> int:
+    """Fold one event as the tables do; return the key under which it is counted."""
+    place = place_of(0, 0, number) if of.raw_offset < 0 else place_of(1, of.raw_partition, of.raw_offset)
+    kind, source = kind_of(of), NUMBERS.get(of.source, 0)
+    decision = fold(row, of, kind, of.received_at, tick, digest_of(of.event_id), place, source, windows)
+    return event_key(source, kind, decision)
+
+
+@dataclass
+class Folding:
+    """What came of some events."""
+
+    row: Row
+    counted: list[int] = field(default_factory=list)
+
+    @property
+    def decisions(self) -> list[str]:
+        return [DECISION_NAMES[key & 15] for key in self.counted]
+
+    @property
+    def status(self) -> str:
+        return STATUS_NAME[self.row.status]
+
+    @property
+    def previous(self) -> str:
+        return STATUS_NAME[self.row.previous]
+
+    @property
+    def final(self) -> bool:
+        return STATUS_TERMINAL[self.row.status]
+
+    @property
+    def facts(self) -> set[str]:
+        return set(names_of_facts(self.row.facts))
+
+    @property
+    def remembered(self) -> list[tuple[str, int]]:
+        """Return decision and repeats of every event that the row remembers."""
+        return [(DECISION_NAMES[entry.decision], entry.repeats) for entry in entries(self.row.history)]
+
+
+def folded(
+    *events: Folded | str,
+    row: Row | None = None,
+    tick: float = 0.0,
+    windows: tuple[float, ...] = WINDOWS,
+) -> Folding:
+    """Fold events of one row, all at once; a bare type stands for an event a second after the one before."""
+    made = [event(e, i) if isinstance(e, str) else e for i, e in enumerate(events)]
+    result = Folding(row if row is not None else Row())
+    for number, e in enumerate(made):
+        result.counted.append(fold_into(result.row, e, number, tick, windows))
+    return result

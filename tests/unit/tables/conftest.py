@@ -1,0 +1,23 @@
+"""Both stores behind one fixture, so that every test of the interface runs with each."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tables.memory import MemoryStore
+from tables.rocks import open_stores
+from tables.store import PartitionStore
+
+
+@pytest.fixture(params=["memory", "rocksdb"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PartitionStore]:
+    made = MemoryStore() if request.param == "memory" else open_stores(tmp_path / "store", 8, 12.0)(0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def open_store(tmp_path: Path) -> Callable[[int], PartitionStore]:
+    """Return the function that opens RocksDB stores in one directory."""
+    return open_stores(tmp_path / "stores", 8, 12.0)

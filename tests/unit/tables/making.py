@@ -1,0 +1,162 @@
+"""A partition without Kafka, and any rows, for tests of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any, Final
+
+import msgspec
+from hypothesis import strategies as st
+
+from engine.transport import Batch
+from rules.history import MAX_ENTRIES, pack, place_of
+from rules.indicators import kpis
+from rules.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
+from rules.timing import Timing, timing
+from schemas.feedback import Folded
+from schemas.state import Failure, Row
+from schemas.topics import Topics
+from tables.codec import HEADER, Codec, decode_row
+from tables.folding import BatchFold, Fold, FoldOptions
+from tables.memory import MemoryStore
+from tables.store import PartitionStore
+from tests.unit.rules.making import NUMBERS, event
+
+TOPICS: Final = Topics()
+CODEC: Final = Codec(TOPICS, NUMBERS)
+
+
+class Record:
+    """What folding and restoring need of a fetched record."""
+
+    def __init__(
+        self, offset: int, timestamp: int, key: bytes | None, value: bytes | None, headers: Iterable[Any] = ()
+    ) -> None:
+        self.offset = offset
+        self.timestamp = timestamp
+        self.key = key
+        self.value = value
+        self.headers: list[Any] = list(headers)
+
+
+class Written:
+    """Takes what is written, by topic."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, list[Record]] = {}
+
+    def channel(self, topic: str, _partition: int) -> Any:
+        records = self.topics.setdefault(topic, [])
+
+        def append(key: bytes | None, value: bytes | None, timestamp: int, headers: Iterable[Any] = ()) -> None:
+            records.append(Record(len(records), timestamp, key, value, headers))
+
+        return SimpleNamespace(append=append)
+
+
+class Partition:
+    """One partition of the events topic in a worker's hands."""
+
+    def __init__(self, store: PartitionStore | None = None, number: int = 0, times: Timing | None = None) -> None:
+        self.store = store if store is not None else MemoryStore()
+        self.due: dict[str, float] = {}
+        options = FoldOptions(times or timing(numbers=NUMBERS), NUMBERS)
+        self._fold = BatchFold(self.store, number, CODEC, options, self.due)
+        self._offset = 0
+        #: All that was written, by topic.
+        self.written: dict[str, list[Record]] = {}
+
+    def take(self, *events: Folded) -> Fold:
+        """Fold a batch and commit it."""
+        return self.take_values((msgspec.json.encode(e), e.received_at) for e in events)
+
+    def take_values(self, values: Iterable[tuple[bytes | None, float]]) -> Fold:
+        """Fold a batch of records with these values and timestamps, and commit it."""
+        records = [Record(self._offset + i, round(at * 1000), None, value) for i, (value, at) in enumerate(values)]
+        output: Any = Written()
+        batch: Any = Batch(self._offset, records)  # type: ignore[arg-type]
+        fold = self._fold.fold(batch, output, TOPICS.events)
+        self._offset += len(records)
+        self.store.apply(fold.changes, {})
+        for delivery_id, due in fold.due.items():
+            self.due[delivery_id] = min(due, self.due.get(delivery_id, due))
+        for topic, written in output.topics.items():
+            self.written.setdefault(topic, []).extend(written)
+        return fold
+
+    def row(self, delivery_id: str = "d", recipient: str = "r@example.org") -> Row | None:
+        stored = self.store.rows_of(delivery_id)(recipient)
+        return decode_row(stored) if stored is not None else None
+
+    def rows(self, delivery_id: str = "d") -> dict[str, Row]:
+        return {recipient: decode_row(row) for recipient, row in self.store.scan(delivery_id, None, 1_000_000)}
+
+    def kpis(self, delivery_id: str = "d") -> dict[str, int]:
+        """Return the KPIs of a delivery that are not 0."""
+        partial = self.store.partial(delivery_id)
+        return {n: v for n, v in kpis(partial.cells, partial.events).items() if v} if partial is not None else {}
+
+    def contact(self, recipient: str = "r@example.org") -> dict[str, Any]:
+        stored = self.store.contact(recipient)
+        return msgspec.json.decode(stored, type=dict[str, Any]) if stored is not None else {}
+
+    def last(self, topic: str, key: str | None = None) -> Record:
+        """Return the record of a topic that was written last, with some key if one is given."""
+        return next(r for r in reversed(self.written[topic]) if key is None or r.key == key.encode())
+
+
+def tick(at: float) -> Folded:
+    return event("tick", at, delivery_id="", recipient="", source="clock")
+
+
+def header(record: Record) -> bytes:
+    found: bytes = dict(record.headers).get(HEADER, b"")
+    return found
+
+
+# Any rows.
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+times = st.floats(allow_nan=False, allow_infinity=False)
+counts = st.integers(0, 1 << 40)
+_optional = st.none() | times
+_entries = st.builds(
+    lambda digest, ms, kind, decision, repeats, place: (
+        digest + pack(ms << 16 | kind << 10 | decision << 6 | repeats, place)
+    ),
+    st.binary(min_size=16, max_size=16),
+    st.integers(0, (1 << 48) - 1),
+    st.sampled_from([k.number for k in KINDS]),
+    st.integers(0, Decision.UNATTRIBUTED),
+    st.integers(0, 63),
+    st.builds(place_of, st.integers(0, 63), st.integers(0, (1 << 14) - 1), st.integers(0, (1 << 44) - 1)),
+)
+
+rows: Final = st.builds(
+    Row,
+    status=st.sampled_from([s.number for s in STATUSES]),
+    facts=st.integers(0, (1 << len(FACT_NAMES)) - 1),
+    previous=st.sampled_from([s.number for s in STATUSES if not s.terminal]),
+    version=counts,
+    source=st.sampled_from([0, *NUMBERS.values()]),
+    message_type=st.integers(0, 3),
+    updated_at=times,
+    pending_since=_optional,
+    sent_at=_optional,
+    delivered_at=_optional,
+    opened_at=_optional,
+    last_opened_at=_optional,
+    clicked_at=_optional,
+    last_clicked_at=_optional,
+    unsubscribed_at=_optional,
+    complained_at=_optional,
+    opens=counts,
+    machine_opens=counts,
+    clicks=counts,
+    machine_clicks=counts,
+    failure=st.none() | st.builds(Failure, times, texts, st.integers(0, 999), texts, texts),
+    address=st.none() | texts,
+    cause=texts,
+    history=st.lists(_entries, min_size=1, max_size=MAX_ENTRIES).map(b"".join),
+)

@@ -1,0 +1,165 @@
+"""Rows, contacts and KPIs as bytes, and back."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rules.history import entries
+from rules.lifecycle import KIND_NUMBER, STATUSES
+from schemas.state import KpiPartial, RecipientState, Row
+from tables import codec
+from tables.codec import STATUS_AT, decode_partial, decode_row, encode_clock, encode_row
+from tests.unit.rules.making import DAY, START, event, folded
+from tests.unit.tables.making import CODEC, Partition, counts, header, rows, texts, tick, times
+
+HISTORY_FREE = bytes(32)
+
+
+def public(row: Row) -> dict[str, Any]:
+    return msgspec.json.decode(CODEC.state("d", "r@example.org", row), type=dict[str, Any])
+
+
+@given(texts, texts, rows)
+def test_a_row_comes_back_from_the_status_topic(delivery_id: str, recipient: str, row: Row) -> None:
+    """Whatever it holds: the topic and its header are all that a restore has."""
+    value = CODEC.state(delivery_id, recipient, row)
+
+    assert (delivery_id, recipient, row) == CODEC.restored(value, row.history)
+
+
+@given(rows)
+def test_a_row_comes_back_from_a_store(row: Row) -> None:
+    assert row == decode_row(encode_row(row))
+
+
+@pytest.mark.parametrize("status", [s.number for s in STATUSES])
+def test_the_status_can_be_read_without_decoding_the_row(status: int) -> None:
+    """Sweeps look at millions of rows."""
+    assert status == encode_row(Row(status))[STATUS_AT]
+
+
+partials = st.builds(
+    KpiPartial,
+    st.dictionaries(counts, counts, max_size=20),
+    st.dictionaries(counts, counts, max_size=20),
+    times,
+    times,
+    counts,
+    st.booleans(),
+)
+
+
+@given(partials)
+def test_kpis_come_back_from_their_header(partial: KpiPartial) -> None:
+    assert partial == decode_partial(encode_row(partial))
+
+
+@given(times)
+def test_the_clock_comes_back(at: float) -> None:
+    assert at == codec.decode_clock(encode_clock(3, at))
+
+
+def test_a_row_as_consumers_read_it() -> None:
+    """The example of `docs/topics.md`."""
+    row = folded(
+        event("sent", 0, event_id="s", message_type="campaign"),
+        event("deferred", 60, event_id="d", code=451, enhanced_code="4.7.1", reason="greylisted", diagnostic="later"),
+        event("delivered", 120.5, event_id="e", source="tracking", raw_partition=2, raw_offset=4711, address="R@x"),
+    ).row
+
+    assert {
+        "schema": 1,
+        "delivery_id": "d",
+        "recipient": "r@example.org",
+        "status": "delivered",
+        "facts": ["sent", "deferred", "delivered", "confirmed"],
+        "previous": "deferred",
+        "version": 3,
+        "source": "tracking",
+        "message_type": "campaign",
+        "updated_at": START + 120.5,
+        "sent_at": START,
+        "delivered_at": START + 120.5,
+        "failure": {
+            "at": START + 60,
+            "reason": "greylisted",
+            "code": 451,
+            "enhanced_code": "4.7.1",
+            "diagnostic": "later",
+        },
+        "address": "R@x",
+        "cause": {
+            "event_id": "e",
+            "kind": "delivered",
+            "topic": "feedback.raw.kumomta",
+            "partition": 2,
+            "offset": 4711,
+        },
+    } == public(row)
+
+
+def test_a_final_status_says_so() -> None:
+    assert public(folded("complained").row)["final"] is True
+    assert "final" not in public(folded("delivered").row)
+
+
+def test_the_two_kinds_of_soft_bounce_are_told_apart() -> None:
+    """One waits for a retry, the other is given up; both carry the same name."""
+    waiting = folded("soft_bounce").row
+    given_up = folded(event("soft_bounce"), event("autoresponded", 3 * DAY)).row
+
+    assert ("soft_bounce", None) == (public(waiting)["status"], public(waiting).get("final"))
+    assert ("soft_bounce", True) == (public(given_up)["status"], public(given_up).get("final"))
+
+
+def test_the_cause_is_the_event_that_made_this_version() -> None:
+    """Not one that came after the freeze, which changed nothing."""
+    partition = Partition()
+    partition.take(event("sent", event_id="s"))
+    partition.take(event("delivered", 31 * DAY))
+    value: Any = partition.last("feedback.status").value
+
+    assert {"event_id": "s", "kind": "sent", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
+
+
+def test_an_expiry_has_no_event() -> None:
+    partition = Partition()
+    partition.take(event("sent"))
+    partition.take(tick(3 * DAY))
+    cause = msgspec.json.decode(partition.last("feedback.status").value or b"")["cause"]
+
+    assert "expired" == cause["kind"]
+    assert "event_id" not in cause
+
+
+def test_the_header_holds_the_history_and_the_value_does_not() -> None:
+    partition = Partition()
+    partition.take(event("sent"), event("delivered", 1))
+    record = partition.last("feedback.status")
+
+    assert [KIND_NUMBER["sent"], KIND_NUMBER["delivered"]] == [entry.kind for entry in entries(header(record))]
+    assert "history" not in msgspec.json.decode(record.value or b"")
+
+
+def test_a_consumer_that_knows_less_can_read_what_comes_later() -> None:
+    """Within a schema version fields are only added."""
+    value = CODEC.state("d", "r", folded("sent").row)
+    grown = msgspec.json.encode(msgspec.json.decode(value) | {"a field of the future": [1, 2]})
+
+    assert "sent" == msgspec.json.decode(grown, type=RecipientState).status
+
+
+def test_a_status_that_this_version_does_not_know_is_an_error() -> None:
+    """Rather than a row that silently lost something."""
+    value = CODEC.state("d", "r", folded("sent").row).replace(b'"sent"', b'"flown"')
+
+    with pytest.raises(KeyError):
+        CODEC.restored(value, HISTORY_FREE)
+
+
+def test_what_is_no_row_is_an_error() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        CODEC.restored(b"{}", HISTORY_FREE)
