@@ -63,7 +63,7 @@ class Track(Processor[TrackState, Fold]):
 
     name = "track"
 
-    def __init__(  # noqa: PLR0913 - wiring
+    def __init__(
         self,
         settings: Settings,
         codec: Codec,

@@ -98,7 +98,7 @@ async def clean(bootstrap: str, topics: list[str]) -> None:
 
 
 def export(client: Any, prefix: str) -> None:
-    """Copy the KPIs that the worker wrote to the peers' keys and names."""
+    """Copy the KPIs that the worker wrote to the peers' keys and names; `client` is of Redis and decodes answers."""
     for key in client.scan_iter("bench:aftersend:*"):
         client.delete(key)
     for key in client.scan_iter(f"{prefix}:kpi:*"):
@@ -107,12 +107,6 @@ def export(client: Any, prefix: str) -> None:
         theirs |= {name: value for name, value in ours.items() if name.startswith("status_")}
         client.hset("bench:aftersend:" + key.removeprefix(f"{prefix}:kpi:"), mapping=theirs)
         client.delete(key)
-
-
-def rss_kib() -> int:
-    """Return the process's resident memory in KiB."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 def main() -> int:

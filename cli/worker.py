@@ -174,8 +174,9 @@ class Worker:
         await asyncio.wait({crashed, stopped}, return_when=asyncio.FIRST_COMPLETED)
         for task in (crashed, stopped):
             task.cancel()
-        if app.crash_reason is not None:
-            self._fatal(app.crash_reason)
+        crash = app.crashed_with()
+        if crash is not None:
+            self._fatal(crash)
 
     def _assemble(self, cluster: admin.Cluster, publisher: KpiPublisher) -> engine_app.WorkerApp:
         settings = self.settings

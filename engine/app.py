@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.types import TP
@@ -13,7 +13,7 @@ from engine.ownership import Ownership
 from engine.processor import Processor
 from engine.recovery import TableManager
 from engine.settings import Settings
-from engine.transport import Transport  # noqa: F401 - installs the lean fetch path before Faust makes a consumer
+from engine.transport import Consumer
 
 #: Batches that Faust may hold for an agent; each may be some MB.
 _BUFFERED_BATCHES = 2
@@ -25,10 +25,9 @@ class WorkerApp(faust.App):
     flow: Ownership
     kafka_options: dict[str, Any]
 
-    @property
-    def crash_reason(self) -> BaseException | None:
-        """What a service of Faust's has crashed with."""
-        return self._crash_reason  # type: ignore[no-any-return]
+    def crashed_with(self) -> BaseException | None:
+        """Return what a service of Faust's has crashed with."""
+        return self._crash_reason
 
     async def wait_for_crash(self) -> None:
         """Wait until a service of Faust's crashes."""
@@ -69,7 +68,7 @@ def create(settings: Settings, on_fatal: Callable[[BaseException], None]) -> Wor
         consumer_auto_offset_reset="earliest",
     )
     app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
-    app.flow = Ownership(settings, lambda: app.consumer, on_fatal)
+    app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal)
     return app
 
 
@@ -82,7 +81,7 @@ def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any])
         app.flow.register(topic, processor)
     channel = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    async def agent(stream: faust.StreamT[Any]) -> None:
+    async def agent(stream: Any) -> None:  # noqa: ANN401 - Faust's interface of streams lacks `noack`
         async for event in stream.noack().events():
             message = event.message
             await app.flow.deliver(TP(message.topic, message.partition), event.value)

@@ -54,6 +54,7 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
     _left: tuple[Any, ...] = ()
     #: Where the records that were parsed end.
     _parsed_to = 0
+    next_fetch_offset: int
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:  # noqa: ANN401 - aiokafka's own objects pass through
         if self._value_deserializer is LEAN:
@@ -109,6 +110,8 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
 
 class _FetchResult(_fetcher.FetchResult):  # type: ignore[misc]
     """What a fetch brought for a partition."""
+
+    _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> list[Any]:
         """Return records up to a limit, as aiokafka's own method does, without a generator's step for each."""

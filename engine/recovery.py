@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery as FaustRecovery
@@ -14,7 +14,7 @@ class Recovery(FaustRecovery):
     """Takes partitions over before the streams resume."""
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
-        ownership: Ownership = self.app.flow  # type: ignore[attr-defined] - `engine.app.WorkerApp`
+        ownership: Ownership = cast("Any", self.app).flow  # an `engine.app.WorkerApp`
         # A rebalance in the middle of it cancels this and starts over with the new assignment.
         await self._wait(ownership.assign(self.app.consumer.assignment()))
         await super()._resume_streams(generation_id)

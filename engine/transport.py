@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from inspect import isawaitable
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import aiokafka
 import structlog
@@ -257,10 +257,10 @@ class Consumer(driver.Consumer):
     #: Set by `engine.app`.
     flow: Flow
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust's signature
         """Take Faust's arguments; the owner of the partitions comes from the app."""
         super().__init__(*args, **kwargs)
-        self.flow = self.app.flow  # type: ignore[attr-defined] - `engine.app.WorkerApp`
+        self.flow = cast("Any", self.app).flow  # an `engine.app.WorkerApp`
         self._read_offset = _Forgetful()
 
     def _new_consumer_thread(self) -> ConsumerThread:

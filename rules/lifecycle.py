@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from schemas.feedback import NOT_SENT_REASONS, Folded
+from schemas.feedback import EVENT_TYPES, NOT_SENT_REASONS, Folded
 
 TERMINAL_RANK: Final = 1000
 NO_RANK: Final = -1
@@ -205,8 +205,8 @@ KIND_NUMBER: Final = {kind.name: kind.number for kind in KINDS}
 #: Types of events that `kind_of` has to look at twice; the number is negative.
 _SECOND_LOOK: Final = {"opened": -1, "clicked": -2, "unsubscribed": -3, "not_sent": -4}
 #: By `Feedback.type`: a kind's number, or a negative one that `second_look` resolves.
-KIND_OF_TYPE: Final = {
-    **{k.name: k.number for k in KINDS if k.name not in {"expired"}},
+KIND_OF_TYPE: Final[dict[str, int]] = {
+    **{name: KIND_NUMBER[name] for name in EVENT_TYPES if name in KIND_NUMBER},
     **_SECOND_LOOK,
 }
 

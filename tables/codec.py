@@ -94,7 +94,7 @@ class Codec:
             digest, word, place = _last_that_counted(history)
         kind = word >> 10 & 63
         return encode_json(
-            RecipientState(
+            RecipientState(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
                 SCHEMA_VERSION,
                 delivery_id,
                 recipient,
@@ -145,7 +145,7 @@ class Codec:
         state = _decode_state(value)
         fields = astuple(state)
         failure, cause = state.failure, state.cause
-        row = Row(
+        row = Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
             STATUS_NUMBER[state.status, state.final],
             self._facts_of(state.facts),
             _previous(state.previous),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from rules.fold import fold
 from rules.history import digest_of, entries, place_of
@@ -87,9 +88,9 @@ def folded(
     tick: float = 0.0,
     windows: tuple[float, ...] = WINDOWS,
 ) -> Folding:
-    """Fold events of one row, all at once; a bare type stands for an event a second after the one before."""
+    """Fold events into a copy of a row; a bare type stands for an event a second after the one before."""
     made = [event(e, i) if isinstance(e, str) else e for i, e in enumerate(events)]
-    result = Folding(row if row is not None else Row())
+    result = Folding(replace(row) if row is not None else Row())
     for number, e in enumerate(made):
         result.counted.append(fold_into(result.row, e, number, tick, windows))
     return result

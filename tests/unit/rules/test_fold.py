@@ -8,7 +8,7 @@ from rules.fold import MAX_DIAGNOSTIC
 from rules.history import MAX_ENTRIES
 from schemas.feedback import NOT_SENT_REASONS
 from schemas.state import Failure
-from tests.unit.rules.making import DAY, HOUR, MINUTE, START, event, folded, folded_in_parts
+from tests.unit.rules.making import DAY, HOUR, MINUTE, START, event, folded
 
 TERMINAL = ("hard_bounce", "rejected", "invalid_address", "failed", "unknown", "unsubscribed", "complained", "not_sent")
 #: In the order of their ranks.
@@ -110,7 +110,6 @@ def test_a_complaint_after_an_unsubscribe_is_recorded() -> None:
     assert "unsubscribed" == after.status
     assert {"unsubscribed", "complained"} < after.facts
     assert START + 2 == after.row.complained_at
-    assert ["unsubscribed", "complained"] == [concern[1].type for concern in after.concerns]
 
 
 def test_delivered_after_a_complaint_is_ignored() -> None:
@@ -377,13 +376,11 @@ def test_the_same_event_again_changes_nothing_but_its_repeats() -> None:
 def test_46_times_over_29_hours() -> None:
     """Case 9, with other events in between."""
     complaint = event("complained", 2)
-    parts = [[event("delivered"), event("opened", 1), complaint]]
-    parts += [[event("complained", i * 29 * HOUR / 45, event_id=complaint.event_id)] for i in range(1, 46)]
-    after = folded_in_parts(parts)
+    again = [event("complained", i * 29 * HOUR / 45, event_id=complaint.event_id) for i in range(1, 46)]
+    after = folded("delivered", "opened", complaint, *again)
 
     assert 45 == after.decisions.count("duplicate")
     assert ("applied", 45) == after.remembered[2]
-    assert 1 == len(after.concerns)
 
 
 def test_an_id_means_the_same_event_whatever_it_says() -> None:
@@ -399,13 +396,13 @@ def test_at_least_32_events_are_remembered(others: int) -> None:
     first = event("clicked")
     rest = [event("opened", i) for i in range(1, others + 1)]
 
-    assert "duplicate" == folded_in_parts([[first], rest, [first]]).decisions[-1]
+    assert "duplicate" == folded(first, *rest, first).decisions[-1]
 
 
 def test_an_event_that_comes_again_after_32_others_counts_again() -> None:
     """The known limit of the filter, which `docs/topics.md` tells: its memory is bounded."""
     first = event("clicked")
-    after = folded_in_parts([[first], [event("opened", i) for i in range(MAX_ENTRIES)], [first]])
+    after = folded(first, *["opened"] * MAX_ENTRIES, first)
 
     assert "lower_priority" == after.decisions[-1]
     assert 2 == after.row.clicks
@@ -414,8 +411,8 @@ def test_an_event_that_comes_again_after_32_others_counts_again() -> None:
 def test_a_duplicate_keeps_nothing_alive() -> None:
     """What is remembered are the last different events: a repeat does not move its entry to the end."""
     first = event("clicked")
-    parts = [[first], *([event("opened", i), first] for i in range(MAX_ENTRIES))]
-    decisions = folded_in_parts(parts).decisions
+    others = [e for i in range(MAX_ENTRIES) for e in (event("opened", i), first)]
+    decisions = folded(first, *others).decisions
 
     assert MAX_ENTRIES - 1 == decisions.count("duplicate")
 
@@ -428,7 +425,6 @@ def test_a_test_message_is_counted_apart() -> None:
 
     assert ["test", "test", "test"] == after.decisions
     assert "test" in after.facts
-    assert [] == after.concerns, "nothing is held against the address of a test"
 
 
 def test_what_follows_a_test_message_is_a_test_too() -> None:
@@ -446,13 +442,6 @@ def test_what_belongs_to_no_row_is_unattributed(fields: dict[str, Any]) -> None:
 
     assert ["unattributed", "duplicate", "unattributed"] == after.decisions
     assert "none" == after.status
-
-
-def test_a_complaint_without_delivery_still_counts_for_the_contact() -> None:
-    after = folded(event("complained", delivery_id=""))
-
-    assert ["complained"] == [concern[1].type for concern in after.concerns]
-    assert [] == folded(event("complained", recipient="")).concerns
 
 
 # Expiry.
@@ -526,39 +515,6 @@ def test_arrival_counts_not_what_the_provider_says() -> None:
     old = folded(event("sent", occurred_at=START - 30 * DAY), event("delivered", HOUR, occurred_at=START + 30 * DAY))
 
     assert "delivered" == old.status
-
-
-# What the contact hears of.
-
-
-@pytest.mark.parametrize(
-    "kind", ["hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "not_sent"]
-)
-def test_what_is_held_against_an_address_is_told(kind: str) -> None:
-    after = folded(event("sent"), event(kind, 1, reason="stopped"))
-
-    assert [kind] == [concern[1].type for concern in after.concerns]
-
-
-@pytest.mark.parametrize("kind", ["delivered", "resubscribed"])
-def test_good_news_is_told_where_there_is_a_contact(kind: str) -> None:
-    assert [] == folded(kind).concerns
-    assert 1 == len(folded(kind, has_contact=True).concerns)
-    assert 2 == len(folded("soft_bounce", kind).concerns), "which the row itself may just have made"
-
-
-def test_duplicates_are_told_once() -> None:
-    bounce = event("hard_bounce")
-
-    assert 1 == len(folded(bounce, bounce).concerns)
-
-
-def test_the_contact_learns_what_the_row_knew_then() -> None:
-    """Facts after that very event, not after the whole batch."""
-    after = folded("hard_bounce", "delivered", "complained")
-
-    assert 0 == after.concerns[0][4] & 1 << 5
-    assert after.concerns[2][4] & 1 << 5
 
 
 def test_a_minute_is_a_minute() -> None:

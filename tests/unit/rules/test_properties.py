@@ -1,7 +1,6 @@
-"""What must hold for every order, every duplication and every division of one row's events."""
+"""What must hold for every order and every duplication of one row's events."""
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 from hypothesis import given
@@ -11,7 +10,7 @@ from rules.history import MAX_ENTRIES
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
 from schemas.feedback import EVENT_TYPES, Folded
 from schemas.state import Row
-from tests.unit.rules.making import HOUR, MINUTE, START, Folding, event, folded, folded_in_parts
+from tests.unit.rules.making import HOUR, MINUTE, START, Folding, event, folded
 
 #: Types that lead to no terminal status.
 NON_TERMINAL = (
@@ -82,25 +81,6 @@ def test_any_order_after_the_first_terminal_status_gives_the_same(data: st.DataO
     assert "complained" == shuffled.status
 
 
-@given(st.randoms(use_true_random=False), st.integers(1, 80), st.sampled_from([0.0, MINUTE, HOUR, 24 * HOUR]))
-def test_any_division_into_batches_gives_the_same(random: Random, number: int, apart: float) -> None:
-    """The same row to the last byte and the same decisions: batches are a mere technicality.
-
-    With more events than a row remembers, some of which come again, and times far enough apart for rows to expire.
-    """
-    events = [
-        event(random.choice(EVENT_TYPES[:-1]), i * apart, event_id=f"event {random.randrange(50)}", reason="stopped")
-        for i in range(number)
-    ]
-    tick = START + random.choice([0.0, HOUR, 100 * HOUR])
-    bounds = sorted(random.sample(range(number), min(number, 4)))
-    parts = [events[a:b] for a, b in zip([0, *bounds], [*bounds, number], strict=True)]
-    whole, divided = folded(*events, tick=tick), folded_in_parts(parts, tick)
-
-    assert whole.row == divided.row
-    assert whole.counted == divided.counted
-
-
 @given(some_events(EVENT_TYPES[:-1], 60))
 def test_every_event_gets_exactly_one_decision(events: list[Folded]) -> None:
     assert len(events) == len(folded(*events).decisions)
@@ -121,12 +101,3 @@ def test_facts_only_accumulate(events: list[Folded]) -> None:
         result = folded(one, row=row)
         assert result.facts >= seen
         row, seen = result.row, result.facts
-
-
-@given(some_events(EVENT_TYPES[:-1], 30))
-def test_what_was_given_to_fold_is_not_changed(events: list[Folded]) -> None:
-    before = folded("sent", "opened").row
-    copy = Row(**{name: getattr(before, name) for name in before.__struct_fields__})
-    folded(*events, row=before)
-
-    assert copy == before

@@ -252,7 +252,6 @@ def test_a_restarted_worker_ends_the_waits_that_it_finds(partition: Partition) -
     assert {"unknown": 1} == _statuses(partition)
 
 
-@pytest.mark.xfail(reason="the sweep counts an expiry in `events`, rules.fold does not")
 def test_an_expiry_is_counted_the_same_whoever_notices_it() -> None:
     """By the tick or by the row's next event: `events` of the KPI topic must not depend on when sweeps run."""
     swept, folded = Partition(), Partition()
@@ -303,7 +302,6 @@ def test_a_success_is_told_to_a_contact_that_is_known(partition: Partition) -> N
     assert 2 == partition.contact()["version"]
 
 
-@pytest.mark.xfail(reason="has_contact looks at the store only, not at what the same batch has told")
 def test_what_a_contact_learns_does_not_depend_on_batches() -> None:
     """A soft bounce of one delivery and a success of another: one batch or two."""
     one, two = Partition(), Partition()
@@ -328,6 +326,39 @@ def test_contacts_hear_things_in_the_order_of_arrival(partition: Partition) -> N
     assert [("two", "bounced"), ("one", "bounced"), ("two", "complained")] == [
         (notice.delivery_id, notice.kind) for notice in contact.notices
     ]
+
+
+TOLD = ("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "not_sent")
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_what_is_held_against_an_address_is_told(partition: Partition, kind: str) -> None:
+    told = event(kind, 1, reason="stopped")
+    partition.take(event("sent"), told, told)
+
+    assert 1 == partition.contact()["version"], "and told once, however often it comes"
+
+
+@pytest.mark.parametrize("kind", ["delivered", "resubscribed", "sent", "opened", "clicked", "autoresponded"])
+def test_what_is_not_held_against_anybody_makes_no_contact(partition: Partition, kind: str) -> None:
+    partition.take(event(kind))
+
+    assert {} == partition.contact()
+
+
+def test_a_contact_learns_what_the_row_knew_then(partition: Partition) -> None:
+    """Facts after that very event, not after the whole batch."""
+    partition.take(event("hard_bounce"), event("delivered", 1), event("unsubscribed", 2))
+    notices = partition.contact()["notices"]
+
+    assert [None, True] == [notice.get("delivered") for notice in notices]
+
+
+def test_a_complaint_without_delivery_still_counts_for_the_contact(partition: Partition) -> None:
+    partition.take(event("complained", delivery_id=""), event("complained", recipient=""))
+
+    assert "complained" == partition.contact()["cause"]
+    assert {} == partition.contact("")
 
 
 def test_test_messages_are_counted_apart(partition: Partition) -> None:
