@@ -25,6 +25,9 @@ class WorkerApp(faust.App):
     flow: Ownership
     kafka_options: dict[str, Any]
 
+    def _create_directories(self) -> None:
+        """Make no directories: Faust's own tables would need them, ours make their own."""
+
     def crashed_with(self) -> BaseException | None:
         """Return what a service of Faust's has crashed with."""
         return self._crash_reason

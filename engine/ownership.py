@@ -106,13 +106,15 @@ class Ownership:
             # The first failure does not end the others.
             for taking_over in self._taking_over:
                 taking_over.cancel()
-            await asyncio.gather(*self._taking_over, return_exceptions=True)
-            await asyncio.gather(*(task.close() for task in tasks), return_exceptions=True)
+            outcomes = await asyncio.gather(*self._taking_over, return_exceptions=True)
+            # What has been restored need not be again, if the next assignment leaves it with us.
+            self.tasks.update({t.tp: t for t, outcome in zip(tasks, outcomes, strict=True) if outcome is None})
             raise
+        else:
+            self.tasks.update({task.tp: task for task in tasks})
         finally:
             self._taking_over = []
             self.restoring = set()
-        self.tasks.update({task.tp: task for task in tasks})
 
     async def close(self) -> None:
         """Let every partition go, for good."""

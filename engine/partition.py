@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -22,8 +23,16 @@ log = structlog.get_logger(__name__)
 #: Batches that may wait while one is being committed.
 _QUEUE: Final = 1
 _BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+_CANCEL_SECONDS: Final = 1.0
 #: What may pass by itself: Kafka is away, or busy with something else.
 _PASSING: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
+
+
+async def cancel(task: asyncio.Task[Any]) -> None:
+    """End a task; again and again, since `asyncio.wait_for` in a library may swallow a cancellation (Python 3.11)."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
 
 
 class Phase(enum.Enum):
@@ -123,13 +132,15 @@ class PartitionTask:
         self._writer, self.state = writer, state
         self.phase = Phase.RUNNING
         self.progress_at = time.monotonic()
-        log.info(
+        description = self.processor.describe(state)
+        log.log(
+            logging.INFO if description else logging.DEBUG,  # one line for each partition that holds state
             "partition taken over",
             topic=self.tp.topic,
             partition=self.tp.partition,
             position=self.position,
             seconds=round(self.progress_at - started, 3),
-            **self.processor.describe(state),
+            **description,
         )
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
@@ -171,8 +182,7 @@ class PartitionTask:
         self._open.clear()
         self.phase = Phase.CLOSED
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel(self._task)
             self._task = None
         self._clear()
         await self._let_go()

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import msgspec
@@ -63,7 +65,9 @@ class Supervisor:
         """Start nothing yet."""
         self._children = children
         self._policy = policy or Policy()
-        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        #: One for each child, to wait for its end.
+        self._threads = ThreadPoolExecutor(max(1, len(children)), "child")
         self._stop = asyncio.Event()
         self._asked = 0
         self._result = EXIT_OK
@@ -86,6 +90,7 @@ class Supervisor:
             log.warning("killed what did not end in time", workers=len(self._running), seconds=self._policy.grace)
             self._signal(signal.SIGKILL)
         await asyncio.gather(*keepers)
+        self._threads.shutdown()
         return self._result
 
     async def _keep(self, index: int) -> None:
@@ -98,42 +103,43 @@ class Supervisor:
             if self._stop.is_set():
                 self._judge_end(index, code)
                 return
-            if code == EXIT_OK:
-                log.warning("worker ended by itself; started again", worker=index)
-                continue
             # A Kafka that was there before will come again; one that never was needs somebody to look after it.
             if code in FATAL and (first or code != EXIT_KAFKA):
                 self._give_up(index, code, "its cause will not go away by itself")
                 return
-            crashes = 1 if time.monotonic() - started >= policy.healthy else crashes + 1
+            first = False
+            if code == EXIT_OK or time.monotonic() - started >= policy.healthy:
+                crashes = 0
+            crashes += code != EXIT_OK
             if crashes >= policy.crashes:
                 self._give_up(index, code, f"it has crashed {crashes} times in a row")
                 return
-            first = False
-            delay = policy.backoff[min(crashes, len(policy.backoff)) - 1]
-            log.warning("worker crashed; started again soon", worker=index, exit_code=code, seconds=delay)
+            delay = policy.backoff[min(max(crashes, 1), len(policy.backoff)) - 1]
+            log.warning("worker ended by itself; started again soon", worker=index, exit_code=code, seconds=delay)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), delay)
 
     async def _run_once(self, index: int) -> int:
-        child = self._children[index]
-        process = await asyncio.create_subprocess_exec(
-            *child.command,
-            env=dict(child.environment),
-            stdin=asyncio.subprocess.PIPE,
-            # Ctrl-C in a terminal goes to this process, which tells the children.
-            start_new_session=True,
-        )
-        self._running[index] = process
-        log.info("worker started", worker=index, pid=process.pid)
-        if self._stop.is_set():  # asked for while this one was being started
-            process.terminate()
+        process = self._start(index)
         try:
-            return exit_code_of(await process.wait())
+            return exit_code_of(await asyncio.get_running_loop().run_in_executor(self._threads, process.wait))
         finally:
             del self._running[index]
             if process.stdin is not None:
                 process.stdin.close()
+
+    def _start(self, index: int) -> subprocess.Popen[bytes]:
+        child = self._children[index]
+        # Not asyncio's subprocesses: sending these a signal may reap them, and then their exit code is lost.
+        process = self._running[index] = subprocess.Popen(
+            child.command,
+            env=dict(child.environment),
+            stdin=subprocess.PIPE,
+            # Ctrl-C in a terminal goes to this process, which tells the children.
+            start_new_session=True,
+        )
+        log.info("worker started", worker=index, pid=process.pid)
+        return process
 
     def _judge_end(self, index: int, code: int) -> None:
         """Look at how a child ended that was told to."""
@@ -148,10 +154,9 @@ class Supervisor:
 
     def _signal(self, number: signal.Signals) -> None:
         for process in list(self._running.values()):
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-                if number is signal.SIGTERM:
-                    process.send_signal(signal.SIGCONT)  # one that was paused has to go on to end
+            process.send_signal(number)
+            if number is signal.SIGTERM:
+                process.send_signal(signal.SIGCONT)  # one that was paused has to go on to end
 
 
 def supervise(children: Sequence[Child], policy: Policy | None = None) -> int:

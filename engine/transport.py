@@ -6,7 +6,7 @@ Registered as the URL scheme `aftersend://` (entry point group `faust.transports
 - Offsets are committed by the transactions that hold the batches' results, never by Faust.
 - Every batch says at which position it begins (`Batch.base`). A partition's owner takes a batch only if it begins just
   where the last one ended, so whatever seeks, rebalances and stale buffers do, nothing is skipped or taken twice.
-- Only committed records are read, and partitions stay where they are over rebalances (sticky assignor).
+- Only committed records are read, and each topic is spread evenly over the workers (`engine.assignor`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, cast
 
 import aiokafka
 import structlog
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+import uvloop
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     KafkaError,
@@ -31,6 +31,7 @@ from faust.types import TP
 from mode import Service
 
 from engine import lean
+from engine.assignor import SpreadAssignor
 
 log = structlog.get_logger(__name__)
 
@@ -129,12 +130,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
         conf = self.app.conf
-        self._assignor = StickyPartitionAssignor
+        self._assignor = SpreadAssignor
         return aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            partition_assignment_strategy=[StickyPartitionAssignor],
+            partition_assignment_strategy=[SpreadAssignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,
@@ -228,12 +229,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 self._chain[tp] = offset, self._seeks
         return self._seeks
 
-    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Note the generation, so that of two workers that claim a partition the later owner keeps it."""
-        # aiokafka's coordinator does not tell the assignor, which then counts every claim alike.
-        StickyPartitionAssignor.on_generation_assignment(generation_id)
-        await super().on_partitions_assigned(assigned, generation_id)
-
     def forget(self) -> None:
         """Break the chain of every partition: what is fetched from now on fits nowhere until the next seek."""
         self._chain.clear()
@@ -264,7 +259,8 @@ class Consumer(driver.Consumer):
         self._read_offset = _Forgetful()
 
     def _new_consumer_thread(self) -> ConsumerThread:
-        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        # The thread moves all that is fetched, so it has the quicker kind of loop too.
+        return ConsumerThread(self, loop=self.loop, thread_loop=uvloop.new_event_loop(), beacon=self.beacon)
 
     async def committed(self, partitions: Iterable[TP]) -> dict[TP, int]:
         """Return the committed offset of each partition, or its first offset where nothing was committed yet."""

@@ -187,7 +187,9 @@ class TransactionalWriter:
         """
         self._in_order = False
         try:
-            ends = await asyncio.wait_for(self._commit(output, source, next_offset), self._timeout)
+            # Not `wait_for`, which may swallow a cancellation (Python 3.11).
+            async with asyncio.timeout(self._timeout):
+                ends = await self._commit(output, source, next_offset)
         except _FENCED as error:
             raise FencedError(str(error) or type(error).__name__) from error
         except (KafkaError, TimeoutError, AssertionError, *_LOST) as error:
@@ -218,7 +220,8 @@ class TransactionalWriter:
         producer = self._producer
         if self._in_order:
             try:
-                await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS)
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await producer.stop()
             except (KafkaError, TimeoutError, OSError, RuntimeError) as error:
                 log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
             else:

@@ -175,10 +175,10 @@ class KpiPublisher:
 
     async def stop(self) -> None:
         """Write what is left, if Redis is there, and stop."""
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
+            # Again and again: redis uses `asyncio.wait_for`, which may swallow a cancellation (Python 3.11).
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+            await asyncio.wait({self._task}, timeout=_RETRY_SECONDS / 10)
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(_RETRY_SECONDS):
                 await self.flush()

@@ -16,6 +16,7 @@ from rules.lifecycle import (
     DEFERRED,
     DELIVERED,
     EXPIRED,
+    EXPIRED_STATUSES,
     EXPIRES_TO,
     HARD_BOUNCE,
     KIND_FACTS,
@@ -46,11 +47,14 @@ _TEST: Final = Decision.TEST
 _UNATTRIBUTED: Final = Decision.UNATTRIBUTED
 _FACT_TEST: Final = Fact.TEST
 _FACT_DELIVERED: Final = Fact.DELIVERED
+_FACT_EXPIRED: Final = Fact.EXPIRED
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
-_TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE})
+_PENDING: Final = frozenset({SENT, DEFERRED})
 #: Kinds that say why in `Row.failure`: failures, and every reason for not sending.
-_FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64))
+_FAILURES: Final = (
+    frozenset({SOFT_BOUNCE}) | frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64))
+)
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
 
@@ -90,6 +94,9 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         if due is not None and (due <= received_at or due <= tick):
             expire(row, due)
             status = row.status
+    if status in EXPIRED_STATUSES and row.facts & _FACT_EXPIRED:
+        _reconsider(row, received_at, windows)
+        status = row.status
     history = row.history
     if history and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
@@ -131,7 +138,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
             row.last_clicked_at = at_provider
     elif kind == OPENED_MACHINE:
         row.machine_opens += 1
-    elif kind in _TEMPORARY_FAILURES:
+    elif kind == DEFERRED:
         if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
         row.failure = _later(row.failure, event, at_provider)
@@ -155,7 +162,8 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     row.facts = facts
     row.version += 1
     row.updated_at = received_at
-    row.source = source
+    if kind in _PENDING or not _FIRST_WAITING <= status <= _LAST_WAITING:
+        row.source = source  # a row that waits keeps the source that has it sent: whose window counts
     row.cause = event.event_id
     if event.message_type and not row.message_type:
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
@@ -184,14 +192,19 @@ def _expiry(due: float) -> bytes:
     return NO_ID + pack(int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
 
 
-def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> None:
-    """Remember an event that came after its delivery's freeze; nothing but the history changes."""
+def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> bool:
+    """Remember an event that came after its delivery's freeze; nothing but the history changes.
+
+    Returns:
+        Whether it is new, as far as the row remembers. A history that is full keeps what made the row what it is.
+    """
     history = row.history
     if history and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
-    else:
-        entry = digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
-        row.history = _remembering(history, entry)
+        return False
+    if len(history) < MAX_BYTES:
+        row.history = history + digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
+    return True
 
 
 def due_at(row: Row, window: float) -> float | None:
@@ -209,9 +222,20 @@ def expire(row: Row, due: float) -> None:
     """
     row.previous = row.status
     row.status = EXPIRES_TO[row.status]
-    row.facts |= Fact.EXPIRED
-    row.pending_since = None
+    row.facts |= _FACT_EXPIRED
     row.version += 1
     row.updated_at = due
     row.cause = ""
     row.history = _remembering(row.history, _expiry(due))
+
+
+def _reconsider(row: Row, received_at: float, windows: tuple[float, ...]) -> None:
+    """Take an expiry back if something arrived before it was due that only now gets here.
+
+    Ticks overtake records that wait to be parsed, as after an outage. What was in time is in time.
+    """
+    if row.pending_since is None or received_at >= row.pending_since + windows[row.source]:
+        return
+    row.status = row.previous
+    row.previous = 0
+    row.facts &= ~_FACT_EXPIRED

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 ID_BYTES: Final = 16
 ENTRY_BYTES: Final = 32
-#: Semantics ask for at least 32 events.
-MAX_ENTRIES: Final = 32
+#: Semantics ask for at least 32 events; an expiry takes a place too.
+MAX_ENTRIES: Final = 33
 MAX_BYTES: Final = ENTRY_BYTES * MAX_ENTRIES
 MAX_REPEATS: Final = 63
 MAX_PARTITION: Final = (1 << 14) - 1

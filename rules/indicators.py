@@ -34,6 +34,15 @@ class Indicator(NamedTuple):
     any_of: int
     meaning: str
     none_of: int = 0
+    #: Or else these facts, unless one of those is there too.
+    also: tuple[int, int] = (0, 0)
+
+    def counts(self, facts: int) -> bool:
+        """Say whether a row with these facts counts."""
+        also, unless = self.also
+        if facts & also and not facts & unless:
+            return True
+        return (not self.any_of or bool(facts & self.any_of)) and not facts & self.none_of
 
 
 _HANDED_OVER: Final = (
@@ -59,8 +68,14 @@ INDICATORS: Final = (
     Indicator("failed", Fact.FAILED, "delivery errors of another kind"),
     Indicator("expired", Fact.EXPIRED, "no outcome within the source's window"),
     Indicator("not_sent", Fact.NOT_SENT, "left out before sending"),
+    Indicator("duplicate_address", Fact.DUPLICATE_ADDRESS, "more than once in the audience; extra copies left out"),
     Indicator("unknown", Fact.UNKNOWN, "had an event of a type that is not known"),
-    Indicator("unique_opens", Fact.OPENED | Fact.CLICKED, "opened by a human, a click counting as an open"),
+    Indicator(
+        "unique_opens",
+        Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK,
+        "opened by a human; a click counts as an open, and so does an unsubscribe unless by the one-click header",
+        also=(Fact.UNSUBSCRIBED, Fact.ONE_CLICK),
+    ),
     Indicator("unique_human_opens", Fact.OPENED, "at least one open by a human"),
     Indicator("unique_machine_opens", Fact.OPENED_MACHINE, "at least one open by a machine"),
     Indicator(
@@ -123,9 +138,7 @@ def _names(cell: int) -> tuple[str, ...]:
     names = _names_of_class.get(cell)
     if names is None:
         facts = cell >> 8
-        names = _names_of_class[cell] = tuple(
-            i.name for i in INDICATORS if (not i.any_of or facts & i.any_of) and not facts & i.none_of
-        )
+        names = _names_of_class[cell] = tuple(i.name for i in INDICATORS if i.counts(facts))
     return names
 
 

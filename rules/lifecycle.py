@@ -61,6 +61,8 @@ class Fact:
     BOUNCED_AFTER_DELIVERY: Final = 1 << 23
     TEST: Final = 1 << 24
     RESUBSCRIBED: Final = 1 << 25
+    #: The audience held the address more than once; the extra copies were left out.
+    DUPLICATE_ADDRESS: Final = 1 << 26
 
 
 #: Names of the facts, lowest bit first.
@@ -115,7 +117,9 @@ STATUS_NUMBER: Final = {(s.name, s.terminal): s.number for s in STATUSES}
 STATUS_NAMES: Final = tuple(dict.fromkeys(s.name for s in STATUSES if s.number))
 
 #: Statuses that wait for an outcome, and what each becomes when the window has passed without one.
-EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL, 5: SOFT_BOUNCE_FINAL}
+EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL}
+#: Statuses that an expiry gives; an `unknown` event gives the first of them as well, but then no fact `expired`.
+EXPIRED_STATUSES: Final = frozenset(EXPIRES_TO.values())
 
 
 class Kind(NamedTuple):
@@ -160,9 +164,12 @@ KINDS: Final = (
     Kind(21, "unsubscribed_one_click", 10, _D | Fact.UNSUBSCRIBED | Fact.ONE_CLICK),
     # Not an event that anyone sends: the end of a row's window, as the row's history shows it.
     Kind(22, "expired", 0, Fact.EXPIRED),
+    # The extra copies of an address share its row, which goes on as the first copy's.
+    Kind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
         Kind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
         for i, reason in enumerate(NOT_SENT_REASONS)
+        if reason != "duplicate_address"
     ),
 )
 
@@ -221,9 +228,9 @@ def second_look(first: int, event: Folded) -> int:
     if first == _SECOND_LOOK["opened"]:
         return OPENED_MACHINE if event.machine else OPENED
     if first == _SECOND_LOOK["clicked"]:
-        if event.unsubscribe_link:
-            return CLICKED_UNSUBSCRIBE_LINK
-        return CLICKED_MACHINE if event.machine else CLICKED
+        if event.machine:
+            return CLICKED_MACHINE  # scanners follow every link, that one too
+        return CLICKED_UNSUBSCRIBE_LINK if event.unsubscribe_link else CLICKED
     if first == _SECOND_LOOK["unsubscribed"]:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
     # A reason of no name we know is kept on the row; the recipient was not sent to all the same.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -46,6 +46,11 @@ NOT_SENT_REASONS: Final = (
     "sender_not_verified",
 )
 
+#: What a row's packed history can hold; events beyond it can't be read.
+MAX_SECONDS: Final = 100_000_000_000
+MAX_PARTITIONS: Final = 1 << 14
+MAX_OFFSET: Final = 1 << 44
+
 MESSAGE_TYPES: Final = ("campaign", "automation", "transactional")
 
 
@@ -73,7 +78,7 @@ class Folded(msgspec.Struct, gc=False, omit_defaults=True):
     #: What the other side said, in its own words.
     diagnostic: str = ""
     #: The timestamp of the raw record, seconds since 1970; 0.0: that of the record that carries this event.
-    received_at: float = 0.0
+    received_at: Annotated[float, msgspec.Meta(ge=0, lt=MAX_SECONDS)] = 0.0
     #: The address as the source spelled it, where that differs from `recipient`.
     address: str = ""
     #: One of `MESSAGE_TYPES`, or "" if nothing says.
@@ -91,8 +96,8 @@ class Folded(msgspec.Struct, gc=False, omit_defaults=True):
     #: The enhanced status code (RFC 3463), as in "5.1.1"; "" if none.
     enhanced_code: str = ""
     #: Where the raw record lies on the source's raw topic; -1: this event's own record is all there is.
-    raw_partition: int = -1
-    raw_offset: int = -1
+    raw_partition: Annotated[int, msgspec.Meta(ge=-1, lt=MAX_PARTITIONS)] = -1
+    raw_offset: Annotated[int, msgspec.Meta(ge=-1, lt=MAX_OFFSET)] = -1
 
 
 class Feedback(Folded, gc=False, omit_defaults=True, kw_only=True):

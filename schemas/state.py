@@ -34,7 +34,8 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     previous: int = 0
     #: One more for each change that the public form shows.
     version: int = 0
-    #: The number of the source that was heard last, and of the message type (0: not known).
+    #: The number of the source that was heard last (while the row waits for an outcome: that has it sent), and of the
+    #: message type (0: not known).
     source: int = 0
     message_type: int = 0
     updated_at: float = 0.0

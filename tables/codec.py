@@ -110,7 +110,7 @@ class Codec:
                 Cause(
                     cause or (digest.hex() if kind != EXPIRED else ""),
                     KIND_NAME[kind],
-                    self._topic[place >> 14 & MAX_SOURCE],
+                    self._topic[place >> 14 & MAX_SOURCE] if kind != EXPIRED else "",
                     place & MAX_PARTITION,
                     place >> 20,
                 ),

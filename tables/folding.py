@@ -33,6 +33,8 @@ _NO_CELL: Final = -1
 #: costs most here (measured with `benchmarks/folding.py`).
 _CHUNK: Final = 256
 _FOREVER: Final = float("inf")
+#: Nothing was heard of the delivery before.
+_UNHEARD: Final = -1.0
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
 _FACT_TEST: Final = Fact.TEST
@@ -70,6 +72,7 @@ class _Delivery:
         "before",
         "counted",
         "forgotten",
+        "freeze_at",
         "id",
         "last_at",
         "live",
@@ -87,11 +90,17 @@ class _Delivery:
         self.before: list[int] = []
         #: A key of `KpiPartial.events` for each event.
         self.counted: list[int] = []
-        self.started_at = partial.started_at if partial is not None else _FOREVER
+        self.started_at = 0.0
+        self.freeze_at = _UNHEARD
         self.last_at = partial.updated_at if partial is not None else 0.0
         #: Recipients whose rows are forgotten; `archived` with the last of them.
         self.forgotten: list[str] = []
         self.archived = partial is not None and partial.archived
+
+    def start(self, started_at: float, freeze: float) -> None:
+        """Note when the delivery started: the arrival of its first event, in the order of the partition."""
+        self.started_at = started_at
+        self.freeze_at = started_at + freeze if self.id else _FOREVER
 
     def row(self, recipient: str) -> Row | None:
         """Return the row of a recipient as this batch has it, None if there is none."""
@@ -132,6 +141,8 @@ class BatchFold:
         self._due = due
         self._deliveries: dict[str, _Delivery] = {}
         self._contacts: dict[str, Contact] = {}
+        #: Deliveries that are being looked through: the last recipient seen, and the first due time so far.
+        self._scans: dict[str, tuple[str | None, float]] = {}
 
     def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
         """Fold a batch and write what comes of it to the output."""
@@ -168,9 +179,11 @@ class BatchFold:
         delivery = self._deliveries[delivery_id] = _Delivery(
             delivery_id, store.partial(delivery_id), store.rows_of(delivery_id)
         )
+        if delivery.partial is not None:
+            delivery.start(delivery.partial.started_at, self._options.timing.freeze)
         return delivery
 
-    def _take(  # noqa: C901 - the hot path
+    def _take(  # noqa: C901, PLR0912 - the hot path
         self, events: list[Folded], records: list[Any], tick: float
     ) -> float:
         """Fold events in order; return the last tick so far."""
@@ -178,7 +191,7 @@ class BatchFold:
         numbers_get = self._options.numbers.get
         kinds_get = KIND_OF_TYPE.get
         windows = self._options.timing.windows
-        freeze = self._options.timing.freeze
+        freeze, retention = self._options.timing.freeze, self._options.timing.retention
         own_partition = self._partition
         for event, record in zip(events, records, strict=True):
             received_at = event.received_at or record.timestamp / 1000
@@ -191,17 +204,17 @@ class BatchFold:
             delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
             source = numbers_get(event.source, 0)
             raw_offset = event.raw_offset
-            if raw_offset >= 0:
+            if raw_offset >= 0 <= event.raw_partition:
                 place = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 place = record.offset << 20 | own_partition
-            if received_at < delivery.started_at:  # noqa: PLR1730 - quicker than min()
-                delivery.started_at = received_at
+            if delivery.freeze_at == _UNHEARD:
+                delivery.start(received_at, freeze)
             if received_at > delivery.last_at:  # noqa: PLR1730 - quicker than max()
                 delivery.last_at = received_at
             recipient = event.recipient
             digest = digest_of(event.event_id)
-            if received_at >= delivery.started_at + freeze:
+            if received_at >= delivery.freeze_at:
                 self._late(delivery, event, kind, received_at, tick, digest, place, source)
                 continue
             row = delivery.live.get(recipient)
@@ -214,8 +227,11 @@ class BatchFold:
                     row = decode_row(stored)
                     facts = row.facts
                     delivery.before.append(_NO_CELL if facts & _FACT_TEST else facts << 8 | row.status)
+                    if not delivery.id and row.updated_at + retention <= tick:
+                        row = Row()  # past its retention, though no sweep has come round to it
                 delivery.live[recipient] = row
-            decision = fold(row, event, kind, received_at, tick, digest, place, source, windows)
+            limit = tick if tick < delivery.freeze_at else delivery.freeze_at  # noqa: FURB136 - quicker than min()
+            decision = fold(row, event, kind, received_at, limit, digest, place, source, windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
                 self._contact(event, kind, received_at, row.facts)
@@ -234,13 +250,16 @@ class BatchFold:
     ) -> None:
         """Take an event that came after the freeze: remembered while there is a row, counted in any case."""
         delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
-        if max(tick, received_at) < delivery.started_at + self._options.timing.retention:
-            row = delivery.row(event.recipient)
-            if row is not None:
-                late(row, kind, received_at, digest, place)
-        if CONCERNS[kind] and event.recipient and not event.test:
+        row = delivery.row(event.recipient) if tick < delivery.started_at + self._options.timing.retention else None
+        new, facts = True, 0
+        if row is not None:
+            due = due_at(row, self._options.timing.windows[row.source])
+            if due is not None and due <= delivery.freeze_at:
+                expire(row, due)
+            new, facts = late(row, kind, received_at, digest, place), row.facts
+        if new and CONCERNS[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
-            self._contact(event, kind, received_at, 0)
+            self._contact(event, kind, received_at, facts)
 
     def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
         """Tell an event to the contact that it concerns."""
@@ -265,46 +284,60 @@ class BatchFold:
         for delivery_id, partial in self._store.partials():
             if left <= 0:
                 return
-            if not partial.archived and partial.started_at + timing.retention <= tick:
-                left -= self._forget(delivery_id, left)
-            elif self._due.get(delivery_id, 0.0) <= tick:
-                left -= self._expire(delivery_id, partial, tick, left)
+            past = bool(delivery_id) and partial.started_at + timing.retention <= tick
+            if past and not partial.archived:
+                left -= self._forget(delivery_id, partial, tick, left)
+            elif not past and self._due.get(delivery_id, 0.0) <= tick:
+                left -= self._look_through(delivery_id, partial, tick, left)
 
-    def _expire(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
-        if not any(_FIRST_WAITING <= cell & 255 <= _LAST_WAITING for cell in partial.cells):
-            self._due[delivery_id] = _FOREVER
-            return 0
+    def _look_through(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
+        """Look at the next page of a delivery's rows; return how many that were."""
+        after, first_due = self._scans.pop(delivery_id, (None, _FOREVER))
+        page = self._store.scan(delivery_id, after, limit)
         delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
-        windows = self._options.timing.windows
-        looked, after, first_due = 0, None, _FOREVER
-        while True:
-            page = self._store.scan(delivery_id, after, limit)
-            for recipient, stored in page:
-                if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
-                    continue
-                row = delivery.live.get(recipient)
-                waiting = row if row is not None else decode_row(stored)
-                due = due_at(waiting, windows[waiting.source])
-                if due is None:
-                    continue
-                if due > tick:
-                    first_due = min(first_due, due)
-                    continue
-                if row is None:
-                    delivery.live[recipient] = waiting
-                    delivery.before.append(_cell(waiting))
-                expire(waiting, due)
-            looked += len(page)
-            if len(page) < limit:
-                break
-            after = page[-1][0]
-        self._due[delivery_id] = max(first_due, tick + min(windows) * _SWEEP_SHARE)
-        return looked
+        now = min(tick, partial.started_at + self._options.timing.freeze) if delivery_id else tick
+        for recipient, stored in page:
+            if not delivery_id and self._forget_if_old(delivery, recipient, stored, tick):
+                continue
+            due = self._expire(delivery, recipient, stored, now)
+            if due is not None and (not delivery_id or due <= partial.started_at + self._options.timing.freeze):
+                first_due = min(first_due, due)
+        if len(page) == limit:
+            self._scans[delivery_id] = page[-1][0], first_due
+            return limit
+        again = tick + (_DAY if not delivery_id else min(self._options.timing.windows) * _SWEEP_SHARE)
+        self._due[delivery_id] = again if not delivery_id else max(first_due, again)
+        return len(page)
 
-    def _forget(self, delivery_id: str, limit: int) -> int:
+    def _expire(self, delivery: _Delivery, recipient: str, stored: bytes, now: float) -> float | None:
+        """End a row's wait if it is over by now; return when it will be if it is not."""
+        if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
+            return None
+        row = delivery.row(recipient)
+        if row is None:
+            return None
+        due = due_at(row, self._options.timing.windows[row.source])
+        if due is not None and due <= now:
+            expire(row, due)
+            return None
+        return due
+
+    def _forget_if_old(self, delivery: _Delivery, recipient: str, stored: bytes, tick: float) -> bool:
+        """Forget a row that belongs to no delivery when nothing was heard of it for the whole retention."""
+        row = delivery.live.get(recipient) or decode_row(stored)
+        if row.updated_at + self._options.timing.retention > tick:
+            return False
+        delivery.forgotten.append(recipient)
+        return True
+
+    def _forget(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
+        """Forget the next page of a delivery's rows; return how many that were."""
         delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
         page = self._store.scan(delivery_id, None, limit)
-        delivery.forgotten = [recipient for recipient, _ in page]
+        now = min(tick, partial.started_at + self._options.timing.freeze)
+        for recipient, stored in page:
+            self._expire(delivery, recipient, stored, now)
+            delivery.forgotten.append(recipient)
         delivery.archived = len(page) < limit
         return len(page)
 
@@ -342,6 +375,7 @@ class BatchFold:
         encode_state = self._codec.state
         delivery_id = delivery.id
         prefix = f"{delivery_id}{SEPARATOR}"
+        attributed = bool(delivery_id)
         windows = self._options.timing.windows
         cells: dict[int, int] = {}
         cells_get = cells.get
@@ -350,7 +384,7 @@ class BatchFold:
         for (recipient, row), before in zip(delivery.live.items(), delivery.before, strict=True):
             facts, status = row.facts, row.status
             after = _NO_CELL if facts & _FACT_TEST else facts << 8 | status
-            if after != before:
+            if after != before and attributed and recipient:
                 cells[after] = cells_get(after, 0) + 1
                 cells[before] = cells_get(before, 0) - 1
             if _FIRST_WAITING <= status <= _LAST_WAITING:
@@ -385,6 +419,7 @@ class BatchFold:
 
 #: A delivery is looked through again at the earliest after this share of the shortest window.
 _SWEEP_SHARE: Final = 0.005
+_DAY: Final = 86_400.0
 
 
 def _tally(keys: list[int]) -> dict[int, int]:

@@ -82,6 +82,10 @@ class MemoryStore(PartitionStore):
         self.tick = max(self.tick, changes.tick)
         self._offsets.update(offsets)
 
+    def clear(self, reason: str) -> None:  # noqa: ARG002 - nothing was kept that anybody would miss
+        """Forget everything."""
+        self._rows, self._contacts, self._partials, self._offsets, self.tick = {}, {}, {}, {}, 0.0
+
     def count(self) -> int:
         """Return the number of rows."""
         return sum(map(len, self._rows.values()))

@@ -34,6 +34,13 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
     """
     topics = codec.topics
     known = store.offsets()
+    if known:
+        keys = [(topic, partition) for topic in (topics.status, topics.contacts, topics.kpis)]
+        for (topic, _), (first, end) in (await changelog.bounds(options, keys)).items():
+            if topic in known and not first <= known[topic] <= end:
+                store.clear(f"{topic} holds offsets {first} to {end}, the store is at {known[topic]}")
+                known = {}
+                break
     starts = {(topic, partition): known.get(topic) for topic in (topics.status, topics.contacts, topics.kpis)}
     records = 0
     started = time.process_time()
@@ -75,7 +82,7 @@ def _rows(codec: Codec, batch: list[LeanRecord], changes: Changes) -> None:
     for record in batch:
         value = record.value
         if value is None:
-            delivery_id, _, recipient = (record.key or b"").decode().partition("\t")
+            delivery_id, _, recipient = (record.key or b"").decode().rpartition("\t")
             rows.setdefault(delivery_id, {})[recipient] = None
             continue
         delivery_id, recipient, row = codec.restored(value, header_of(record.headers))

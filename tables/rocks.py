@@ -22,6 +22,8 @@ import structlog
 from rocksdict import DbClosedError, Options, Rdict, ReadOptions, WriteBatch
 
 from engine.errors import TransactionFailedError
+from rules.contacts import CONCERNS
+from rules.lifecycle import KINDS
 from schemas.feedback import Folded
 from schemas.state import KpiPartial
 from tables.codec import decode_partial, encode_row
@@ -39,6 +41,8 @@ _OFFSET: Final = b"mo"
 _AFTER_OFFSETS: Final = b"mp"
 _TICK: Final = b"mtick"
 _offset: Final = Struct(">q")
+#: Types of events that are told to the contact, and ask for it.
+_CONCERN_CONTACTS: Final = frozenset({kind.name for kind in KINDS if CONCERNS[kind.number]} | {"not_sent"})
 #: Decoded KPIs that are kept at hand, for each partition.
 _PARTIALS: Final = 512
 #: KPIs that are read at once when all are wanted.
@@ -142,14 +146,16 @@ class RocksStore(PartitionStore):
         # The batch is not committed yet: whatever the store will lack after its commit is written later than now.
         self._as_of = self._now()
         wanted: dict[str, set[str]] = {}
+        told: set[str] = set()
         of_delivery = wanted.get
         for event in events:
             recipients = of_delivery(event.delivery_id)
             if recipients is None:
                 recipients = wanted[event.delivery_id] = set()
             recipients.add(event.recipient)
-        everyone: set[str] = set().union(*wanted.values())
-        self._read([*((self._found(delivery), r) for delivery, r in wanted.items()), (self._contacts, everyone)])
+            if event.type in _CONCERN_CONTACTS:
+                told.add(event.recipient)
+        self._read([*((self._found(delivery), r) for delivery, r in wanted.items()), (self._contacts, told)])
 
     def _found(self, delivery_id: str) -> _Found:
         found = self._rows.get(delivery_id)

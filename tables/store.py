@@ -72,6 +72,10 @@ class PartitionStore(abc.ABC):
         """Make a committed batch's changes and the changelogs' offsets visible, in one step."""
 
     @abc.abstractmethod
+    def clear(self, reason: str) -> None:
+        """Throw everything away, since it does not fit the changelogs; the reason goes to the log."""
+
+    @abc.abstractmethod
     def count(self) -> int:
         """Return the number of rows, if need be an estimate."""
 

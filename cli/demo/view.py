@@ -61,7 +61,8 @@ COLUMNS: Final = (
     Column("Not sent", "not_sent", turn=6),
 )
 #: What a number takes at least, so that columns do not jump while it grows.
-_DIGITS: Final = 6
+_DIGITS: Final = 5
+_SHARE_DIGITS: Final = len("100.0%")
 #: What a delivery's name gets at least where further columns are shown.
 _NAME: Final = 18
 
@@ -72,8 +73,9 @@ class State(NamedTuple):
     snapshot: Snapshot
     #: Raw records that Kafka has.
     written: int
-    #: In the campaign's own time: where it is (seconds since 1970), and how far through, 0 to 1.
+    #: Where the campaign is in its own time, seconds since 1970.
     clock: float
+    #: How much of it is written, 0 to 1.
     share: float
     #: Events counted in a second.
     speed: float = 0.0
@@ -173,7 +175,9 @@ def _fitting(total: Counter[str], room: int) -> tuple[list[Column], int]:
 
 def _width(total: Counter[str], column: Column) -> int:
     """Return what a column takes; no value in it is longer than the total's."""
-    return max(len(column.heading), _DIGITS, 0 if column.of else len(_value(total, column)))
+    if column.of:
+        return _SHARE_DIGITS
+    return max(len(column.heading), _DIGITS, len(_value(total, column)))
 
 
 def _value(counters: Counter[str], column: Column) -> str:

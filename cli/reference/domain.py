@@ -25,9 +25,9 @@ TERMINAL_RANK: Final = 1000
 TERMINAL_OF_RANK: Final = {"unsubscribed", "complained"}
 
 #: What a row becomes that waited in vain; final then.
-EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce", "soft_bounce": "soft_bounce"}
+EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
 #: Kinds after which a row waits for an outcome.
-PENDING: Final = {"sent", "deferred", "soft_bounce"}
+PENDING: Final = {"sent", "deferred"}
 
 #: An event of unknown type ends a wait for an outcome, but replaces no delivery; its status is terminal all the same.
 RANK_OF_KIND: Final = {"unknown": 49}
@@ -38,6 +38,8 @@ STATUS_OF_KIND: Final = {
     "unsubscribed_one_click": "unsubscribed",
     "autoresponded": "",
     "resubscribed": "",
+    # The extra copies of an address share its row, which goes on as the first copy's.
+    "not_sent_duplicate_address": "",
 }
 
 IMPLY_DELIVERED: Final = {
@@ -57,6 +59,7 @@ _FACTS_OF_KIND: Final = {
     "soft_bounce": {"soft_bounced"},
     "hard_bounce": {"hard_bounced"},
     "clicked_unsubscribe_link": {"unsubscribe_link"},
+    "not_sent_duplicate_address": {"duplicate_address"},
     "unsubscribed_one_click": {"unsubscribed", "one_click"},
 }
 
@@ -98,9 +101,9 @@ def kind_of(event: Folded) -> str:
     if kind == "opened":
         return "opened_machine" if event.machine else "opened"
     if kind == "clicked":
-        if event.unsubscribe_link:
-            return "clicked_unsubscribe_link"
-        return "clicked_machine" if event.machine else "clicked"
+        if event.machine:
+            return "clicked_machine"
+        return "clicked_unsubscribe_link" if event.unsubscribe_link else "clicked"
     if kind == "unsubscribed":
         return "unsubscribed_one_click" if event.one_click else "unsubscribed"
     if kind == "not_sent":
@@ -110,7 +113,7 @@ def kind_of(event: Folded) -> str:
 
 def facts_of(kind: str) -> set[str]:
     """Return the facts that an event of a kind leaves on its row."""
-    own = {"not_sent"} if kind.startswith("not_sent_") else _FACTS_OF_KIND.get(kind, {kind})
+    own = _FACTS_OF_KIND.get(kind, {"not_sent"} if kind.startswith("not_sent_") else {kind})
     return own | {"delivered"} if kind in IMPLY_DELIVERED else own
 
 
@@ -148,8 +151,9 @@ ROW_KPIS: Final = (
     _kpi("failed", "failed"),
     _kpi("expired", "expired"),
     _kpi("not_sent", "not_sent"),
+    _kpi("duplicate_address", "duplicate_address"),
     _kpi("unknown", "unknown"),
-    _kpi("unique_opens", "opened", "clicked"),
+    _kpi("unique_opens", "opened", "clicked", "unsubscribe_link"),
     _kpi("unique_human_opens", "opened"),
     _kpi("unique_machine_opens", "opened_machine"),
     _kpi("unique_machine_opens_only", "opened_machine", none_of=("opened", "clicked")),

@@ -13,7 +13,7 @@ from cli.reference.contacts import Contacts
 from schemas.feedback import MESSAGE_TYPES, Folded
 
 #: Events of a row by whose ids the same event is known again.
-REMEMBERED: Final = 32
+REMEMBERED: Final = 33
 #: Rows keep at most so many characters of what the other side said.
 MAX_DIAGNOSTIC: Final = 250
 
@@ -46,6 +46,8 @@ class Row:
     updated_at: float = 0.0
     #: While the row waits for an outcome: the first arrival of what it waits for an outcome of.
     pending_since: float | None = None
+    #: When the delivery's statistics are closed.
+    freeze_at: float = 0.0
     #: `sent_at`, `delivered_at`, …
     times: dict[str, float] = field(default_factory=dict)
     #: `opens`, `clicks`, …
@@ -133,22 +135,24 @@ class Reference:
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
             delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
-        delivery.started_at = min(delivery.started_at, now)
         delivery.updated_at = max(delivery.updated_at, now)
         source = event.source if event.source in self.options.raw_topics else ""
-        if now >= delivery.started_at + self.options.freeze:
+        freeze_at = self._freeze_at(event.delivery_id, delivery)
+        if now >= freeze_at:
             decision = "late"
             self._take_late(delivery, event, kind, now)
         else:
             row = delivery.rows.get(event.recipient)
             if row is None:
-                row = delivery.rows[event.recipient] = Row()
+                row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at)
             self._end_wait(row, max(now, self.tick))
+            self._reconsider(row, now)
             if event.event_id in row.remembered:
                 decision = "duplicate"
             else:
                 decision = _change(row, event, kind, now)
-                row.source = source
+                if kind in domain.PENDING or row.final or row.status not in domain.EXPIRES_TO:
+                    row.source = source  # a row that waits keeps the source that has it sent
                 row.cause = self._cause(event, kind, offset)
                 if decision != "test":
                     self.contacts.hear(event, kind, now, confirmed="confirmed" in row.facts)
@@ -161,8 +165,11 @@ class Reference:
         as if they had been ended at the very moment when they were over.
         """
         self.tick = max(self.tick, now)
-        for delivery in self.deliveries.values():
-            if delivery.started_at + self.options.retention <= self.tick and delivery.rows:
+        for delivery_id, delivery in self.deliveries.items():
+            if not delivery_id:
+                old = [r for r, row in delivery.rows.items() if row.updated_at + self.options.retention <= self.tick]
+                delivery.forgotten += [(recipient, delivery.rows.pop(recipient)) for recipient in old]
+            elif delivery.started_at + self.options.retention <= self.tick and delivery.rows:
                 for recipient, row in delivery.rows.items():
                     self._end_wait(row, self.tick)
                     delivery.forgotten.append((recipient, row))
@@ -180,7 +187,7 @@ class Reference:
     def is_overdue(self, row: Row) -> bool:
         """Say whether a row's wait is over, though nobody has ended it yet."""
         due = self._due(row)
-        return due is not None and due <= self.tick
+        return due is not None and due <= min(self.tick, row.freeze_at)
 
     def _due(self, row: Row) -> float | None:
         if row.final or row.status not in domain.EXPIRES_TO or row.pending_since is None:
@@ -189,24 +196,38 @@ class Reference:
 
     def _end_wait(self, row: Row, now: float) -> None:
         due = self._due(row)
-        if due is None or due > now:
+        if due is None or due > min(now, row.freeze_at):
             return
         row.previous = row.status
         row.status = domain.EXPIRES_TO[row.status]
         row.final = True
-        row.pending_since = None
         row.facts.add("expired")
+        _remember(row, "")
         row.version += 1
         row.updated_at = due
         row.cause = {"kind": "expired"}
+
+    def _reconsider(self, row: Row, now: float) -> None:
+        """Take an end of a wait back if something arrived in time that a tick has overtaken."""
+        if "expired" not in row.facts or row.pending_since is None:
+            return
+        if now < row.pending_since + self.options.windows.get(row.source, self.options.window):
+            row.status, row.final, row.previous = row.previous, False, ""
+            row.facts.discard("expired")
+
+    def _freeze_at(self, delivery_id: str, delivery: Delivery) -> float:
+        """Return when a delivery's statistics are closed; those of no delivery never are."""
+        return delivery.started_at + self.options.freeze if delivery_id else float("inf")
 
     def _take_late(self, delivery: Delivery, event: Folded, kind: str, now: float) -> None:
         """Take an event after the freeze: statistics are closed, but who complains must not be mailed again."""
         row = delivery.rows.get(event.recipient)
         if row is not None:
+            self._end_wait(row, now)
             if event.event_id in row.remembered:
                 return
-            _remember(row, event.event_id)
+            if len(row.remembered) < REMEMBERED:
+                _remember(row, event.event_id)
         if not event.test and (row is None or "test" not in row.facts):
             self.contacts.hear(event, kind, now, confirmed=row is not None and "confirmed" in row.facts)
 
@@ -239,9 +260,17 @@ def _change(row: Row, event: Folded, kind: str, now: float) -> str:
         row.facts.add("test")
         decision = "test"
 
-    if row.final or row.status not in domain.EXPIRES_TO:
+    if (
+        decision in {"applied", "test"}
+        and (row.final or row.status not in domain.EXPIRES_TO)
+        and "expired" not in row.facts
+    ):
         row.pending_since = None
-    elif kind in domain.PENDING and (row.pending_since is None or now < row.pending_since):
+    elif (
+        row.status in domain.EXPIRES_TO
+        and kind in domain.PENDING
+        and (row.pending_since is None or now < row.pending_since)
+    ):
         row.pending_since = now
     first, last, tally = domain.FIRST_TIME.get(kind), domain.LAST_TIME.get(kind), domain.TALLY.get(kind)
     if first is not None:

@@ -25,6 +25,8 @@ def of_rows(rows: Iterable[Row]) -> Counter[str]:
         for kpi in domain.ROW_KPIS:
             if facts & kpi.any_of and not facts & kpi.none_of:
                 counts[kpi.name] += number
+            elif kpi.name == "unique_opens" and "unsubscribed" in facts and "one_click" not in facts:
+                counts[kpi.name] += number  # whoever unsubscribes in the message has opened it
     return counts
 
 

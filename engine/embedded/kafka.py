@@ -96,7 +96,7 @@ class EmbeddedKafka(EmbeddedProcess):
 
     def _format(self, java: list[str], config: Path) -> None:
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+        command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(config)]
         result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.data_dir)
         if result.returncode:
             words = (result.stderr.strip() or result.stdout.strip() or "no output").splitlines()[-1]

@@ -46,38 +46,32 @@ def test_a_success_resets_failures_of_the_same_row_and_batch() -> None:
     assert "failures" not in folded(*history).contact("r@example.org")
 
 
-@disagreement("a late event that comes again is told to the contact again")
 def test_a_late_duplicate_counts_once_against_the_contact() -> None:
     partition = folded(event("1", "sent"), event("2", "hard_bounce", LATE), event("2", "hard_bounce", LATE + 5))
     assert (1, 1) == (partition.contact("r@example.org")["failures"], partition.contact("r@example.org")["version"])
 
 
-@disagreement("a late event of a test row is told to the contact unless it is marked as a test itself")
 def test_a_late_complaint_about_a_test_message_is_not_held_against_the_contact() -> None:
     assert {} == folded(event("1", "sent", test=True), event("2", "complained", LATE)).contact("r@example.org")
 
 
-@disagreement("late events are told to the contact without the row's facts")
 def test_a_late_bounce_after_a_delivery_says_so_on_the_card() -> None:
     (notice,) = folded(event("1", "delivered"), event("2", "hard_bounce", LATE)).contact("r@example.org")["notices"]
     assert notice["delivered"]
 
 
-@disagreement("32 late events push the one that made the version out of the history, where the cause is read from")
 def test_late_events_do_not_change_what_a_version_says() -> None:
     late = [event(f"late {i}", "opened", LATE + i) for i in range(32)]
     row = folded(event("1", "delivered"), *late).row("d", "r@example.org")
     assert ("1", "delivered") == (row["cause"]["event_id"], row["cause"]["kind"])
 
 
-@disagreement("an expiry takes one of the 32 places of a row's memory, so only 31 events are known again")
 def test_the_last_32_events_are_known_again_after_an_expiry() -> None:
     opens = [event(f"open {i}", "opened", 3 * DAY + i) for i in range(31)]
     partition = folded(event("1", "sent"), *opens, event("1", "sent", 3 * DAY + 60))
     assert 1 == partition.kpis("d")["kpis"]["duplicate"]
 
 
-@disagreement("a tick that passes the end of the wait and of the retention at once forgets the row as it is")
 def test_a_row_that_is_forgotten_has_been_expired_before() -> None:
     partition = folded(event("1", "sent"), tick(START + 121 * DAY), splits=(1,))
     assert {"unknown": 1} == partition.kpis("d")["statuses"]
@@ -88,92 +82,77 @@ def test_the_published_events_do_not_depend_on_how_batches_are_cut() -> None:
     assert folded(*history, splits=(1, 2)).kpis("d")["events"] == folded(*history, splits=(1,)).kpis("d")["events"]
 
 
-@disagreement("events without a delivery share one that freezes 30 days after the first of them, for good")
 def test_an_unattributed_event_is_never_late() -> None:
     partition = folded(event("1", "opened", delivery_id=""), event("2", "opened", 40 * DAY, delivery_id=""))
     assert {"unattributed": 2, "late": 0} == {n: partition.kpis("")["kpis"][n] for n in ("unattributed", "late")}
 
 
-@disagreement("what can't be attributed still makes a row, and rows make the audience")
 def test_an_unattributed_event_is_in_no_kpi_but_its_own() -> None:
     counted = folded(event("1", "hard_bounce", recipient="")).kpis("d")["kpis"]
     assert {"unattributed": 1} == {name: count for name, count in counted.items() if count}
 
 
-@disagreement("the unsubscribe link is looked at before the machine")
 def test_a_scanner_that_follows_the_unsubscribe_link_is_no_human() -> None:
     partition = folded(event("1", "clicked", machine=True, unsubscribe_link=True))
     assert "opened_machine" == partition.row("d", "r@example.org")["status"]
 
 
-@disagreement("the status is opened, the KPI is not")
 def test_whoever_follows_the_unsubscribe_link_has_opened() -> None:
     partition = folded(event("1", "clicked", unsubscribe_link=True))
     assert ("opened", 1) == (partition.row("d", "r@example.org")["status"], partition.kpis("d")["kpis"]["unique_opens"])
 
 
-@disagreement("the names of kinds pass for types")
 def test_a_type_that_is_none_is_unknown() -> None:
     assert "unknown" == folded(event("1", "opened_machine")).row("d", "r@example.org")["status"]
 
 
-@disagreement("expiry does not look at the freeze")
 def test_after_the_freeze_statuses_no_longer_change() -> None:
     first = event("0", "delivered", recipient="first@example.org")
     partition = folded(first, event("1", "sent", 29 * DAY), tick(START + 32 * DAY), splits=(2,))
     assert "sent" == partition.row("d", "r@example.org")["status"]
 
 
-@disagreement("a soft bounce is an outcome, not a wait for one: by the table only sent and deferred expire")
 def test_a_soft_bounce_that_succeeds_after_two_days_is_delivered() -> None:
     history = event("1", "soft_bounce"), event("2", "delivered", 3 * DAY)
     assert "delivered" == folded(*history).row("d", "r@example.org")["status"]
 
 
-@disagreement("both copies of a doubled address are one row, which the extra copy ends")
 def test_the_extra_copy_of_an_address_does_not_end_the_first_one() -> None:
     extra = event("2", "not_sent", 1, reason="duplicate_address")
     partition = folded(event("1", "sent"), extra, event("3", "delivered", 2))
     assert "delivered" == partition.row("d", "r@example.org")["status"]
 
 
-@disagreement("the window is that of the source heard last, not of the one that sent")
 def test_the_window_is_the_providers() -> None:
     history = event("1", "sent", source="sendgrid"), event("2", "autoresponded", 5, source="tracking")
     partition = folded(*history, tick(START + 49 * HOUR), splits=(2,))
     assert "sent" == partition.row("d", "r@example.org")["status"]
 
 
-@disagreement("a test message whose first event does not say that it is one leaves its totals behind")
 def test_test_messages_are_never_in_the_kpis() -> None:
     counted = folded(event("1", "opened"), event("2", "sent", 1, test=True)).kpis("d")["kpis"]
     assert (0, 0) == (counted["audience"], counted["total_opens"])
 
 
-@disagreement("only rows that count in KPIs are looked for, so a delivery with test rows alone is passed over")
 def test_test_rows_expire_too() -> None:
     partition = folded(event("1", "sent", test=True), tick(START + 3 * DAY), splits=(1,))
     assert "unknown" == partition.row("d", "r@example.org")["status"]
 
 
-@disagreement("an expiry has no raw record, yet the cause names the events topic")
 def test_the_cause_of_an_expiry_names_no_place() -> None:
     partition = folded(event("1", "sent"), tick(START + 3 * DAY), splits=(1,))
     assert {"kind": "expired"} == partition.row("d", "r@example.org")["cause"]
 
 
-@disagreement("one record with a timestamp of long ago starts the delivery then, and freezes all of it for good")
 def test_one_wrong_timestamp_does_not_freeze_a_delivery() -> None:
     wrong = Feedback("2", "d", "r@example.org", "opened", source="kumomta", received_at=START / 1000)
     assert 0 == folded(event("1", "sent"), wrong, event("3", "delivered", 1)).kpis("d")["kpis"]["late"]
 
 
-@disagreement("a tick overtakes what has arrived before it but waits to be parsed, as after an outage of two days")
 def test_what_arrived_in_time_is_in_time() -> None:
     history = event("1", "sent"), tick(START + 3 * DAY), event("2", "delivered", 60)
     assert "delivered" == folded(*history).row("d", "r@example.org")["status"]
 
 
-@disagreement("numbers that do not fit into the packed history raise, so the worker crashes again and again")
 def test_an_event_with_an_absurd_place_is_a_dead_letter() -> None:
     folded(event("1", "sent", raw_offset=1 << 60, raw_partition=0))

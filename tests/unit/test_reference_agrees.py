@@ -127,7 +127,6 @@ def test_any_history_in_any_batches_gives_the_same_rows_and_kpis(
     assert [] == partition.differences(contacts=False)
 
 
-@pytest.mark.xfail(strict=False, reason="see test_disagreements.py: what a batch does to a contact, and late events")
 @pytest.mark.parametrize("who", [everyone, one_row], ids=["everyone", "one row"])
 @given(codes, splits, restarts)
 def test_any_history_in_any_batches_gives_the_same_contacts(

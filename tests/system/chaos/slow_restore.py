@@ -6,19 +6,16 @@ import asyncio
 import sys
 from typing import Any
 
-import structlog
-
 from agents import track
 from cli.main import main
 
-log = structlog.get_logger(__name__)
-
-_SECONDS = 4.0
+_SECONDS = 8.0
 _restore = track.restore
 
 
 async def _slowly(*args: Any) -> int:  # noqa: ANN401 - handed on
-    log.info("restore is slow")
+    sys.stderr.write("restore is slow\n")
+    sys.stderr.flush()
     await asyncio.sleep(_SECONDS)
     return await _restore(*args)
 

@@ -15,12 +15,12 @@ from engine.supervisor import Child, Policy, Supervisor, exit_code_of
 QUICK = Policy(backoff=(0.01,), crashes=3, healthy=60.0, grace=10.0)
 #: Runs until SIGTERM, then ends in order.
 OBEDIENT = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("up", file=open(sys.argv[1], "a"))
 time.sleep(60)
 """
-STUBBORN = OBEDIENT.replace("lambda *_: sys.exit(0)", "signal.SIG_IGN")
+STUBBORN = OBEDIENT.replace("lambda *_: os._exit(0)", "signal.SIG_IGN")
 
 
 def child(script: str, *arguments: object) -> Child:
@@ -42,13 +42,6 @@ async def until_started(log: Path, times: int) -> None:
     assert starts(log) >= times
 
 
-async def child_of(supervisor: Supervisor) -> asyncio.subprocess.Process:
-    """Return the running child: it may have written its line before the supervisor knows that it runs."""
-    while not supervisor._running:  # noqa: ASYNC110 - the supervisor tells nobody
-        await asyncio.sleep(0.01)
-    return supervisor._running[0]
-
-
 async def test_stops_all_children_when_told_to(tmp_path: Path) -> None:
     log = tmp_path / "log"
     supervisor = Supervisor([child(OBEDIENT, log), child(OBEDIENT, log)], QUICK)
@@ -67,7 +60,7 @@ async def test_starts_a_crashed_child_again(tmp_path: Path) -> None:
     running = asyncio.create_task(supervisor.run())
     await until_started(log, 1)
 
-    (await child_of(supervisor)).kill()
+    supervisor._running[0].kill()
     await until_started(log, 2)
     supervisor.stop()
 
@@ -80,7 +73,7 @@ async def test_starts_a_child_again_that_was_stopped_by_somebody_else(tmp_path: 
     running = asyncio.create_task(supervisor.run())
     await until_started(log, 1)
 
-    (await child_of(supervisor)).terminate()
+    supervisor._running[0].terminate()
     await until_started(log, 2)
     supervisor.stop()
 
@@ -150,7 +143,7 @@ async def test_ends_a_child_that_stands_still(tmp_path: Path) -> None:
     supervisor = Supervisor([child(OBEDIENT, log)], QUICK)
     running = asyncio.create_task(supervisor.run())
     await until_started(log, 1)
-    (await child_of(supervisor)).send_signal(signal.SIGSTOP)
+    supervisor._running[0].send_signal(signal.SIGSTOP)
 
     supervisor.stop()
 

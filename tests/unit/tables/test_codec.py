@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.history import entries
+from rules.history import MAX_ENTRIES, entries
 from rules.lifecycle import KIND_NUMBER, STATUSES
 from schemas.state import KpiPartial, RecipientState, Row
 from tables import codec
@@ -123,6 +123,16 @@ def test_the_cause_is_the_event_that_made_this_version() -> None:
     value: Any = partition.last("feedback.status").value
 
     assert {"event_id": "s", "kind": "sent", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
+
+
+def test_the_cause_outlives_any_number_of_late_events() -> None:
+    """The same version always says the same."""
+    partition = Partition()
+    partition.take(event("sent"))
+    before = partition.last("feedback.status").value
+    partition.take(*(event("opened", 31 * DAY + i) for i in range(MAX_ENTRIES)))
+
+    assert before == partition.last("feedback.status").value
 
 
 def test_an_expiry_has_no_event() -> None:

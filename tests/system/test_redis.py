@@ -1,0 +1,430 @@
+"""The live KPIs in Redis: right whatever happens to Redis, to workers, and between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any, Final
+
+import pytest
+import redis.asyncio as redis
+
+from engine.embedded import EmbeddedRedis
+from publish.redis_kpis import KpiPublisher, counters
+from rules.indicators import cell_of, event_key
+from rules.lifecycle import OPENED, SENT, Decision, Fact
+from schemas.state import KpiPartial
+from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.load import direct_events
+
+Install = Callable[..., Installation]
+EXPIRY_DAYS: Final = 45.0
+DAY: Final = 86_400.0
+STATUS_SENT: Final = 3
+
+
+def part(sent: int, opened: int = 0, *, at: float | None = None, version: int = 1) -> KpiPartial:
+    """Return a partition's part: rows that were sent, and some that were opened."""
+    at = time.time() if at is None else at
+    return KpiPartial(
+        {
+            cell_of(STATUS_SENT, Fact.SENT): sent,
+            cell_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
+        },
+        {
+            event_key(1, SENT, Decision.APPLIED): sent + opened,
+            event_key(1, OPENED, Decision.APPLIED): opened,
+        },
+        at,
+        at,
+        version,
+    )
+
+
+class Partition:
+    """A partition's committed KPIs, and one who publishes them."""
+
+    def __init__(self, publisher: KpiPublisher, number: int) -> None:
+        self.publisher = publisher
+        self.number = number
+        self.parts: dict[str, KpiPartial] = {}
+        self.offset = 0
+
+    def take(self, epoch: tuple[int, int]) -> None:
+        self.publisher.taken_over(self.number, epoch, lambda: iter(self.parts.items()))
+
+    def change(self, **parts: KpiPartial) -> None:
+        self.offset += 10
+        self.parts.update(parts)
+        self.publisher.changed(self.number, self.offset, parts)
+
+
+@pytest.fixture
+async def client(redis_server: EmbeddedRedis) -> AsyncIterator[redis.Redis]:
+    async with redis.from_url(redis_server.url, decode_responses=True) as client:
+        await client.flushall()
+        yield client
+
+
+@pytest.fixture
+async def publisher_of(redis_server: EmbeddedRedis, unique: str) -> AsyncIterator[Callable[..., KpiPublisher]]:
+    made: list[KpiPublisher] = []
+
+    def make(url: str = redis_server.url, cluster: str = "cluster") -> KpiPublisher:
+        client = redis.from_url(url, decode_responses=True, socket_timeout=2.0, socket_connect_timeout=1.0)
+        made.append(KpiPublisher(client, prefix=unique, cluster=cluster, interval=0.05, expiry_days=EXPIRY_DAYS))
+        return made[-1]
+
+    yield make
+    for publisher in made:
+        await publisher.stop()
+
+
+@pytest.fixture
+def totals(client: redis.Redis, redis_server: EmbeddedRedis, unique: str) -> Callable[[str], Awaitable[dict[str, int]]]:
+    """Return what reads a delivery's counters; those that are 0 are left out."""
+
+    async def read(delivery_id: str) -> dict[str, int]:
+        async with redis.from_url(redis_server.url, decode_responses=True) as reader:
+            fields: dict[str, str] = await reader.hgetall(f"{unique}:kpi:{delivery_id}")  # type: ignore[misc]
+        others = {"started_at", "updated_at", "revision"}
+        return {k: int(v) for k, v in fields.items() if not k.startswith("_p") and k not in others and v != "0"}
+
+    return read
+
+
+def summed(*parts: KpiPartial) -> dict[str, int]:
+    """Return the counters of parts added up."""
+    result: dict[str, int] = {}
+    for one in parts:
+        for name, number in counters(one).items():
+            result[name] = result.get(name, 0) + number
+    return result
+
+
+async def test_partitions_add_up_and_corrections_are_signed(publisher_of: Any, totals: Any) -> None:
+    publisher = publisher_of()
+    first, second = Partition(publisher, 0), Partition(publisher, 1)
+    first.take((1, 0))
+    second.take((1, 0))
+    first.change(d=part(10))
+    second.change(d=part(5, 2))
+    await publisher.flush()
+    assert summed(part(10), part(5, 2)) == await totals("d")
+
+    first.change(d=part(7, 3))
+    await publisher.flush()
+    assert summed(part(7, 3), part(5, 2)) == await totals("d")
+
+
+async def test_a_stale_owner_is_refused(publisher_of: Any, totals: Any) -> None:
+    """A worker that does not know yet that its partition is somebody else's."""
+    old, new = publisher_of(), publisher_of()
+    stale, current = Partition(old, 0), Partition(new, 0)
+    stale.take((7, 0))
+    stale.change(d=part(10))
+    await old.flush()
+    current.take((7, 1))
+    current.change(d=part(12, 1))
+    await new.flush()
+
+    stale.change(d=part(11))
+    await old.flush()
+    old.released(0)
+
+    assert summed(part(12, 1)) == await totals("d")
+    assert 0 < old.refused
+    assert 0 == new.refused
+    # What the two marked as written does not keep the current owner from noticing.
+    await new.flush()
+    await new.flush()
+    assert summed(part(12, 1)) == await totals("d")
+
+
+async def test_what_is_older_by_its_offset_is_refused(publisher_of: Any, totals: Any) -> None:
+    one, other = publisher_of(), publisher_of()
+    later, earlier = Partition(one, 0), Partition(other, 0)
+    for partition in (later, earlier):
+        partition.take((7, 0))
+    later.offset = 100
+    later.change(d=part(12))
+    earlier.change(d=part(11))
+    await one.flush()
+    await other.flush()
+    assert summed(part(12)) == await totals("d")
+    assert 1 == other.refused
+
+
+async def test_a_new_cluster_replaces_what_the_old_one_left(publisher_of: Any, totals: Any) -> None:
+    """Producer ids begin anew there, so they can't be compared."""
+    old, new = publisher_of(cluster="old"), publisher_of(cluster="new")
+    before, after = Partition(old, 0), Partition(new, 0)
+    before.take((4000, 9))
+    before.change(d=part(100))
+    await old.flush()
+    after.take((1, 0))
+    after.change(d=part(3))
+    await new.flush()
+    assert summed(part(3)) == await totals("d")
+
+
+async def test_watchers_are_told(publisher_of: Any, client: redis.Redis, unique: str) -> None:
+    publisher = publisher_of()
+    partition = Partition(publisher, 0)
+    partition.take((1, 0))
+    async with client.pubsub() as watcher:
+        await watcher.subscribe(f"{unique}:changes")
+        for sent in (1, 2):
+            partition.change(**{"spring sale": part(sent)})
+            await publisher.flush()
+        told: list[Any] = []
+        while len(told) < 2:
+            message = await watcher.get_message(ignore_subscribe_messages=True, timeout=5.0)
+            assert message is not None or not told
+            if message is not None:
+                told.append(json.loads(message["data"]))
+    assert [("spring sale", 1), ("spring sale", 2)] == [(one["delivery_id"], one["revision"]) for one in told]
+
+
+async def test_flushall_between_looking_and_writing_is_noticed(
+    publisher_of: Any, client: redis.Redis, totals: Any
+) -> None:
+    """Whatever the moment: here after it was seen that all was well, before the write of something new."""
+    publisher = publisher_of()
+    partition = Partition(publisher, 0)
+    partition.take((1, 0))
+    partition.change(d=part(10))
+    await publisher.flush()
+
+    look = publisher._look_for_losses
+
+    async def look_and_lose() -> None:
+        await look()
+        await client.flushall()
+        # Another worker has noticed meanwhile, and looks the same as before.
+        await client.set(f"{publisher._prefix}:generation", "1")
+
+    publisher._look_for_losses = look_and_lose
+    partition.change(e=part(20))
+    await publisher.flush()
+    publisher._look_for_losses = look
+    await publisher.flush()
+
+    assert summed(part(10)) == await totals("d")
+    assert summed(part(20)) == await totals("e")
+
+
+async def test_a_redis_that_comes_back_with_older_data_gets_everything(
+    publisher_of: Any, redis_server: EmbeddedRedis, totals: Any
+) -> None:
+    """A restart from the last snapshot, or a failover to a replica that lagged."""
+    publisher = publisher_of()
+    partition = Partition(publisher, 0)
+    partition.take((1, 0))
+    partition.change(d=part(10), e=part(20))
+    await publisher.flush()
+    async with redis.from_url(redis_server.url) as raw:
+        snapshot = {key: await raw.dump(key) for key in await raw.keys("*")}
+        partition.change(d=part(11))
+        await publisher.flush()
+        await raw.flushall()
+        for key, value in snapshot.items():
+            await raw.restore(key, 0, value)
+    assert summed(part(10)) == await totals("d")
+
+    await publisher.flush()
+    assert summed(part(11)) == await totals("d")
+    assert summed(part(20)) == await totals("e")
+
+
+async def test_an_evicted_delivery_is_complete_again_after_its_next_change(
+    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
+) -> None:
+    here, there = publisher_of(), publisher_of()
+    first, second = Partition(here, 0), Partition(there, 1)
+    first.take((1, 0))
+    second.take((1, 0))
+    first.change(d=part(10))
+    second.change(d=part(5))
+    for publisher in (here, there):
+        await publisher.flush()
+    await client.delete(f"{unique}:kpi:d")
+
+    first.change(d=part(11))
+    for publisher in (here, there, here):
+        await publisher.flush()
+    assert summed(part(11), part(5)) == await totals("d")
+
+
+async def test_a_partition_that_was_away_is_published_as_it_is_now(
+    publisher_of: Any, totals: Any, redis_server: EmbeddedRedis
+) -> None:
+    """What was waiting to be written before is older than what another worker has made of it since."""
+    publisher, other = publisher_of(), publisher_of()
+    ours, theirs = Partition(publisher, 0), Partition(other, 0)
+    ours.take((1, 0))
+    ours.change(d=part(10))
+    await publisher.flush()
+    redis_server.kill()
+    ours.change(d=part(11))
+    with pytest.raises(redis.RedisError):
+        await publisher.flush()
+    # As a write that was under way would leave it behind when it fails after the partition has gone.
+    waiting = dict(publisher._changed)
+    publisher.released(0)
+    publisher._changed.update(waiting)
+    redis_server.start()
+    theirs.take((1, 1))
+    theirs.change(d=part(15))
+    await other.flush()
+    other.released(0)
+
+    ours.parts = theirs.parts
+    ours.take((1, 2))
+    await publisher.flush()
+    assert summed(part(15)) == await totals("d")
+
+
+async def test_a_delivery_lives_as_long_as_its_last_news_say(
+    publisher_of: Any, client: redis.Redis, unique: str
+) -> None:
+    """Whichever partition has them, and whichever writes last."""
+    publisher = publisher_of()
+    first, second = Partition(publisher, 0), Partition(publisher, 1)
+    first.take((1, 0))
+    second.take((1, 0))
+    now = time.time()
+    second.change(d=part(1, at=now))
+    await publisher.flush()
+    first.change(d=part(1, at=now - 40 * DAY))
+    await publisher.flush()
+
+    left = await client.pttl(f"{unique}:kpi:d") / 1000 / DAY
+    assert EXPIRY_DAYS - 0.1 < left <= EXPIRY_DAYS
+
+
+async def test_an_old_delivery_stays_away_until_it_is_heard_of_and_is_complete_then(
+    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
+) -> None:
+    publisher = publisher_of()
+    first, second = Partition(publisher, 0), Partition(publisher, 1)
+    old = time.time() - 60 * DAY
+    first.parts["d"] = part(10, at=old)
+    second.parts["d"] = part(5, at=old)
+    first.take((1, 0))
+    second.take((1, 0))
+    await publisher.flush()
+    assert {} == await totals("d")
+    assert 0 == await client.exists(f"{unique}:kpi:d")
+
+    second.change(d=part(5, 1))
+    await publisher.flush()
+    publisher._dormant_until = 0.0
+    await publisher.flush()
+    assert summed(part(10), part(5, 1)) == await totals("d")
+
+
+async def test_only_deliveries_and_marks_are_kept(publisher_of: Any, client: redis.Redis, unique: str) -> None:
+    """Nothing grows but by deliveries, and each of those goes when its time has come."""
+    publisher = publisher_of()
+    partition = Partition(publisher, 3)
+    partition.take((1, 0))
+    for number in range(5):
+        partition.change(**{f"d{number}": part(number + 1)})
+        await publisher.flush()
+    keys = {key async for key in client.scan_iter("*")}
+    assert {f"{unique}:kpi:d{n}" for n in range(5)} | {f"{unique}:generation", f"{unique}:flushed:3"} == keys
+    assert all([await client.pttl(f"{unique}:kpi:d{n}") > 0 for n in range(5)])
+
+
+async def test_the_end_does_not_wait_for_a_redis_that_is_away(publisher_of: Any, redis_server: EmbeddedRedis) -> None:
+    publisher = publisher_of()
+    partition = Partition(publisher, 0)
+    partition.take((1, 0))
+    publisher.start()
+    await asyncio.sleep(0.2)
+    redis_server.kill()
+    try:
+        partition.change(d=part(1))
+        started = time.monotonic()
+        await publisher.stop()
+        assert 3.0 > time.monotonic() - started
+    finally:
+        redis_server.start()
+
+
+@pytest.fixture
+def load(install: Install) -> Iterator[tuple[Installation, list[Input]]]:
+    installation = install(partitions=2)
+    events = direct_events(installation.topics, 6_000, 3, time.time() - 3600, 2)
+    yield installation, list(events)
+
+
+async def test_the_stream_goes_on_without_redis_which_catches_up(
+    load: tuple[Installation, list[Input]], redis_server: EmbeddedRedis
+) -> None:
+    installation, events = load
+    (worker,) = await installation.start()
+    await installation.write(events[:2_000])
+    await installation.await_caught_up(30.0)
+    redis_server.kill()
+    await installation.write(events[2_000:4_000])
+    await installation.await_caught_up(30.0)
+    assert "redis is away" in worker.log()
+
+    redis_server.start()
+    await installation.finish()
+
+
+async def test_a_worker_starts_without_redis(load: tuple[Installation, list[Input]], redis_server: EmbeddedRedis) -> None:
+    installation, events = load
+    redis_server.kill()
+    await installation.start()
+    await installation.write(events[:1_000])
+    await installation.await_caught_up(30.0)
+    redis_server.start()
+    await installation.finish()
+
+
+async def test_flushall_is_repaired_within_seconds(
+    load: tuple[Installation, list[Input]], client: redis.Redis
+) -> None:
+    """Of what two workers show, and while nothing changes as well as in the middle of the stream."""
+    installation, events = load
+    await installation.start(2)
+    await installation.write(events[:3_000])
+    await installation.await_caught_up(30.0)
+    before = await _settled(client, installation)
+    for _ in range(3):
+        await client.flushall()
+        started = time.monotonic()
+        while await _shown(client, installation) != before:
+            await asyncio.sleep(0.1)
+            assert 10.0 > time.monotonic() - started
+    writing = asyncio.create_task(installation.write(events[3_000:], rate=1_000))
+    while not writing.done():
+        await asyncio.sleep(0.3)
+        await client.flushall()
+    await writing
+    await installation.finish()
+
+
+async def _shown(client: redis.Redis, installation: Installation) -> dict[str, dict[str, str]]:
+    shown = {}
+    async for key in client.scan_iter(f"{installation.settings.redis_prefix}:kpi:*"):
+        fields: dict[str, str] = await client.hgetall(key)  # type: ignore[misc]
+        shown[key] = {k: v for k, v in fields.items() if not k.startswith("_p") and k != "revision" and v != "0"}
+    return shown
+
+
+async def _settled(client: redis.Redis, installation: Installation) -> dict[str, dict[str, str]]:
+    """Return what is shown once it changes no more."""
+    shown: dict[str, dict[str, str]] = {}
+    for _ in range(20):
+        before, shown = shown, await _shown(client, installation)
+        if before and before == shown:
+            break
+        await asyncio.sleep(0.7)
+    return shown
