@@ -30,11 +30,12 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from engine import lean
+from engine import connections, lean
 from engine.assignor import SpreadAssignor
 
 log = structlog.get_logger(__name__)
 
+connections.mend()
 lean.install()
 
 #: A worker that restores for long must not leave its group for that; whether it makes progress is `engine.health`'s.

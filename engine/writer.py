@@ -21,9 +21,12 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from engine import connections
 from engine.errors import FencedError, TransactionFailedError
 
 log = structlog.get_logger(__name__)
+
+connections.mend()
 
 #: Just under the broker's default `message.max.bytes`.
 MAX_BATCH_BYTES: Final = 1_000_000

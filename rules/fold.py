@@ -23,6 +23,7 @@ from rules.lifecycle import (
     KIND_RANK,
     KIND_STATUS,
     NOT_SENT,
+    NOT_SENT_DUPLICATE_ADDRESS,
     OPENED,
     OPENED_MACHINE,
     SENT,
@@ -51,9 +52,11 @@ _FACT_EXPIRED: Final = Fact.EXPIRED
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
 _PENDING: Final = frozenset({SENT, DEFERRED})
-#: Kinds that say why in `Row.failure`: failures, and every reason for not sending.
+#: Kinds that say why in `Row.failure`: failures, and every reason for not sending but that of an extra copy.
 _FAILURES: Final = (
-    frozenset({SOFT_BOUNCE}) | frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64))
+    frozenset({SOFT_BOUNCE})
+    | frozenset(range(HARD_BOUNCE, UNKNOWN + 1))
+    | frozenset(range(NOT_SENT, 64)) - {NOT_SENT_DUPLICATE_ADDRESS}
 )
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
@@ -94,13 +97,13 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         if due is not None and (due <= received_at or due <= tick):
             expire(row, due)
             status = row.status
-    if status in EXPIRED_STATUSES and row.facts & _FACT_EXPIRED:
-        _reconsider(row, received_at, windows)
-        status = row.status
     history = row.history
     if history and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
         return _DUPLICATE
+    if status in EXPIRED_STATUSES and row.facts & _FACT_EXPIRED:
+        _reconsider(row, received_at, windows)
+        status = row.status
 
     if not event.recipient or not event.delivery_id:
         decision = _UNATTRIBUTED
@@ -162,8 +165,8 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     row.facts = facts
     row.version += 1
     row.updated_at = received_at
-    if kind in _PENDING or not _FIRST_WAITING <= status <= _LAST_WAITING:
-        row.source = source  # a row that waits keeps the source that has it sent: whose window counts
+    if (kind in _PENDING or not _FIRST_WAITING <= status <= _LAST_WAITING) and not facts & _FACT_EXPIRED:
+        row.source = source  # a row that waits, or did in vain, keeps the source that has it sent: whose window counts
     row.cause = event.event_id
     if event.message_type and not row.message_type:
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)

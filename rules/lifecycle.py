@@ -194,6 +194,7 @@ CLICKED_MACHINE: Final = 19
 CLICKED_UNSUBSCRIBE_LINK: Final = 20
 UNSUBSCRIBED_ONE_CLICK: Final = 21
 EXPIRED: Final = 22
+NOT_SENT_DUPLICATE_ADDRESS: Final = 32
 
 _MAX_KIND: Final = 64
 #: By kind number, for the fold.

@@ -34,13 +34,13 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     previous: int = 0
     #: One more for each change that the public form shows.
     version: int = 0
-    #: The number of the source that was heard last (while the row waits for an outcome: that has it sent), and of the
-    #: message type (0: not known).
+    #: The number of the source that was heard last (of a row that waits for an outcome, or did so in vain: that has it
+    #: sent), and of the message type (0: not known).
     source: int = 0
     message_type: int = 0
     updated_at: float = 0.0
-    #: While the row waits for an outcome: arrival of the first `sent`, `deferred` or `soft_bounce`, from which expiry
-    #: counts.
+    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent` or `deferred`, from which
+    #: expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
@@ -105,13 +105,13 @@ class RecipientState(msgspec.Struct, gc=False, omit_defaults=True):
     previous: str = ""
     #: One more for each change; the same version may come twice and then says the same.
     version: int = 0
-    #: The source that was heard last.
+    #: The source that was heard last; of a row that waits for an outcome, or did so in vain: that has it sent.
     source: str = ""
     message_type: str = ""
     #: Arrival of the event that made this version.
     updated_at: float = 0.0
-    #: While the row waits for an outcome: arrival of the first `sent`, `deferred` or `soft_bounce`, from which expiry
-    #: counts.
+    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent` or `deferred`, from which
+    #: expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None

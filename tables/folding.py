@@ -204,7 +204,7 @@ class BatchFold:
             delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
             source = numbers_get(event.source, 0)
             raw_offset = event.raw_offset
-            if raw_offset >= 0 <= event.raw_partition:
+            if source and raw_offset >= 0 <= event.raw_partition:
                 place = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 place = record.offset << 20 | own_partition
@@ -230,6 +230,8 @@ class BatchFold:
                     if not delivery.id and row.updated_at + retention <= tick:
                         row = Row()  # past its retention, though no sweep has come round to it
                 delivery.live[recipient] = row
+            elif not delivery.id and row.updated_at + retention <= tick:
+                row = delivery.live[recipient] = Row()
             limit = tick if tick < delivery.freeze_at else delivery.freeze_at  # noqa: FURB136 - quicker than min()
             decision = fold(row, event, kind, received_at, limit, digest, place, source, windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
@@ -311,11 +313,13 @@ class BatchFold:
 
     def _expire(self, delivery: _Delivery, recipient: str, stored: bytes, now: float) -> float | None:
         """End a row's wait if it is over by now; return when it will be if it is not."""
-        if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
-            return None
-        row = delivery.row(recipient)
+        row = delivery.live.get(recipient)
         if row is None:
-            return None
+            if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
+                return None
+            row = delivery.row(recipient)
+            if row is None:
+                return None
         due = due_at(row, self._options.timing.windows[row.source])
         if due is not None and due <= now:
             expire(row, due)
@@ -335,10 +339,13 @@ class BatchFold:
         delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
         page = self._store.scan(delivery_id, None, limit)
         now = min(tick, partial.started_at + self._options.timing.freeze)
-        for recipient, stored in page:
+        delivery.archived = len(page) < limit
+        going = dict(page)
+        if delivery.archived:  # with the rows that this very batch has made
+            going |= dict.fromkeys(delivery.live, b"")
+        for recipient, stored in going.items():
             self._expire(delivery, recipient, stored, now)
             delivery.forgotten.append(recipient)
-        delivery.archived = len(page) < limit
         return len(page)
 
     # Output.
@@ -363,6 +370,9 @@ class BatchFold:
             kpis.append(key_bytes, value, int(partial.updated_at * 1000), [(HEADER, header)])
             if first_due < _FOREVER:
                 due[delivery.id] = first_due
+                if delivery.id in self._scans:  # a scan has been past these rows perhaps
+                    after, due_so_far = self._scans[delivery.id]
+                    self._scans[delivery.id] = after, min(due_so_far, first_due)
         if self._contacts:
             self._write_contacts(output, changes)
         if tick > self._store.tick:

@@ -62,7 +62,7 @@ class Partition:
 
     def _take_row(self, record: LeanRecord) -> None:
         if record.value is None:
-            delivery_id, _, recipient = (record.key or b"").decode().partition(SEPARATOR)
+            delivery_id, _, recipient = (record.key or b"").decode().rpartition(SEPARATOR)
             self._tombstoned.add(delivery_id)
             self._rows.get(delivery_id, {}).pop(recipient, None)
             return
@@ -117,12 +117,11 @@ def gist_of(row: Row, *, attributed: bool) -> Gist:
 
     Args:
         row: the row.
-        attributed: whether delivery and recipient are known: else opens and clicks count nowhere.
+        attributed: whether delivery and recipient are known: else the row counts nowhere.
     """
-    if row.facts & Fact.TEST:
+    if row.facts & Fact.TEST or not attributed:
         return -1, ()
-    tallies = tuple(getattr(row, field) for field in TALLIES.values()) if attributed else ()
-    return cell_of(row.status, row.facts), tallies
+    return cell_of(row.status, row.facts), tuple(getattr(row, field) for field in TALLIES.values())
 
 
 def count(gists: Iterable[Gist]) -> dict[str, int]:

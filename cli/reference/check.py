@@ -124,7 +124,7 @@ def options_of(settings: Settings) -> Options:
         retention=settings.retention_days * _DAY,
         window=settings.response_window_hours * _HOUR,
         windows={name: window for name, window in _WINDOWS.items() if name in known},
-        raw_topics={name: topics.raw(name) for name in known},
+        raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
         events_topic=topics.events,
     )
 

@@ -44,7 +44,7 @@ class Row:
     source: str = ""
     message_type: str = ""
     updated_at: float = 0.0
-    #: While the row waits for an outcome: the first arrival of what it waits for an outcome of.
+    #: While the row waits for an outcome, or did in vain: the first arrival of what it waits for an outcome of.
     pending_since: float | None = None
     #: When the delivery's statistics are closed.
     freeze_at: float = 0.0
@@ -56,8 +56,8 @@ class Row:
     failure: tuple[float, int, str, str, str] | None = None
     address: str = ""
     cause: dict[str, Any] = field(default_factory=dict)
-    #: Ids of the last events, oldest first.
-    remembered: list[str] = field(default_factory=list)
+    #: Ids of the last events, oldest first; None for the end of a wait.
+    remembered: list[str | None] = field(default_factory=list)
 
     def public(self, delivery_id: str, recipient: str) -> dict[str, Any]:
         """Return the row as the status topic shows it; the facts as a set."""
@@ -146,13 +146,14 @@ class Reference:
             if row is None:
                 row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at)
             self._end_wait(row, max(now, self.tick))
-            self._reconsider(row, now)
             if event.event_id in row.remembered:
                 decision = "duplicate"
             else:
+                self._reconsider(row, now)
                 decision = _change(row, event, kind, now)
-                if kind in domain.PENDING or row.final or row.status not in domain.EXPIRES_TO:
-                    row.source = source  # a row that waits keeps the source that has it sent
+                waits = row.status in domain.EXPIRES_TO and kind not in domain.PENDING
+                if not waits and "expired" not in row.facts:
+                    row.source = source  # else it keeps the source that has it sent, whose window counts
                 row.cause = self._cause(event, kind, offset)
                 if decision != "test":
                     self.contacts.hear(event, kind, now, confirmed="confirmed" in row.facts)
@@ -202,7 +203,7 @@ class Reference:
         row.status = domain.EXPIRES_TO[row.status]
         row.final = True
         row.facts.add("expired")
-        _remember(row, "")
+        _remember(row, None)
         row.version += 1
         row.updated_at = due
         row.cause = {"kind": "expired"}
@@ -233,7 +234,7 @@ class Reference:
 
     def _cause(self, event: Folded, kind: str, offset: int) -> dict[str, Any]:
         raw_topic = self.options.raw_topics.get(event.source)
-        if event.raw_offset >= 0 and raw_topic is not None:
+        if event.raw_offset >= 0 and event.raw_partition >= 0 and raw_topic is not None:
             place: tuple[str, int, int] = raw_topic, event.raw_partition, event.raw_offset
         else:
             place = self.options.events_topic, self.partition, offset
@@ -242,7 +243,7 @@ class Reference:
         )
 
 
-def _remember(row: Row, event_id: str) -> None:
+def _remember(row: Row, event_id: str | None) -> None:
     row.remembered.append(event_id)
     if len(row.remembered) > REMEMBERED:
         del row.remembered[0]
@@ -279,7 +280,7 @@ def _change(row: Row, event: Folded, kind: str, now: float) -> str:
         row.times[last] = max(happened_at, row.times.get(last, happened_at))
     if tally is not None:
         row.tallies[tally] = row.tallies.get(tally, 0) + 1
-    if kind in domain.FAILURES or kind.startswith("not_sent_"):
+    if kind in domain.FAILURES or (kind.startswith("not_sent_") and kind != "not_sent_duplicate_address"):
         said = event.diagnostic[:MAX_DIAGNOSTIC]
         failure = (happened_at, event.code, event.enhanced_code, event.reason, said)
         row.failure = failure if row.failure is None else max(failure, row.failure)

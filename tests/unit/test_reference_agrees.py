@@ -65,10 +65,10 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
         delivery_id=choices.of(deliveries),
         type=kind,
         occurred_at=choices.of((0.0, now - 5, now - 7200.25)),
-        source=choices.of(("kumomta", "tracking", "from nowhere")),
+        source=choices.of(("kumomta", "tracking", "from nowhere", "events", "sendgrid")),
         reason=choices.of(NOT_SENT_REASONS) if kind == "not_sent" else choices.of(("", "InvalidRecipient")),
         diagnostic=choices.of(DIAGNOSTICS),
-        received_at=now - choices.of((0.0, 0.0, 1.5, 30.0)),
+        received_at=now - choices.of((0.0, 0.0, 1.5, 30.0, 2 * DAY)),
         address=choices.of(("", "A@Example.org")),
         message_type=choices.of(("", "campaign", "transactional", "of no kind we know")),
         code=choices.of((0, 421, 550)),
@@ -77,8 +77,8 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
         unsubscribe_link=bool(flags & 2),
         one_click=bool(flags & 4),
     )
-    if flags & 8 and event.source != "from nowhere":
-        event.raw_partition, event.raw_offset = choices.of(range(4)), choices.of(range(10_000))
+    if flags & 8:
+        event.raw_partition, event.raw_offset = choices.of((-1, 0, 3)), choices.of(range(10_000))
     event.test = choices.of(range(20)) == 1
     return event
 

@@ -50,13 +50,25 @@ def test_a_terminal_status_replaces_every_other(before: str, kind: str) -> None:
     assert (kind, True, before) == (after.status, after.final, after.previous)
 
 
-@pytest.mark.parametrize("reason", NOT_SENT_REASONS)
+@pytest.mark.parametrize("reason", [reason for reason in NOT_SENT_REASONS if reason != "duplicate_address"])
 def test_every_reason_for_not_sending_is_a_status_of_its_own(reason: str) -> None:
     after = folded(event("planned"), event("not_sent", 1, reason=reason), event("delivered", 2))
 
     assert (f"not_sent_{reason}", True) == (after.status, after.final)
     assert {"planned", "not_sent", "delivered", "confirmed"} == after.facts
     assert "terminal_locked" == after.decisions[-1]
+
+
+def test_an_extra_copy_of_an_address_leaves_the_row_to_the_first_one() -> None:
+    """Case 16: a fact, but neither a status nor a failure; the row goes on."""
+    extra = event("not_sent", 2, reason="duplicate_address")
+    after = folded(event("sent"), event("deferred", 1, reason="greylisted"), extra, event("delivered", 3))
+
+    assert ["applied", "applied", "lower_priority", "applied"] == after.decisions
+    assert ("delivered", "deferred") == (after.status, after.previous)
+    assert {"sent", "deferred", "duplicate_address", "delivered", "confirmed"} == after.facts
+    assert after.row.failure is not None
+    assert "greylisted" == after.row.failure.reason
 
 
 def test_a_reason_of_an_unknown_name_is_kept() -> None:
@@ -143,6 +155,7 @@ FACTS = [
     ("clicked", {}, {"delivered", "clicked"}),
     ("clicked", {"machine": True}, {"delivered", "clicked_machine"}),
     ("clicked", {"unsubscribe_link": True}, {"delivered", "unsubscribe_link"}),
+    ("clicked", {"unsubscribe_link": True, "machine": True}, {"delivered", "clicked_machine"}),
     ("unsubscribed", {}, {"delivered", "unsubscribed"}),
     ("unsubscribed", {"one_click": True}, {"delivered", "unsubscribed", "one_click"}),
     ("complained", {}, {"delivered", "complained"}),
@@ -154,6 +167,7 @@ FACTS = [
     ("autoresponded", {}, {"autoresponded"}),
     ("resubscribed", {}, {"resubscribed"}),
     ("not_sent", {"reason": "stopped"}, {"not_sent"}),
+    ("not_sent", {"reason": "duplicate_address"}, {"duplicate_address"}),
 ]
 
 
@@ -390,16 +404,24 @@ def test_an_id_means_the_same_event_whatever_it_says() -> None:
     assert "sent" == after.status
 
 
-@pytest.mark.parametrize("others", [0, 1, 30, 31])
+def test_32_events_and_an_expiry_are_remembered() -> None:
+    first = event("sent")
+    rest = [event("opened", 3 * DAY + i) for i in range(MAX_ENTRIES - 2)]
+    after = folded(first, *rest, first)
+
+    assert (MAX_ENTRIES, "duplicate") == (len(after.remembered), after.decisions[-1])
+
+
+@pytest.mark.parametrize("others", [0, 1, 31, 32])
 def test_at_least_32_events_are_remembered(others: int) -> None:
-    """An event counts as a duplicate if at most 31 others came since."""
+    """An event counts as a duplicate if at most 32 others came since, or 31 and an expiry."""
     first = event("clicked")
     rest = [event("opened", i) for i in range(1, others + 1)]
 
     assert "duplicate" == folded(first, *rest, first).decisions[-1]
 
 
-def test_an_event_that_comes_again_after_32_others_counts_again() -> None:
+def test_an_event_that_comes_again_after_33_others_counts_again() -> None:
     """The known limit of the filter, which `docs/topics.md` tells: its memory is bounded."""
     first = event("clicked")
     after = folded(first, *["opened"] * MAX_ENTRIES, first)
@@ -462,21 +484,33 @@ def test_sent_without_an_outcome_is_unknown_after_the_sources_window(source: str
     assert {"sent", "expired", "delivered", "confirmed"} == too_late.facts
 
 
-@pytest.mark.parametrize("kind", ["deferred", "soft_bounce"])
-def test_a_temporary_failure_without_an_outcome_is_a_soft_bounce_for_good(kind: str) -> None:
+@pytest.mark.parametrize("kinds", [("sent", "deferred"), ("deferred", "sent"), ("deferred",)])
+def test_a_temporary_failure_without_an_outcome_is_a_soft_bounce_for_good(kinds: tuple[str, ...]) -> None:
     """Case 6."""
-    after = folded(event("sent"), event(kind, HOUR), event("delivered", 3 * DAY))
+    after = folded(*kinds, event("delivered", 3 * DAY))
 
-    assert ("soft_bounce", True, kind) == (after.status, after.final, after.previous)
+    assert ("soft_bounce", True, "deferred") == (after.status, after.final, after.previous)
     assert "expired" in after.facts
 
 
-@pytest.mark.parametrize("kind", ["planned", "ready", "delivered", "opened", "clicked", "complained", "hard_bounce"])
+@pytest.mark.parametrize(
+    "kind", ["planned", "ready", "soft_bounce", "delivered", "opened", "clicked", "complained", "hard_bounce"]
+)
 def test_what_waits_for_nothing_does_not_expire(kind: str) -> None:
-    after = folded(event(kind), event("autoresponded", 100 * DAY), tick=START + 99 * DAY)
+    after = folded(event("sent"), event(kind, 1), event("autoresponded", 100 * DAY), tick=START + DAY)
+    alone = folded(event(kind), event("autoresponded", 100 * DAY), tick=START + 99 * DAY)
 
-    assert kind == after.status
-    assert "expired" not in after.facts
+    assert kind == alone.status
+    assert "expired" not in alone.facts
+    assert (kind in {"planned", "ready"}) == ("expired" in after.facts), "those leave the row at sent, which waits"
+
+
+def test_a_soft_bounce_ends_the_wait_and_may_still_succeed() -> None:
+    """Given up by one attempt, retried by the next: case 5, however long that takes."""
+    after = folded(event("sent"), event("soft_bounce", HOUR), event("delivered", 3 * DAY))
+
+    assert ("delivered", "soft_bounce") == (after.status, after.previous)
+    assert after.row.pending_since is None
 
 
 def test_the_window_counts_from_the_first_sign_of_sending() -> None:
@@ -495,6 +529,72 @@ def test_an_expiry_is_dated_when_it_was_due() -> None:
     assert before.row.status == after.row.status
     assert before.remembered == after.remembered
     assert ("unknown", "sent", 3) == (after.status, after.previous, after.row.version)
+
+
+def test_an_expired_row_still_tells_since_when_it_had_waited() -> None:
+    after = folded(event("deferred"), event("autoresponded", 3 * DAY))
+
+    assert (START, True) == (after.row.pending_since, after.final)
+
+
+def test_what_arrived_in_time_takes_the_expiry_back() -> None:
+    """A tick has overtaken it, as after an outage of whatever parses raw records."""
+    after = folded(event("sent"), event("delivered", HOUR), tick=START + 3 * DAY)
+
+    assert ("delivered", "sent", False) == (after.status, after.previous, after.final)
+    assert {"sent", "delivered", "confirmed"} == after.facts
+    assert (3, None) == (after.row.version, after.row.pending_since), "sent, expired, delivered"
+
+
+def test_what_arrived_in_time_without_being_an_outcome_lets_the_row_wait_on() -> None:
+    """Until the next event or tick ends the wait again, at the same moment as before."""
+    after = folded(event("sent"), event("autoresponded", HOUR), tick=START + 3 * DAY)
+    again = folded(event("opened", 3 * DAY), row=after.row)
+
+    assert ("sent", "none", START) == (after.status, after.previous, after.row.pending_since)
+    assert "expired" not in after.facts
+    assert ("unknown", "sent", 5) == (again.status, again.previous, again.row.version)
+
+
+def test_what_arrived_when_the_row_was_due_is_too_late() -> None:
+    after = folded(event("sent"), event("delivered", 2 * DAY), tick=START + 3 * DAY)
+
+    assert ("unknown", ["applied", "terminal_locked"]) == (after.status, after.decisions)
+
+
+def test_a_duplicate_takes_no_expiry_back() -> None:
+    """It is no news, and a version that was shown goes on saying the same."""
+    sent = event("sent")
+    expired = folded(sent, event("autoresponded", 3 * DAY))
+    after = folded(event("sent", 1, event_id=sent.event_id), row=expired.row)
+
+    assert ["duplicate"] == after.decisions
+    assert ("unknown", expired.row.version) == (after.status, after.row.version)
+
+
+def test_a_status_of_unknown_that_somebody_reported_is_not_taken_back() -> None:
+    after = folded(event("sent"), event("unknown", 2 * HOUR), event("delivered", HOUR))
+
+    assert ("unknown", "terminal_locked") == (after.status, after.decisions[-1])
+
+
+def test_a_row_that_waits_keeps_the_source_that_has_it_sent() -> None:
+    """Its window counts, whoever else tells something of the row meanwhile; outcomes are anybody's."""
+    heard = event("sent", source="sendgrid"), event("autoresponded", 1, source="unione")
+    waiting, told = folded(*heard), folded(*heard, event("opened", 2, source="tracking"))
+    deferred = folded(*heard, event("deferred", 2, source="unione"))
+
+    assert (4, 2, 3) == (waiting.row.source, told.row.source, deferred.row.source)
+    assert "opened" == folded(event("opened", 71 * HOUR), row=waiting.row).status
+    assert "unknown" == folded(event("opened", 72 * HOUR), row=waiting.row).status
+
+
+def test_what_comes_after_an_expiry_does_not_change_the_window_that_was_waited_for() -> None:
+    """UniOne's 24 hours stay those, though a source with 48 is heard afterwards: the third event is too late too."""
+    heard = event("sent", source="unione"), event("autoresponded", 25 * HOUR, source="tracking")
+    after = folded(*heard, event("delivered", 26 * HOUR))
+
+    assert ("unknown", "terminal_locked") == (after.status, after.decisions[-1])
 
 
 def test_a_tick_that_came_before_the_row_was_due_ends_nothing() -> None:

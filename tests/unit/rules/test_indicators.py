@@ -18,11 +18,12 @@ from rules.indicators import (
     merged,
     statuses,
 )
-from rules.lifecycle import DECISION_NAMES, EXPIRED, KIND_NUMBER, KINDS, STATUS_NAMES, STATUSES, Decision
+from rules.lifecycle import DECISION_NAMES, EXPIRED, FACT_NAMES, KIND_NUMBER, KINDS, STATUS_NAMES, STATUSES, Decision
+from schemas.feedback import Folded
 from tests.unit.rules.making import DAY, event, folded
 
 cells = st.dictionaries(
-    st.builds(cell_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << 26) - 1)),
+    st.builds(cell_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**9),
     max_size=20,
 )
@@ -40,7 +41,7 @@ JOURNEYS = [
     (("opened",), ("sent", "delivered", "unique_opens", "unique_human_opens")),
     (("clicked",), ("sent", "delivered", "unique_opens", "unique_clicks")),
     (("opened", "opened", "clicked"), ("sent", "delivered", "unique_opens", "unique_human_opens", "unique_clicks")),
-    (("unsubscribed",), ("sent", "delivered", "unsubscribed")),
+    (("unsubscribed",), ("sent", "delivered", "unsubscribed", "unique_opens")),
     (("complained",), ("sent", "delivered", "complained")),
     (("hard_bounce",), ("sent", "hard_bounced")),
     (("delivered", "hard_bounce"), ("sent", "delivered", "hard_bounced", "bounced_after_delivery")),
@@ -105,11 +106,36 @@ def test_unique_and_total_are_kept_apart() -> None:
 
 
 def test_a_click_on_the_unsubscribe_link_counts_as_no_click() -> None:
-    """Case 3."""
+    """Case 3. But who finds that link has opened the message."""
     result = folded(event("clicked", unsubscribe_link=True))
     told = kpis({cell_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (0, 0, 1) == (told["unique_clicks"], told["total_clicks"], told["total_unsubscribe_link_clicks"])
+    assert (1, 0) == (told["unique_opens"], told["unique_human_opens"])
+
+
+UNSUBSCRIBES = [
+    ((event("unsubscribed"),), 1),
+    ((event("unsubscribed", one_click=True),), 0),
+    ((event("opened"), event("unsubscribed", 1, one_click=True)), 1),
+    ((event("clicked", machine=True), event("unsubscribed", 1, one_click=True)), 0),
+    ((event("clicked", machine=True, unsubscribe_link=True),), 0),
+]
+
+
+@pytest.mark.parametrize("events, opens", UNSUBSCRIBES)
+def test_an_unsubscribe_implies_an_open_unless_by_the_one_click_header(events: tuple[Folded, ...], opens: int) -> None:
+    result = folded(*events)
+
+    assert opens == kpis({cell_of(result.row.status, result.row.facts): 1}, {})["unique_opens"]
+
+
+def test_extra_copies_of_an_address_are_told_apart() -> None:
+    """Their recipient was sent to all the same, once."""
+    result = folded(event("sent"), event("not_sent", 1, reason="duplicate_address"), event("delivered", 2))
+    told = kpis({cell_of(result.row.status, result.row.facts): 1}, {})
+
+    assert (1, 0, 1, 1) == tuple(told[n] for n in ("duplicate_address", "not_sent", "delivered", "audience"))
 
 
 def test_a_complaint_never_lowers_what_was_delivered() -> None:

@@ -63,8 +63,15 @@ def test_every_failure_and_every_reason_for_not_sending_is_terminal(name: str) -
 
     assert STATUS_TERMINAL[number]
     assert STATUS_RANK[number] > STATUS_RANK[STATUS_NUMBER["complained", True]]
-    assert number == KIND_STATUS[KIND_NUMBER[name]]
+    assert (0 if name == "not_sent_duplicate_address" else number) == KIND_STATUS[KIND_NUMBER[name]]
     assert not KIND_FACTS[KIND_NUMBER[name]] & Fact.DELIVERED
+
+
+def test_an_extra_copy_of_an_address_strives_for_no_status() -> None:
+    """It shares the first copy's row."""
+    assert 0 == KIND_STATUS[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
+    assert Fact.DUPLICATE_ADDRESS == KIND_FACTS[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
+    assert "not_sent_duplicate_address" == KIND_NAME[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
 
 
 def test_what_waits_for_an_outcome_becomes_final() -> None:
@@ -73,11 +80,7 @@ def test_what_waits_for_an_outcome_becomes_final() -> None:
         STATUS_NAME[before]: (STATUS_NAME[after], STATUS_TERMINAL[after]) for before, after in EXPIRES_TO.items()
     }
 
-    assert {
-        "sent": ("unknown", True),
-        "deferred": ("soft_bounce", True),
-        "soft_bounce": ("soft_bounce", True),
-    } == expired
+    assert {"sent": ("unknown", True), "deferred": ("soft_bounce", True)} == expired
 
 
 def test_names_of_statuses_come_in_the_order_of_their_ranks() -> None:
@@ -93,7 +96,7 @@ KINDS_OF_EVENTS = [
     ({"type": "opened", "machine": True}, "opened_machine"),
     ({"type": "clicked", "machine": True}, "clicked_machine"),
     ({"type": "clicked", "unsubscribe_link": True}, "clicked_unsubscribe_link"),
-    ({"type": "clicked", "unsubscribe_link": True, "machine": True}, "clicked_unsubscribe_link"),
+    ({"type": "clicked", "unsubscribe_link": True, "machine": True}, "clicked_machine"),
     ({"type": "unsubscribed", "one_click": True}, "unsubscribed_one_click"),
     *(({"type": "not_sent", "reason": r}, f"not_sent_{r}") for r in NOT_SENT_REASONS),
     ({"type": "not_sent", "reason": "of a name we do not know"}, "not_sent_stopped"),
@@ -231,6 +234,7 @@ STORED_FACTS = [
     "bounced_after_delivery",
     "test",
     "resubscribed",
+    "duplicate_address",
 ]
 STORED_DECISIONS = ["applied", "duplicate", "lower_priority", "terminal_locked", "late", "test", "unattributed"]
 

@@ -58,10 +58,16 @@ class Written:
 class Partition:
     """One partition of the events topic in a worker's hands."""
 
-    def __init__(self, store: PartitionStore | None = None, number: int = 0, times: Timing | None = None) -> None:
+    def __init__(
+        self,
+        store: PartitionStore | None = None,
+        number: int = 0,
+        times: Timing | None = None,
+        sweep_rows: int = 50_000,
+    ) -> None:
         self.store = store if store is not None else MemoryStore()
         self.due: dict[str, float] = {}
-        options = FoldOptions(times or timing(numbers=NUMBERS), NUMBERS)
+        options = FoldOptions(times or timing(numbers=NUMBERS), NUMBERS, sweep_rows)
         self._fold = BatchFold(self.store, number, CODEC, options, self.due)
         self._offset = 0
         #: All that was written, by topic.

@@ -107,9 +107,9 @@ def test_a_final_status_says_so() -> None:
 
 
 def test_the_two_kinds_of_soft_bounce_are_told_apart() -> None:
-    """One waits for a retry, the other is given up; both carry the same name."""
+    """After one, the next attempt may succeed; the other is given up. Both carry the same name."""
     waiting = folded("soft_bounce").row
-    given_up = folded(event("soft_bounce"), event("autoresponded", 3 * DAY)).row
+    given_up = folded(event("deferred"), event("autoresponded", 3 * DAY)).row
 
     assert ("soft_bounce", None) == (public(waiting)["status"], public(waiting).get("final"))
     assert ("soft_bounce", True) == (public(given_up)["status"], public(given_up).get("final"))
@@ -118,17 +118,17 @@ def test_the_two_kinds_of_soft_bounce_are_told_apart() -> None:
 def test_the_cause_is_the_event_that_made_this_version() -> None:
     """Not one that came after the freeze, which changed nothing."""
     partition = Partition()
-    partition.take(event("sent", event_id="s"))
+    partition.take(event("soft_bounce", event_id="s"))
     partition.take(event("delivered", 31 * DAY))
     value: Any = partition.last("feedback.status").value
 
-    assert {"event_id": "s", "kind": "sent", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
+    assert {"event_id": "s", "kind": "soft_bounce", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
 
 
 def test_the_cause_outlives_any_number_of_late_events() -> None:
     """The same version always says the same."""
     partition = Partition()
-    partition.take(event("sent"))
+    partition.take(event("soft_bounce"))
     before = partition.last("feedback.status").value
     partition.take(*(event("opened", 31 * DAY + i) for i in range(MAX_ENTRIES)))
 
@@ -139,10 +139,17 @@ def test_an_expiry_has_no_event() -> None:
     partition = Partition()
     partition.take(event("sent"))
     partition.take(tick(3 * DAY))
-    cause = msgspec.json.decode(partition.last("feedback.status").value or b"")["cause"]
 
-    assert "expired" == cause["kind"]
-    assert "event_id" not in cause
+    assert {"kind": "expired"} == msgspec.json.decode(partition.last("feedback.status").value or b"")["cause"]
+
+
+def test_an_expiry_stays_the_cause_when_late_events_come() -> None:
+    partition = Partition()
+    partition.take(event("sent"))
+    partition.take(tick(3 * DAY))
+    partition.take(event("opened", 31 * DAY))
+
+    assert {"kind": "expired"} == msgspec.json.decode(partition.last("feedback.status").value or b"")["cause"]
 
 
 def test_the_header_holds_the_history_and_the_value_does_not() -> None:

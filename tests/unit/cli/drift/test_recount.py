@@ -62,7 +62,7 @@ def test_what_was_folded_is_what_is_counted(partition: Partition) -> None:
 
 
 def test_test_messages_and_unattributed_ones(partition: Partition) -> None:
-    """The first count nowhere; of the second, opens and clicks do not."""
+    """Neither counts anywhere."""
     partition.fold(
         [
             *campaign(),

@@ -105,16 +105,21 @@ def test_the_same_event_46_times_counts_once() -> None:
     assert (1, 45, 2) == (story.kpi("total_opens"), story.kpi("duplicate"), story.row.version)
 
 
-def test_the_last_32_events_are_known_again_and_no_more() -> None:
-    story = Story().tell("sent", event_id="first").tell(*["opened"] * 31)
+def test_the_last_33_events_are_known_again_and_no_more() -> None:
+    story = Story().tell("sent", event_id="first").tell(*["opened"] * 32)
     assert 1 == story.tell("sent", event_id="first").kpi("duplicate")
     assert 1 == story.tell("opened").tell("sent", event_id="first").kpi("duplicate")
+
+
+def test_an_event_without_id_is_not_taken_for_the_end_of_a_wait() -> None:
+    assert 0 == Story().tell("sent").tell("opened", after=3 * DAY, event_id="").kpi("duplicate")
 
 
 def test_an_event_without_recipient_or_delivery_is_unattributed() -> None:
     story = Story().tell("hard_bounce", recipient="").tell("opened", delivery_id="")
     assert (1, 1) == (story.kpi("unattributed"), story.kpi("unattributed", ""))
     assert "none" == story.reference.deliveries["d"].rows[""].status
+    assert (0, 0) == (story.kpi("audience"), story.kpi("audience", ""))
 
 
 @pytest.mark.parametrize(
