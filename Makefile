@@ -25,8 +25,8 @@ test: install ## Run all tests but the chaos ones
 test-fast: install ## Run the tests that need no server and take no time
 	@$(BIN)/pytest -m "not system and not chaos and not slow" $(ARGS)
 
-chaos: install ## Run the tests that kill servers and workers
-	@$(BIN)/pytest -m chaos $(ARGS)
+chaos: install ## Kill servers and workers for minutes, check every number (SEED=7 repeats a run)
+	@SEED="$(SEED)" $(BIN)/pytest -m chaos -s $(ARGS)
 
 bench: install ## Measure throughput and latency, against peers as well
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 #: Rows are bytes, which the collector never walks; what a batch allocates is gone when it is done. Collecting less
 #: often than the default halves the cost of a batch, measured in `docs/performance.md`.
-_GC_THRESHOLDS = (50_000, 50, 100)
+GC_THRESHOLDS = (50_000, 50, 100)
 
 OnFold = Callable[[int, Fold], None]
 
@@ -228,7 +228,7 @@ def run_worker(
         AftersendError: if the worker can't start, or should not go on.
     """
     logs.configure(settings.log_level, settings.log_format, fields=log_fields)
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)
 
     with Deadline() as deadline:
 

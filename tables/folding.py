@@ -183,7 +183,7 @@ class BatchFold:
             delivery.start(delivery.partial.started_at, self._options.timing.freeze)
         return delivery
 
-    def _take(  # noqa: C901, PLR0912 - the hot path
+    def _take(  # noqa: C901, PLR0912, PLR0915 - the hot path
         self, events: list[Folded], records: list[Any], tick: float
     ) -> float:
         """Fold events in order; return the last tick so far."""
@@ -214,9 +214,12 @@ class BatchFold:
                 delivery.last_at = received_at
             recipient = event.recipient
             digest = digest_of(event.event_id)
-            if received_at >= delivery.freeze_at:
-                self._late(delivery, event, kind, received_at, tick, digest, place, source)
-                continue
+            limit, freeze_at = tick, delivery.freeze_at
+            if received_at >= freeze_at or tick >= freeze_at:
+                if received_at >= freeze_at or tick >= delivery.started_at + retention:
+                    self._late(delivery, event, kind, received_at, tick, digest, place, source)
+                    continue
+                limit = freeze_at
             row = delivery.live.get(recipient)
             if row is None:
                 stored = delivery.stored(recipient)
@@ -232,7 +235,6 @@ class BatchFold:
                 delivery.live[recipient] = row
             elif not delivery.id and row.updated_at + retention <= tick:
                 row = delivery.live[recipient] = Row()
-            limit = tick if tick < delivery.freeze_at else delivery.freeze_at  # noqa: FURB136 - quicker than min()
             decision = fold(row, event, kind, received_at, limit, digest, place, source, windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
@@ -250,7 +252,7 @@ class BatchFold:
         place: int,
         source: int,
     ) -> None:
-        """Take an event that came after the freeze: remembered while there is a row, counted in any case."""
+        """Take an event after the freeze, or of rows that are gone: remembered while there is a row, counted anyway."""
         delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
         row = delivery.row(event.recipient) if tick < delivery.started_at + self._options.timing.retention else None
         new, facts = True, 0

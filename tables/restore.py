@@ -49,6 +49,9 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         nonlocal records
         records += len(batch)
         changes = Changes()
+        end = batch[-1].offset + 1
+        # Of a key only the last record counts; many that are not compacted away yet lie close to it.
+        batch = list({record.key: record for record in batch}.values())
         try:
             if topic == topics.status:
                 _rows(codec, batch, changes)
@@ -58,11 +61,11 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
                 _kpis(batch, changes)
         except Exception as error:
             message = (
-                f"{topic}, partition {partition}, offsets {batch[0].offset} to {batch[-1].offset}: a record is not "
+                f"{topic}, partition {partition}, offsets up to {end - 1}: a record is not "
                 f"readable by this version: {type(error).__name__}: {error}"
             )
             raise RestoreError(message) from error
-        store.apply(changes, {topic: batch[-1].offset + 1})
+        store.apply(changes, {topic: end})
 
     ends = await changelog.read(options, starts, apply)
     store.apply(Changes(), {topic: end for (topic, _), end in ends.items()})

@@ -79,8 +79,14 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
                 continue
             expected = _expected(reference.settled(row), delivery_id, recipient)
             differences.add(f"{where}: row {_name(key)}: {_fields(shown, expected)}")
-        for recipient, _ in delivery.forgotten:  # may be there until the next sweep
-            left.pop(f"{delivery_id}\t{recipient}", None)
+        for recipient, row in delivery.forgotten:  # may be there until the next sweep
+            value = left.pop(f"{delivery_id}\t{recipient}", None)
+            if (
+                value is not None
+                and reference.is_overdue(row)
+                and _shown(value) == _expected(row, delivery_id, recipient)
+            ):
+                behind.waiting.add((delivery_id, recipient))
     for key in left:
         differences.add(f"{where}: row {_name(key)} should not be there")
     return behind
@@ -133,7 +139,7 @@ def _all_rows(reference: Reference, delivery_id: str, delivery: Delivery, behind
             yield behind.row(reference, delivery_id, recipient, row)
     for recipient, row in delivery.forgotten:
         if recipient:
-            yield row
+            yield behind.row(reference, delivery_id, recipient, row)
 
 
 def compare_kpis(reference: Reference, behind: Behind, found: Mapping[str, bytes], differences: Differences) -> None:

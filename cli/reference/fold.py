@@ -138,7 +138,7 @@ class Reference:
         delivery.updated_at = max(delivery.updated_at, now)
         source = event.source if event.source in self.options.raw_topics else ""
         freeze_at = self._freeze_at(event.delivery_id, delivery)
-        if now >= freeze_at:
+        if now >= freeze_at or self._is_gone(event.delivery_id, delivery):
             decision = "late"
             self._take_late(delivery, event, kind, now)
         else:
@@ -170,10 +170,8 @@ class Reference:
             if not delivery_id:
                 old = [r for r, row in delivery.rows.items() if row.updated_at + self.options.retention <= self.tick]
                 delivery.forgotten += [(recipient, delivery.rows.pop(recipient)) for recipient in old]
-            elif delivery.started_at + self.options.retention <= self.tick and delivery.rows:
-                for recipient, row in delivery.rows.items():
-                    self._end_wait(row, self.tick)
-                    delivery.forgotten.append((recipient, row))
+            elif delivery.rows and self._is_gone(delivery_id, delivery):
+                delivery.forgotten += delivery.rows.items()
                 delivery.rows = {}
 
     def settled(self, row: Row) -> Row:
@@ -219,6 +217,10 @@ class Reference:
     def _freeze_at(self, delivery_id: str, delivery: Delivery) -> float:
         """Return when a delivery's statistics are closed; those of no delivery never are."""
         return delivery.started_at + self.options.freeze if delivery_id else float("inf")
+
+    def _is_gone(self, delivery_id: str, delivery: Delivery) -> bool:
+        """Say whether a delivery is past its retention; nothing makes rows of it any more."""
+        return bool(delivery_id) and delivery.started_at + self.options.retention <= self.tick
 
     def _take_late(self, delivery: Delivery, event: Folded, kind: str, now: float) -> None:
         """Take an event after the freeze: statistics are closed, but who complains must not be mailed again."""

@@ -34,7 +34,9 @@ async def _read(installation: Installation, topic: str) -> list[LeanRecord]:
     """Return all committed records of a topic."""
     read: list[LeanRecord] = []
     starts: dict[tuple[str, int], int | None] = {(topic, p): None for p in range(installation.settings.partitions)}
-    await changelog.read(installation.settings.kafka_options(), starts, lambda _topic, _p, records: read.extend(records))
+    await changelog.read(
+        installation.settings.kafka_options(), starts, lambda _topic, _p, records: read.extend(records)
+    )
     return read
 
 
@@ -85,7 +87,8 @@ async def test_a_partition_is_taken_back_from_whoever_the_group_does_not_know(in
 
     topic = installation.topics.events
     zombie = AIOKafkaProducer(
-        bootstrap_servers=installation.kafka.bootstrap, transactional_id=f"{installation.settings.app_id}-track-{topic}-0"
+        bootstrap_servers=installation.kafka.bootstrap,
+        transactional_id=f"{installation.settings.app_id}-track-{topic}-0",
     )
     await zombie.start()
     await zombie.stop()
@@ -237,7 +240,9 @@ async def test_a_changelog_that_cannot_be_read_ends_the_worker(install: Install)
     """Nothing may go on from a state that lacks something."""
     installation = install(partitions=1)
     await installation.apply_topics()
-    await installation.write([Input(installation.topics.status, 0, b"d\ta@example.org", b"no state", 1_790_000_000_000)])
+    await installation.write(
+        [Input(installation.topics.status, 0, b"d\ta@example.org", b"no state", 1_790_000_000_000)]
+    )
     worker = installation.add_worker()
     worker.start()
     assert 0 != await worker.wait()
@@ -263,7 +268,9 @@ class _Coordinator:
         self.dead = True
 
 
-@pytest.mark.parametrize("code,error,dead", [(14, GroupLoadInProgressError, False), (15, GroupCoordinatorNotAvailableError, True)])
+@pytest.mark.parametrize(
+    "code,error,dead", [(14, GroupLoadInProgressError, False), (15, GroupCoordinatorNotAvailableError, True)]
+)
 async def test_a_broker_that_does_not_know_yet_has_not_said_that_nothing_was_committed(
     code: int, error: type[Exception], dead: bool
 ) -> None:

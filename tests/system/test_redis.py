@@ -378,7 +378,9 @@ async def test_the_stream_goes_on_without_redis_which_catches_up(
     await installation.finish()
 
 
-async def test_a_worker_starts_without_redis(load: tuple[Installation, list[Input]], redis_server: EmbeddedRedis) -> None:
+async def test_a_worker_starts_without_redis(
+    load: tuple[Installation, list[Input]], redis_server: EmbeddedRedis
+) -> None:
     installation, events = load
     redis_server.kill()
     await installation.start()
@@ -388,9 +390,7 @@ async def test_a_worker_starts_without_redis(load: tuple[Installation, list[Inpu
     await installation.finish()
 
 
-async def test_flushall_is_repaired_within_seconds(
-    load: tuple[Installation, list[Input]], client: redis.Redis
-) -> None:
+async def test_flushall_is_repaired_within_seconds(load: tuple[Installation, list[Input]], client: redis.Redis) -> None:
     """Of what two workers show, and while nothing changes as well as in the middle of the stream."""
     installation, events = load
     await installation.start(2)

@@ -83,6 +83,13 @@ def test_a_row_that_is_forgotten_in_the_batch_that_made_it_has_been_expired_befo
     assert {} == partition.values(partition.settings.topics.status)
 
 
+def test_what_is_read_when_the_rows_are_forgotten_makes_no_new_ones() -> None:
+    partition = folded(event("1", "sent"), tick(START + 121 * DAY), event("2", "delivered", 60), splits=(1, 2))
+    counted = partition.kpis("d")["kpis"]
+    assert (1, 0, 1) == (counted["audience"], counted["delivered"], counted["late"])
+    assert {} == partition.values(partition.settings.topics.status)
+
+
 def test_the_published_events_do_not_depend_on_how_batches_are_cut() -> None:
     history = event("1", "sent"), tick(START + 3 * DAY), event("2", "opened", 3 * DAY)
     assert folded(*history, splits=(1, 2)).kpis("d")["events"] == folded(*history, splits=(1,)).kpis("d")["events"]

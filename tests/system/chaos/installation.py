@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -88,7 +90,7 @@ class Installation:
         """The raw topics of all sources, the clock's excluded."""
         return [self.topics.raw(source) for source in raw_sources()]
 
-    def add_worker(self, module: str = "cli.main", **settings: Any) -> WorkerProcess:  # noqa: ANN401
+    def add_worker(self, module: str = "cli.main", **settings: Any) -> WorkerProcess:
         """Return a new worker, not started yet; each has a data directory of its own."""
         name = f"worker-{len(self.workers)}"
         chosen = {**self._chosen, "data_dir": str(self.folder / name), **settings}
@@ -96,7 +98,7 @@ class Installation:
         self.workers.append(worker)
         return worker
 
-    async def start(self, workers: int = 1, **settings: Any) -> list[WorkerProcess]:  # noqa: ANN401
+    async def start(self, workers: int = 1, **settings: Any) -> list[WorkerProcess]:
         """Create the topics, start workers and wait until one has its partitions; return them."""
         await self.apply_topics()
         started = [self.add_worker(**settings) for _ in range(workers)]
@@ -123,6 +125,20 @@ class Installation:
         for report in (before, after):
             assert report.equal, "\n".join(report.differences)
         return after
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run a command of `aftersend`; return its exit code and what it said."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cli.main",
+            *words,
+            env={**os.environ, **_environment(self._chosen)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
 
     def close(self) -> None:
         """Kill what is left of the workers."""

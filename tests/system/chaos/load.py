@@ -35,9 +35,7 @@ def raw_records(topics: Topics, recipients: int, seed: int, start: float, partit
     """Yield the raw records of a simulated campaign, spread over the partitions of their topics."""
     rng = random.Random(f"{seed} raw")  # noqa: S311 - the same for the same seed
     for record in simulate_campaign(recipients, 5, seed, start, duration=3600.0):
-        yield Input(
-            topics.raw(record.source), rng.randrange(partitions), record.key, record.value, record.timestamp_ms
-        )
+        yield Input(topics.raw(record.source), rng.randrange(partitions), record.key, record.value, record.timestamp_ms)
 
 
 def direct_events(topics: Topics, number: int, seed: int, start: float, partitions: int) -> Iterator[Input]:
@@ -66,5 +64,7 @@ def _message(rng: random.Random, number: int) -> Iterator[Feedback]:
     recipient = f"person{rng.randrange(1, 2 + number // 3)}@example.org"
     delivery = f"direct-{rng.randrange(6)}"
     for step, kind in enumerate(rng.choice(_FATES)):
-        event = Feedback(f"{number}-{step}", delivery, recipient, kind, reason="InvalidRecipient" if "bounce" in kind else "")
-        yield from [event] * (2 if rng.random() < 0.05 else 1)  # noqa: PLR2004 - one in twenty comes twice
+        event = Feedback(
+            f"{number}-{step}", delivery, recipient, kind, reason="InvalidRecipient" if "bounce" in kind else ""
+        )
+        yield from [event] * (2 if rng.random() < 0.05 else 1)

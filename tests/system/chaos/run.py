@@ -29,7 +29,7 @@ class Scale(NamedTuple):
     patience: float
 
 
-async def run(folder: Path, scale: Scale, seed: int, **settings: Any) -> None:  # noqa: ANN401 - whatever a setting takes
+async def run(folder: Path, scale: Scale, seed: int, **settings: Any) -> None:
     """Run chaos.
 
     Args:
@@ -67,6 +67,8 @@ async def _run(installation: Installation, scale: Scale, seed: int) -> None:
         writing.cancel()
     chaos.log(f"{records} records were written")
     report = await installation.finish(timeout=scale.patience)
+    code, said = await installation.command("compute-stats")
+    assert code == 0, said
     chaos.log(f"all equal: {report.raw_records} raw records, {report.events} events, {report.rows} rows")
 
 

@@ -13,7 +13,7 @@ _SECONDS = 8.0
 _restore = track.restore
 
 
-async def _slowly(*args: Any) -> int:  # noqa: ANN401 - handed on
+async def _slowly(*args: Any) -> int:
     sys.stderr.write("restore is slow\n")
     sys.stderr.flush()
     await asyncio.sleep(_SECONDS)
