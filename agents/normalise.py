@@ -14,13 +14,15 @@ from engine.processor import Processor
 from engine.settings import Settings
 from engine.transport import Batch
 from engine.writer import MAX_BATCH_BYTES, Output
-from schemas.feedback import Feedback
+from schemas.feedback import MAX_SECONDS, Feedback
 from schemas.topics import Topics
 from sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
 #: What a record may take besides its value.
 _OVERHEAD: Final = 10_000
+#: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
+_END_OF_TIME: Final = MAX_SECONDS * 1000
 
 
 def partition_of(recipient: str, partitions: int) -> int:
@@ -82,6 +84,9 @@ class Normalise(Processor[NormaliseState, Counted]):
         events = dead = 0
         for record in batch.records:
             try:
+                if not 0 <= record.timestamp < _END_OF_TIME:
+                    message = f"the record's Kafka timestamp ({record.timestamp} ms) is none that time is counted with"
+                    raise SourceError(message)  # noqa: TRY301 - the same fate as any other unreadable record
                 parsed = parse(record.value or b"")
                 for event in parsed:
                     event.raw_partition = partition

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.folding import records
 from cli.installation import source_numbers, topic_layouts
@@ -44,7 +45,7 @@ async def fill(settings: Settings, rows: int) -> None:
     numbers = source_numbers()
     store = MemoryStore()
     fold = BatchFold(store, 0, Codec(settings.topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
-    made = records(int(rows * _EVENTS_PER_ROW))
+    made: list[Any] = list(records(int(rows * _EVENTS_PER_ROW)))
     for at in range(0, len(made), _BATCH):
         output = writer.output()
         result = fold.fold(Batch(at, made[at : at + _BATCH]), output, settings.topics.events)

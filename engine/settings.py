@@ -101,7 +101,7 @@ class Settings(BaseSettings):
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey that serves the live KPIs.")
     redis_prefix: str = Field("aftersend", min_length=1, description="What every key in Redis starts with.")
-    redis_interval: float = Field(0.5, gt=0, le=1.0, description="How often changed KPIs are written to Redis.")
+    redis_interval: float = Field(0.25, gt=0, le=1.0, description="How often changed KPIs are written to Redis.")
     redis_expiry_days: float = Field(
         45.0, gt=0, description="KPIs of a delivery that nothing was heard of for so long leave Redis (never Kafka)."
     )

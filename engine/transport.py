@@ -12,6 +12,7 @@ Registered as the URL scheme `aftersend://` (entry point group `faust.transports
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
 from inspect import isawaitable
 from typing import Any, Final, Protocol, cast
@@ -42,6 +43,8 @@ lean.install()
 _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
 _NOWHERE: Final = (None, 0)
 _HEED_SECONDS: Final = 1.0
+#: Of the rebalance timeout, waited for transactions; whoever has not joined again by its end is left out.
+_REVOKE_SHARE: Final = 0.7
 
 
 class Batch:
@@ -118,16 +121,26 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     @Service.task
     async def _heed_group(self) -> None:
-        """Take note of errors in the group's coordination, which else stands still until somebody does."""
+        """Take note of errors inside aiokafka: else the group's coordination stands still, or fetching does, forever.
+
+        Faust polls past `getmany`, where aiokafka would tell of them.
+        """
         while not self.should_stop:
             await self.sleep(_HEED_SECONDS)
-            coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001 - Faust polls past `getmany`, which heeds
+            consumer = self._ensure_consumer()
+            if consumer._closed:  # noqa: SLF001
+                return
             try:
-                coordinator.check_errors()
+                consumer._coordinator.check_errors()  # noqa: SLF001
             except KafkaError as error:
-                if coordinator._coordination_task.done():  # noqa: SLF001 - it won't go on any more
+                if consumer._coordinator._coordination_task.done():  # noqa: SLF001 - it won't go on any more
                     raise
                 log.warning("the group had an error; joining again", error=repr(error))
+            for task in (consumer._client._sync_task, consumer._fetcher._fetch_task):  # noqa: SLF001
+                if task is not None and task.done():
+                    task.result()
+                    message = f"{task.get_name()} of aiokafka has ended"
+                    raise KafkaError(message)
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
         conf = self.app.conf
@@ -277,8 +290,10 @@ class Consumer(driver.Consumer):
         await self.seek_all({tp: offset for tp, offset in positions.items() if offset is not None})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let running transactions end before the group goes on."""
-        await self.flow.quiesce()
+        """Let running transactions end before the group goes on, for as long as it waits for us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.app.conf.broker_rebalance_timeout * _REVOKE_SHARE):
+                await self.flow.quiesce()
         await super().on_partitions_revoked(revoked)
 
     # What follows switches Faust's own bookkeeping of offsets off: the transactions commit them.

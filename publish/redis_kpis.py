@@ -117,7 +117,8 @@ class KpiPublisher:
 
     def __init__(self, client: redis.Redis, *, prefix: str, cluster: str, interval: float, expiry_days: float) -> None:
         """Publish nothing yet."""
-        self._client = client
+        # redis has one set of types for both of its clients, and for answers that are decoded and that are not.
+        self._client: Any = client
         self._prefix = prefix
         self._cluster = cluster
         self._interval = interval
@@ -287,7 +288,7 @@ class KpiPublisher:
             if owned is None:
                 continue
             keys.append((partition, delivery_id))
-            await pipe.evalsha(  # type: ignore[misc] - a pipeline's commands may be awaited or not
+            await pipe.evalsha(
                 self._sha,
                 1,
                 f"{self._prefix}:kpi:{delivery_id}",
@@ -311,7 +312,7 @@ class KpiPublisher:
         # A partition that came meanwhile has been given nothing yet.
         owned = {self._flushed_key(partition): one for partition, one in self._owned.items() if one.flushed >= 0}
         marks = [mark for one in owned.values() for mark in (one.seen, str(one.flushed + 1))]
-        confirmed: list[int] = await self._client.eval(_CONFIRM, len(owned), *owned, *marks)  # type: ignore[misc]
+        confirmed: list[int] = await self._client.eval(_CONFIRM, len(owned), *owned, *marks)
         for one, yes in zip(owned.values(), confirmed, strict=True):
             one.flushed = one.flushed + 1 if yes else -1
             if not yes:

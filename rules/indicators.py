@@ -82,7 +82,7 @@ INDICATORS: Final = (
         "unique_machine_opens_only",
         Fact.OPENED_MACHINE,
         "opened by machines and never by a human",
-        none_of=Fact.OPENED | Fact.CLICKED,
+        none_of=Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK,
     ),
     Indicator("unique_clicks", Fact.CLICKED, "clicked, the unsubscribe link excluded"),
     Indicator("unique_machine_clicks", Fact.CLICKED_MACHINE, "at least one click by a machine"),

@@ -156,7 +156,7 @@ ROW_KPIS: Final = (
     _kpi("unique_opens", "opened", "clicked", "unsubscribe_link"),
     _kpi("unique_human_opens", "opened"),
     _kpi("unique_machine_opens", "opened_machine"),
-    _kpi("unique_machine_opens_only", "opened_machine", none_of=("opened", "clicked")),
+    _kpi("unique_machine_opens_only", "opened_machine", none_of=("opened", "clicked", "unsubscribe_link")),
     _kpi("unique_clicks", "clicked"),
     _kpi("unique_machine_clicks", "clicked_machine"),
     _kpi("unsubscribed", "unsubscribed"),

@@ -124,7 +124,7 @@ async def test_a_rebalance_in_the_middle_of_a_long_restore(install: Install) -> 
 
 @pytest.mark.slow
 async def test_a_worker_that_wakes_up_after_its_session_has_ended(install: Install) -> None:
-    """Its partitions were somebody else's meanwhile, and come back to it: what it remembers of them is worth nothing."""
+    """Its partitions were somebody else's meanwhile and come back to it: what it remembers of them is worth nothing."""
     installation = install()
     first, second = await installation.start(2)
     await second.await_log("partitions assigned")

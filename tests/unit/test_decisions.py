@@ -150,6 +150,13 @@ def test_after_the_freeze_statuses_no_longer_change() -> None:
     assert "sent" == partition.row("d", "r@example.org")["status"]
 
 
+def test_what_arrived_before_the_freeze_finds_no_wait_ended_that_was_due_after_it() -> None:
+    first = event("0", "delivered", recipient="first@example.org")
+    history = event("1", "sent", 29 * DAY), tick(START + 32 * DAY), event("2", "autoresponded", 29.5 * DAY)
+    row = folded(first, *history, splits=(2,)).row("d", "r@example.org")
+    assert ("sent", 2) == (row["status"], row["version"])
+
+
 def test_a_soft_bounce_that_succeeds_after_two_days_is_delivered() -> None:
     history = event("1", "soft_bounce"), event("2", "delivered", 3 * DAY)
     assert "delivered" == folded(*history).row("d", "r@example.org")["status"]

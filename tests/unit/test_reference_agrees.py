@@ -118,20 +118,30 @@ one_row = ("a@example.org",), ("d",)
 
 
 @pytest.mark.parametrize("who", [everyone, one_row], ids=["everyone", "one row"])
+@pytest.mark.parametrize("days", [(30, 120), (3, 6)], ids=["long", "short"])
 @given(codes, splits, restarts)
 def test_any_history_in_any_batches_gives_the_same_rows_and_kpis(
-    who: tuple[Sequence[str], Sequence[str]], codes: list[int], splits: set[int], restarts: set[int]
+    days: tuple[int, int],
+    who: tuple[Sequence[str], Sequence[str]],
+    codes: list[int],
+    splits: set[int],
+    restarts: set[int],
 ) -> None:
-    partition = Partition()
+    partition = Partition(statistics_update_period_days=days[0], retention_days=days[1])
     fold(partition, a_history(codes, *who), splits, restarts)
     assert [] == partition.differences(contacts=False)
 
 
 @pytest.mark.parametrize("who", [everyone, one_row], ids=["everyone", "one row"])
+@pytest.mark.parametrize("days", [(30, 120), (3, 6)], ids=["long", "short"])
 @given(codes, splits, restarts)
 def test_any_history_in_any_batches_gives_the_same_contacts(
-    who: tuple[Sequence[str], Sequence[str]], codes: list[int], splits: set[int], restarts: set[int]
+    days: tuple[int, int],
+    who: tuple[Sequence[str], Sequence[str]],
+    codes: list[int],
+    splits: set[int],
+    restarts: set[int],
 ) -> None:
-    partition = Partition()
+    partition = Partition(statistics_update_period_days=days[0], retention_days=days[1])
     fold(partition, a_history(codes, *who), splits, restarts)
     assert [] == partition.differences()

@@ -10,16 +10,18 @@ from agents import track
 from cli.main import main
 
 _SECONDS = 8.0
-_restore = track.restore
+_track: Any = track
+_restore = _track.restore
 
 
 async def _slowly(*args: Any) -> int:
     sys.stderr.write("restore is slow\n")
     sys.stderr.flush()
     await asyncio.sleep(_SECONDS)
-    return await _restore(*args)
+    restored: int = await _restore(*args)
+    return restored
 
 
 if __name__ == "__main__":
-    track.restore = _slowly
+    _track.restore = _slowly
     sys.exit(main())

@@ -132,7 +132,7 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 
 
 def batch(base: int | None, *offsets: int, sought: int = 0) -> Batch:
-    return Batch(base, [SimpleNamespace(offset=offset) for offset in offsets], sought)  # type: ignore[misc]
+    return Batch(base, [SimpleNamespace(offset=offset) for offset in offsets], sought)
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -226,7 +226,7 @@ async def test_an_error_of_a_restore_ends_the_worker(task: PartitionTask, broker
         message = "a changelog that can't be read"
         raise ValueError(message)
 
-    summing.restore = restore  # type: ignore[method-assign]
+    summing.restore = restore  # type: ignore[method-assign, assignment]
     broker.errors = [TransactionFailedError("timed out")]
     await task.deliver(batch(0, 0))
     await until(lambda: bool(broker.fatal))
@@ -294,7 +294,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
             return {}
         return {}
 
-    broker.writers[0].commit = commit  # type: ignore[method-assign]
+    broker.writers[0].commit = commit  # type: ignore[method-assign, assignment]
     await task.deliver(batch(0, 0))
     await begun.wait()
     async with asyncio.timeout(5.0):

@@ -53,7 +53,7 @@ CAUSES = [
 
 
 @pytest.mark.parametrize("type_, fields, cause, valid", CAUSES)
-def test_what_forbids_mailing(type_: str, fields: dict[str, Any], cause: str, valid: bool) -> None:  # noqa: FBT001
+def test_what_forbids_mailing(type_: str, fields: dict[str, Any], cause: str, valid: bool) -> None:
     contact = after((type_, fields))
 
     assert (True, cause, START, "d") == (

@@ -86,6 +86,17 @@ def test_the_engine_may_take_its_time_to_end_a_wait() -> None:
     assert [] == partition.differences()
 
 
+def test_the_engine_may_take_its_time_to_forget_a_delivery_too() -> None:
+    """One that is first heard of in the very batch whose tick is past its retention."""
+    partition = Partition()
+    partition.fold([*events("sent"), tick(START + 121 * DAY)])
+    assert {"sent": 1} == partition.kpis("d")["statuses"]
+    assert [] == partition.differences()
+    partition.fold([tick(START + 122 * DAY)])
+    assert {"unknown": 1} == partition.kpis("d")["statuses"]
+    assert [] == partition.differences()
+
+
 def test_redis() -> None:
     expected = {"d": Counter({"delivered": 2, "status_sent": 1, "opened": 0}), "e": Counter({"delivered": 1})}
     right = {
