@@ -49,7 +49,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         nonlocal records
         records += len(batch)
         changes = Changes()
-        end = batch[-1].offset + 1
+        first, end = batch[0].offset, batch[-1].offset + 1
         # Of a key only the last record counts; many that are not compacted away yet lie close to it.
         batch = list({record.key: record for record in batch}.values())
         try:
@@ -61,7 +61,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
                 _kpis(batch, changes)
         except Exception as error:
             message = (
-                f"{topic}, partition {partition}, offsets up to {end - 1}: a record is not "
+                f"{topic}, partition {partition}, offsets {first} to {end - 1}: a record is not "
                 f"readable by this version: {type(error).__name__}: {error}"
             )
             raise RestoreError(message) from error
