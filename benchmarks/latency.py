@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,14 @@ async def measure(settings: Settings, rate: int, seconds: float) -> list[float]:
     taken: list[float] = []
     probes = []
     topic = settings.topics.raw("kumomta")
+    run = uuid.uuid4().hex[:8]
     started, number = time.perf_counter(), 0
     every = rate // _PROBES_PER_SECOND
     while (now := time.perf_counter() - started) < seconds:
         while number < now * rate:
             number += 1
             probing = number % every == 0
-            delivery_id = f"probe-{number}" if probing else f"campaign-{number % 20}"
+            delivery_id = f"probe-{run}-{number}" if probing else f"campaign-{number % 20}"
             sent = await producer.send(topic, record(number, delivery_id))
             if probing:
                 probes.append(asyncio.create_task(probe(client, settings.redis_prefix, delivery_id, sent, taken)))

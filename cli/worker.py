@@ -12,6 +12,7 @@ from pathlib import Path
 import redis.asyncio as redis
 import structlog
 import uvloop
+from aiokafka.errors import KafkaError
 
 from agents.clock import Clock
 from agents.normalise import Normalise
@@ -143,7 +144,11 @@ class Worker:
         clock.start()
         try:
             app.finalize()
-            await app.start()
+            try:
+                await app.start()
+            except KafkaError as error:
+                message = f"Kafka at {settings.kafka_bootstrap} went away during the start: {error!r}"
+                raise KafkaUnusableError(message) from error
             # What is there now stays until the end: the collector need not look at it again.
             gc.freeze()
             await self._wait(app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 _send: Final = AIOKafkaConnection.send
 
@@ -18,6 +18,8 @@ _send: Final = AIOKafkaConnection.send
 def _mended_send(self: Any, request: Any, expect_response: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 - aiokafka's signature
     try:
         return _send(self, request, expect_response)
+    except KafkaError:  # a RuntimeError itself
+        raise
     except RuntimeError as error:
         self.close(reason=CloseReason.CONNECTION_BROKEN)
         message = f"Connection broken: {error}"

@@ -12,14 +12,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import (
-    InvalidProducerEpoch,
-    InvalidProducerIdMapping,
-    KafkaError,
-    OutOfOrderSequenceNumber,
-    ProducerFenced,
-    UnknownProducerId,
-)
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
 from engine import connections
 from engine.errors import FencedError, TransactionFailedError
@@ -31,7 +24,8 @@ connections.mend()
 #: Just under the broker's default `message.max.bytes`.
 MAX_BATCH_BYTES: Final = 1_000_000
 _FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
-_LOST: Final = (InvalidProducerIdMapping, OutOfOrderSequenceNumber, UnknownProducerId)
+#: What aiokafka says to whoever goes on with a producer that has failed.
+_WRONG_STATE: Final = (IllegalOperation, AssertionError)
 
 _METADATA_SECONDS: Final = 0.1
 _CLOSE_SECONDS: Final = 5.0
@@ -102,6 +96,12 @@ class Output:
         if channel is None:
             channel = self.channels[key] = Channel(self._new, topic, partition)
         return channel
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody waits for any more, since another one came first."""
+    if not future.cancelled():
+        future.exception()
 
 
 class _CalmClient:
@@ -193,14 +193,21 @@ class TransactionalWriter:
             # Not `wait_for`, which may swallow a cancellation (Python 3.11).
             async with asyncio.timeout(self._timeout):
                 ends = await self._commit(output, source, next_offset)
-        except _FENCED as error:
-            raise FencedError(str(error) or type(error).__name__) from error
-        except (KafkaError, TimeoutError, AssertionError, *_LOST) as error:
-            # aiokafka asserts its own states: a producer whose sender has died has the wrong one.
-            message = f"{type(error).__name__}: {error}"
+        except (KafkaError, TimeoutError, *_WRONG_STATE) as error:
+            cause = self._cause_of(error)
+            message = f"{type(cause).__name__}: {cause}"
+            if isinstance(cause, _FENCED):
+                raise FencedError(message) from error
             raise TransactionFailedError(message) from error
         self._in_order = True
         return ends
+
+    def _cause_of(self, error: BaseException) -> BaseException:
+        """Return what an error comes from: a sender that has died leaves a state in which nothing is allowed."""
+        sender = self._producer._sender.sender_task  # noqa: SLF001
+        if isinstance(error, _WRONG_STATE) and sender is not None and sender.done() and not sender.cancelled():
+            return sender.exception() or error
+        return error
 
     async def _commit(self, output: Output, source: tuple[str, int], next_offset: int) -> dict[tuple[str, int], int]:
         producer = self._producer
@@ -209,6 +216,7 @@ class TransactionalWriter:
         for channel in output.channels.values():
             for builder, count in channel.finish():
                 future = await producer.send_batch(builder, channel.topic, partition=channel.partition)
+                future.add_done_callback(_heard)
                 sent.append((channel, count, future))
         ends: dict[tuple[str, int], int] = {}
         for channel, count, future in sent:

@@ -7,7 +7,7 @@ from pathlib import Path
 from jgo.maven import Artifact, Dependency, MavenContext
 
 # Kafka's own distribution logs through log4j; here its output goes to one file anyway, for which slf4j-simple will do.
-ROOTS = (("org.apache.kafka", "kafka_2.13", "4.1.1"), ("org.slf4j", "slf4j-simple", "1.7.36"))
+ROOTS = (("org.apache.kafka", "kafka_2.13", "4.3.1"), ("org.slf4j", "slf4j-simple", "1.7.36"))
 
 _HEADER = """\
 # Kafka and all it runs on: group:artifact:version and the SHA-256 of the jar.
