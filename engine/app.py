@@ -16,7 +16,7 @@ from engine.settings import Settings
 from engine.transport import Consumer
 
 #: Batches that Faust may hold for an agent; each may be some MB.
-_BUFFERED_BATCHES = 2
+_BUFFERED_BATCHES = 1
 
 
 class WorkerApp(faust.App):

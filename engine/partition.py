@@ -243,11 +243,12 @@ class PartitionTask:
             return
         output = writer.output()
         pending = self.processor.process(self.state, batch, output)
+        count = batch.consume()
         ends = await writer.commit(output, (self.tp.topic, self.tp.partition), batch.next_offset)
         self.position = batch.next_offset
         self.processor.committed(self.state, pending, ends, batch.next_offset)
         self.batches += 1
-        self.records += len(batch.records)
+        self.records += count
         self._failures = 0
         self.progress_at = time.monotonic()
 

@@ -95,8 +95,8 @@ class Settings(BaseSettings):
         60.0, gt=0, description="After so long a transaction counts as failed; at most the broker's 15 minutes."
     )
     request_timeout: float = Field(40.0, gt=0, description="How long to wait for an answer from a broker.")
-    max_batch_records: int = Field(10_000, ge=1, description="Records in one batch, that is in one transaction.")
-    max_fetch_bytes: int = Field(2 * _MIB, ge=64 * 1024, description="Fetched at once for each partition.")
+    max_batch_records: int = Field(20_000, ge=1, description="Records in one batch, that is in one transaction.")
+    max_fetch_bytes: int = Field(8 * _MIB, ge=64 * 1024, description="Fetched at once, of all partitions together.")
     check_crcs: bool = Field(default=True, description="Check the checksum of fetched batches.")
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey that serves the live KPIs.")

@@ -65,6 +65,12 @@ class Batch:
         self.records = records
         self.next_offset = records[-1].offset + 1
 
+    def consume(self) -> int:
+        """Let go of the records, which nobody wants while the transaction commits; return how many there were."""
+        count = len(self.records)
+        self.records.clear()
+        return count
+
 
 class _Envelope:
     """A batch, looking like a record to Faust."""
@@ -155,6 +161,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=500,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             check_crcs=conf.broker_check_crcs,

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas.feedback import Feedback
+from sources.webhook import Webhook
 
 
 class SourceError(ValueError):
@@ -52,5 +53,7 @@ class Source(msgspec.Struct, frozen=True):
     title: str
     #: Makes the source's parser for an installation's options.
     parser: Callable[[SourceOptions], Parser]
+    #: How it comes in over HTTP; None: it does not.
+    webhook: Webhook | None = None
     #: Anything else a tool may want to say of the source.
     notes: dict[str, Any] = {}

@@ -1,0 +1,1 @@
+"""HTTP in: the webhooks of providers, stored in the raw topics as they come."""

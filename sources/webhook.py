@@ -1,0 +1,66 @@
+"""How a provider's webhooks come in: what a request must be, and how it proves where it is from.
+
+The gateway asks nothing else of a source: it neither parses nor changes a body before it is safe in Kafka.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+
+class SignatureError(ValueError):
+    """A request is not from whom it says, or too old to believe. The message says why, without anything secret."""
+
+
+class WebhookRequest(msgspec.Struct, frozen=True):
+    """One request, as it came."""
+
+    #: Names in lower case.
+    headers: Mapping[str, str]
+    #: Not parsed, not changed: signatures are over these bytes.
+    body: bytes
+    #: When it came, seconds since 1970.
+    received_at: float
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """What the gateway has to do with a request that is genuine, besides storing it."""
+
+    #: An address to GET once the body is stored, such as the confirmation of a subscription; "": none.
+    visit: str = ""
+
+
+#: Checks a request; raises `SignatureError`. It may await only what `WebhookOptions.fetch` brings.
+Verifier = Callable[[WebhookRequest], Awaitable[Accepted]]
+
+
+class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What an installation sets for a source's webhooks."""
+
+    #: Keys that signatures are checked with, in the provider's own form; two while they are being rotated. Where the
+    #: provider signs with certificates of its own, what a message may come from, such as topic ARNs.
+    secrets: tuple[str, ...] = ()
+    #: How old a signed timestamp may be, and how far in the future, where the scheme has one, seconds. Providers keep
+    #: the first timestamp when they try again.
+    tolerance: float = 0.0
+    #: GETs an https address and returns the body; raises OSError. Only for addresses that the source has checked.
+    fetch: Callable[[str], Awaitable[bytes]]
+
+
+class Webhook(msgspec.Struct, frozen=True, kw_only=True):
+    """The door of one source."""
+
+    #: Media types that a body may have, lower case, without parameters; empty: any.
+    content_types: frozenset[str] = frozenset()
+    #: The longest body that the provider sends, bytes.
+    max_bytes: int
+    #: The provider gives up waiting for an answer after so many seconds.
+    answer_within: float
+    #: Makes the check for an installation's options; raises ValueError where the secrets can't be keys.
+    verifier: Callable[[WebhookOptions], Verifier]
+    #: What the secrets are and where the provider shows them, for the settings' documentation and error messages.
+    secrets_help: str
+    #: How old a signed timestamp may be unless the installation says otherwise, seconds.
+    tolerance: float = 0.0
