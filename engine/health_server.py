@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from engine import health
 from engine.app import WorkerApp
@@ -27,11 +27,15 @@ class HealthServer:
     Args:
         settings: of the worker.
         app: returns the worker's app, None before it is there.
+        routes: what else is served on the same port.
     """
 
-    def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
+    def __init__(
+        self, settings: Settings, app: Callable[[], WorkerApp | None], routes: Sequence[BaseRoute] = ()
+    ) -> None:
         """Answer nothing yet."""
         self._settings = settings
+        self._routes = list(routes)
         self._probe = health.Probe(app)
         self._stalls = health.Stalls(settings.stall_seconds, time.monotonic)
         self._server: uvicorn.Server | None = None
@@ -47,7 +51,7 @@ class HealthServer:
         if not self._settings.web_port:
             return
         listener = _listen(self._settings.web_host, self._settings.web_port)
-        routes = [Route("/live", self._live), Route("/ready", self._ready)]
+        routes = [Route("/live", self._live), Route("/ready", self._ready), *self._routes]
         config = uvicorn.Config(
             Starlette(routes=routes),
             log_config=None,

@@ -3,6 +3,9 @@ import json
 import socket
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from engine.embedded.ports import pick_free
 from engine.errors import SettingsError
@@ -36,6 +39,23 @@ async def test_a_worker_that_has_just_begun_is_alive_and_not_ready() -> None:
 
     assert (200, 503, 404) == (live, ready, nothing)
     assert "waiting for an assignment from the group" == json.loads(body)["reason"]
+
+
+async def test_other_routes_are_served_beside_the_probes() -> None:
+    async def hello(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    (port,) = pick_free(1)
+    server = HealthServer(settings(port), lambda: None, [Route("/hello", hello)])
+    await server.start()
+    try:
+        there = await get(port, "/hello")
+        live, _ = await get(port, "/live")
+    finally:
+        await server.stop()
+
+    assert (200, b"hello") == there
+    assert 200 == live
 
 
 async def test_a_port_that_is_taken() -> None:
