@@ -30,6 +30,8 @@ _MIB: Final = 1024 * 1024
 Names = Annotated[tuple[str, ...], NoDecode]
 #: From the environment as a JSON object; in a file as a table.
 Mapped = Annotated[dict[str, str], NoDecode]
+#: The same, with one value or a list of them for each name.
+MappedNames = Annotated[dict[str, tuple[str, ...]], NoDecode]
 
 
 class _DotEnv(DotEnvSettingsSource):
@@ -164,6 +166,65 @@ class Settings(BaseSettings):
         120.0, gt=0, description="/live fails when there is work and nothing was committed for so long."
     )
 
+    gateway_host: str = Field("127.0.0.1", description="Where `aftersend gateway` takes in webhooks; 0.0.0.0: all.")
+    gateway_port: int = Field(8080, ge=1, le=65535, description="Its port; all its processes share it.")
+    gateway_admin_port: int = Field(
+        6166,
+        ge=0,
+        le=65535,
+        description="Port of the gateway's /live, /ready and /metrics, at `web_host`; of several processes the second has "
+        "the next one, and so on; 0: not served.",
+    )
+    gateway_secrets: MappedNames = Field(
+        {},
+        description="By source, or by `source/tenant`: what its webhooks are checked with, one secret or several "
+        "(JSON object). All of them count, so that they can be changed without losing anything.",
+        repr=False,
+    )
+    gateway_tokens: Mapped = Field(
+        {},
+        description="Tenants by token: who posts to `/webhooks/<source>/<token>` speaks for that tenant (JSON object).",
+        repr=False,
+    )
+    gateway_secrets_dir: Path | None = Field(
+        None,
+        description="A folder with more secrets and tokens, read again when anything in it changes: `<source>` or "
+        "`<source>.<tenant>`, a secret a line; `tokens`, a token and its tenant a line.",
+    )
+    gateway_open: Names = Field(
+        (), description="Sources whose webhooks are taken from anybody, unchecked: for trusted networks only."
+    )
+    gateway_tolerance: float | None = Field(
+        None, gt=0, description="How old a signed timestamp may be; none: what suits the provider's own repetitions."
+    )
+    gateway_max_body_bytes: int = Field(
+        990_000,
+        ge=1024,
+        le=990_000,
+        description="Longest body; less where the provider sends less. Kafka's default for records is the upper limit.",
+    )
+    gateway_max_inflight_bytes: int = Field(
+        64 * _MIB,
+        ge=_MIB,
+        description="Bodies in memory that Kafka has not acknowledged; what comes beyond is asked to come again (503).",
+    )
+    gateway_max_connections: int = Field(2000, ge=1, description="Connections at a time of one process.")
+    gateway_read_timeout: float = Field(10.0, gt=0, description="How long a request may take to come in (408).")
+    gateway_answer_within: float = Field(
+        8.0, gt=0, description="How long Kafka may take before the provider is asked to come again (503)."
+    )
+    gateway_linger: float = Field(
+        0.005, ge=0, le=1, description="How long bodies are gathered before they are written to Kafka together."
+    )
+    gateway_retry_after: int = Field(10, ge=1, description="`Retry-After` of a 503, seconds.")
+    gateway_drain_seconds: float = Field(
+        20.0, gt=0, description="How long requests that are under way may take to end after SIGTERM."
+    )
+    gateway_access_log: Literal["off", "errors", "all"] = Field(
+        "errors", description="Requests that get a log line; the metrics count all of them."
+    )
+    gateway_log_ip: bool = Field(default=False, description="Show in these lines the address that a request came from.")
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a log line.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="`auto`: for people on a terminal, else JSON lines."
@@ -176,6 +237,7 @@ class Settings(BaseSettings):
         "test_keys",
         "delivery_headers",
         "unsubscribe_urls",
+        "gateway_open",
         mode="before",
     )
     @classmethod
@@ -184,10 +246,18 @@ class Settings(BaseSettings):
             return value
         return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
-    @field_validator("raw_topics", mode="before")
+    @field_validator("raw_topics", "gateway_tokens", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
         return json.loads(value) if isinstance(value, str) else value
+
+    @field_validator("gateway_secrets", mode="before")
+    @classmethod
+    def _parse_names(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+        value = json.loads(value) if isinstance(value, str) else value
+        if not isinstance(value, dict):
+            return value
+        return {name: (given,) if isinstance(given, str) else given for name, given in value.items()}
 
     @field_validator("kafka_bootstrap")
     @classmethod
@@ -293,7 +363,7 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting tak
         raise SettingsError(message) from None
 
 
-_SECRET: Final = ("password", "redis_url")
+_SECRET: Final = ("password", "redis_url", "gateway_secrets", "gateway_tokens")
 
 
 def _told(place: tuple[int | str, ...], words: str, given: object) -> str:

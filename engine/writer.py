@@ -126,6 +126,30 @@ class _CalmClient:
         return updated
 
 
+def calm(producer: AIOKafkaProducer) -> None:
+    """Make a producer that was not started yet ask for metadata at intervals while a partition has no leader."""
+    sender = producer._sender  # noqa: SLF001 - the one who asks
+    sender.client = _CalmClient(sender.client)
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Disconnect a producer at once, whatever it has under way.
+
+    In order it would first deliver what it has, for as long as that takes. Without its connections whatever it has
+    under way ends at once; its futures may never be done.
+    """
+    producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
+    await producer.client.close()
+    sender = producer._sender.sender_task  # noqa: SLF001
+    for _ in range(_CANCELS):
+        if sender is not None and not sender.done():
+            sender.cancel()
+            await asyncio.wait({sender}, timeout=_CANCEL_SECONDS)
+    if sender is not None and sender.done() and not sender.cancelled():
+        sender.exception()
+    await producer.client.close()
+
+
 class TransactionalWriter:
     """The producer of one source partition.
 
@@ -152,8 +176,7 @@ class TransactionalWriter:
             max_request_size=8 * MAX_BATCH_BYTES,
             linger_ms=0,
         )
-        sender = self._producer._sender  # noqa: SLF001 - the one who asks
-        sender.client = _CalmClient(sender.client)
+        calm(self._producer)
 
     async def start(self) -> None:
         """Fence whoever had the partition before, and end what it left open.
@@ -237,15 +260,5 @@ class TransactionalWriter:
                 log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
             else:
                 return
-        # In order it would first deliver what it has, which nobody wants any more, for as long as that takes. Without
-        # its connections whatever it has under way ends at once.
-        producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
-        await producer.client.close()
-        sender = producer._sender.sender_task  # noqa: SLF001
-        for _ in range(_CANCELS):
-            if sender is not None and not sender.done():
-                sender.cancel()
-                await asyncio.wait({sender}, timeout=_CANCEL_SECONDS)
-        if sender is not None and sender.done() and not sender.cancelled():
-            sender.exception()
-        await producer.client.close()
+        # Nobody wants any more what it has under way.
+        await abandon(producer)
