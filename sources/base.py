@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import msgspec
 
 from schemas.feedback import Feedback
 from sources.webhook import Webhook
 
+#: As many are told; the rest is in the record.
+_MAX_COMPLAINTS: Final = 5
+
 
 class SourceError(ValueError):
     """A raw record can't be read. The message says what is wrong and where; the record goes to the dead letters."""
+
+
+def readable_part(events: list[Feedback], complaints: list[str]) -> Iterable[Feedback]:
+    """Return what can be read of a record that holds many events, as webhooks bring them, and then complain.
+
+    One event that nobody understands must not hold hundreds of others back, and must not get lost either: it is kept
+    in the dead letters, with the whole record. Once that is replayed, its other events are duplicates by their ids.
+
+    Raises:
+        SourceError: if nothing at all can be read; else it comes after the last of the events.
+    """
+    if not complaints:
+        return events
+    message = "; ".join(complaints[:_MAX_COMPLAINTS])
+    if len(complaints) > _MAX_COMPLAINTS:
+        message = f"{message}; and {len(complaints) - _MAX_COMPLAINTS} more"
+    if not events:
+        raise SourceError(message)
+    return _then_complain(events, f"{len(complaints)} of {len(events) + len(complaints)} can't be read: {message}")
+
+
+def _then_complain(events: list[Feedback], message: str) -> Iterator[Feedback]:
+    yield from events
+    raise SourceError(message)
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +66,9 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
     unsubscribe_urls: tuple[str, ...] = ("/unsubscribe", "/optout", "/opt-out")
 
 
-#: Raw bytes in, canonical events out; raises `SourceError`. Called for every raw record, so it has to be quick.
+#: Raw bytes in, canonical events out; called for every raw record, so it has to be quick. Raises `SourceError` when
+#: called, or when what it returned is gone through, after the last event that can be read (`readable_part`): the events
+#: before it count, and the record goes to the dead letters all the same.
 Parser = Callable[[bytes], Iterable[Feedback]]
 
 

@@ -6,6 +6,7 @@ an installation's choice (`SourceOptions`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -112,6 +113,20 @@ class MetadataReader:
             tenant=next(filter(None, (label("tenant", v) for v in values["tenant"])), ""),
             test=any(map(is_true, values["test"])),
         )
+
+
+def labels_of_tags(reader: MetadataReader, tags: Iterable[str]) -> Labels:
+    """Return the labels that plain tags or categories hold, as `key:value` or `key=value`. Other tags say nothing.
+
+    Raises:
+        SourceError: if the delivery id or tenant is no part for a key.
+    """
+    pairs: dict[str, str] = {}
+    for tag in tags:
+        key, separator, value = tag.partition(":" if ":" in tag else "=")
+        if separator:
+            pairs.setdefault(key.strip(), value.strip())
+    return reader.read_mapping(pairs) if pairs else NO_LABELS
 
 
 def label(name: str, value: object) -> str:

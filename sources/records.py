@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -14,6 +16,9 @@ from sources.base import SourceError
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+_REPLACEMENT: Final = "\ufffd"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 T = TypeVar("T")
 
@@ -36,20 +41,7 @@ class RecordReader(Generic[T]):
         Raises:
             SourceError: saying what is wrong, and at which byte or field.
         """
-        text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
-        if not text:
-            message = "the record is empty"
-            raise SourceError(message)
-        lines = text.split(b"\n")
-        # The first of several lines is a whole record, or array; one object over several lines is not.
-        if len(lines) > 1 and lines[0].rstrip().endswith((b"}", b"]")):
-            return [
-                record
-                for number, line in enumerate(lines, 1)
-                if line.strip()
-                for record in self._read(line.strip(), f"line {number}: ")
-            ]
-        return self._read(text, "")
+        return [record for where, text in _texts(raw) for record in self._read(text, where)]
 
     def _read(self, text: bytes, where: str) -> list[T]:
         try:
@@ -57,6 +49,85 @@ class RecordReader(Generic[T]):
         except UNREADABLE as error:
             message = f"{where}{_explain(error, text)}"
             raise SourceError(message) from error
+
+
+class Values(msgspec.Struct):
+    """What a raw record holds, whatever it is."""
+
+    items: list[Any]
+    #: Whether something had to be replaced by U+FFFD to read it.
+    mended: bool
+
+
+def read_values(raw: bytes) -> Values:
+    """Return the JSON values of a record: those of an array, one alone, or lines of either. The slow and patient way.
+
+    What RFC 8259 allows and a strict reader refuses is read too: half a surrogate pair, numbers beyond a float; and so
+    are bytes that are no UTF-8, which providers pass on from user agents and from answers of hosts. What is no
+    character becomes U+FFFD.
+
+    Raises:
+        SourceError: if it is no JSON, saying where.
+    """
+    items: list[Any] = []
+    mended = False
+    for where, text in _texts(raw):
+        try:
+            value = msgspec.json.decode(text)
+        except UNREADABLE as error:
+            value, changed = _read_patiently(text, where, error)
+            mended = mended or changed
+        items.extend(value if isinstance(value, list) else [value])
+    return Values(items, mended)
+
+
+def _read_patiently(text: bytes, where: str, error: Exception) -> tuple[Any, bool]:
+    """Return what a strict reader could not read, and whether something of it was replaced."""
+    whole = text.decode("utf-8", "replace")
+    try:
+        value = json.loads(whole, parse_constant=_refuse)
+        mended, changed = _mend(value)
+    except (ValueError, RecursionError):
+        message = f"{where}{_explain(error, text)}"
+        raise SourceError(message) from error
+    return mended, changed or _REPLACEMENT in whole
+
+
+def _refuse(name: str) -> NoReturn:
+    message = f"{name} is no JSON"
+    raise ValueError(message)
+
+
+def _mend(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any JSON
+    """Return a value with U+FFFD for each half of a surrogate pair, and whether there was one."""
+    if isinstance(value, str):
+        mended = _SURROGATE.sub(_REPLACEMENT, value)
+        return mended, mended is not value
+    if isinstance(value, list):
+        parts = [_mend(item) for item in value]
+        return [item for item, _ in parts], any(changed for _, changed in parts)
+    if isinstance(value, dict):
+        pairs = [(*_mend(key), *_mend(item)) for key, item in value.items()]
+        return {key: item for key, _, item, _ in pairs}, any(one or other for _, one, _, other in pairs)
+    return value, False
+
+
+def _texts(raw: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the JSON texts of a record, each with the words that say where it is.
+
+    Raises:
+        SourceError: if there is none.
+    """
+    text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
+    if not text:
+        message = "the record is empty"
+        raise SourceError(message)
+    lines = text.split(b"\n")
+    # The first of several lines is a whole record, or array; one object over several lines is not.
+    if len(lines) > 1 and lines[0].rstrip().endswith((b"}", b"]")):
+        yield from ((f"line {number}: ", line.strip()) for number, line in enumerate(lines, 1) if line.strip())
+    else:
+        yield "", text
 
 
 def _explain(error: Exception, text: bytes) -> str:

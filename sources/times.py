@@ -9,10 +9,11 @@ import msgspec
 
 from sources.base import SourceError
 
-_END_OF_TIME: Final = 253_402_300_799  # the last second of the year 9999: what a datetime can hold
+#: The last second of the year 9999: what a datetime can hold.
+END_OF_TIME: Final = 253_402_300_799
 
 #: A JSON number of seconds since 1970 that can be shown as a date.
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=_END_OF_TIME)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=END_OF_TIME)]
 #: A time such as `2025-09-12T11:08:01.440526026Z` (RFC 3339).
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -31,7 +32,7 @@ def rfc3339(text: str) -> float:
     except (ValueError, OverflowError) as error:
         message = f"not a time (RFC 3339): {text[:40]!r}"
         raise SourceError(message) from error
-    if not 0 <= seconds <= _END_OF_TIME:
+    if not 0 <= seconds <= END_OF_TIME:
         message = f"not a time between 1970 and 9999: {text[:40]!r}"
         raise SourceError(message)
     return seconds

@@ -23,6 +23,9 @@ class WebhookRequest(msgspec.Struct, frozen=True):
     body: bytes
     #: When it came, seconds since 1970.
     received_at: float
+    #: Path and query of the request's line, as they came. Only for sources whose requests prove nothing else, such as
+    #: SNS's raw delivery: a secret may be in there. Never logged.
+    target: str = ""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -32,7 +35,9 @@ class Accepted(msgspec.Struct, frozen=True):
     visit: str = ""
 
 
-#: Checks a request; raises `SignatureError`. It may await only what `WebhookOptions.fetch` brings.
+#: Checks a request; raises `SignatureError` where it is not genuine, and `OSError` where that can't be said now, since
+#: a certificate could not be fetched: then the answer has to be a 5xx, for the provider to come again (SNS takes a 4xx
+#: for final). It may await only what `WebhookOptions.fetch` brings.
 Verifier = Callable[[WebhookRequest], Awaitable[Accepted]]
 
 
@@ -42,8 +47,8 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True):
     #: Keys that signatures are checked with, in the provider's own form; two while they are being rotated. Where the
     #: provider signs with certificates of its own, what a message may come from, such as topic ARNs.
     secrets: tuple[str, ...] = ()
-    #: How old a signed timestamp may be, and how far in the future, where the scheme has one, seconds. Providers keep
-    #: the first timestamp when they try again.
+    #: How old a signed timestamp may be, and how far in the future, where the scheme has one, seconds; 0: any.
+    #: Providers may keep the first timestamp when they try again.
     tolerance: float = 0.0
     #: GETs an https address and returns the body; raises OSError. Only for addresses that the source has checked.
     fetch: Callable[[str], Awaitable[bytes]]
@@ -64,3 +69,15 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     secrets_help: str
     #: How old a signed timestamp may be unless the installation says otherwise, seconds.
     tolerance: float = 0.0
+
+
+def check_age(signed_at: float, received_at: float, tolerance: float) -> None:
+    """Check the time of a signature against that of the request, both in seconds since 1970.
+
+    Raises:
+        SignatureError: if they are further apart than `tolerance` seconds.
+    """
+    age = received_at - signed_at
+    if abs(age) > tolerance:
+        message = f"it was signed {abs(age):.0f} s {'ago' if age > 0 else 'from now'}, more than {tolerance:.0f} s"
+        raise SignatureError(message)
