@@ -9,6 +9,7 @@ from typing import Any, cast
 import faust
 from faust.types import TP
 
+from engine.meter import Meter
 from engine.ownership import Ownership
 from engine.processor import Processor
 from engine.recovery import TableManager
@@ -37,12 +38,13 @@ class WorkerApp(faust.App):
         await self._crashed.wait()
 
 
-def create(settings: Settings, on_fatal: Callable[[BaseException], None]) -> WorkerApp:
+def create(settings: Settings, on_fatal: Callable[[BaseException], None], meter: Meter | None = None) -> WorkerApp:
     """Make the app of a worker; agents are added by `add_agent`.
 
     Args:
         settings: of the worker.
         on_fatal: told of an error that the worker should not live with.
+        meter: told of the partitions' work.
     """
     logging.getLogger("faust").setLevel(logging.WARNING)
     app = WorkerApp(
@@ -71,7 +73,7 @@ def create(settings: Settings, on_fatal: Callable[[BaseException], None]) -> Wor
         consumer_auto_offset_reset="earliest",
     )
     app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
-    app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal)
+    app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal, meter)
     return app
 
 

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from engine import changelog
 from engine.app import WorkerApp
-from engine.partition import Phase
+from engine.partition import PartitionTask, Phase
 
 
 class PartitionView(msgspec.Struct):
@@ -33,6 +33,8 @@ class PartitionView(msgspec.Struct):
     end: int | None = None
     #: Seconds since the last commit, or since the partition was taken over.
     since_commit: float = 0.0
+    #: Age of the oldest record that waits, by its Kafka timestamp, seconds; 0.0 if none does.
+    lag_seconds: float = 0.0
 
     @property
     def works(self) -> bool:
@@ -173,6 +175,7 @@ class Probe:
             view = PartitionView(tp.topic, tp.partition, task.phase.value, task.position)
             view.since_commit = now - task.progress_at
             view.delivered, view.fetched, view.end = _offsets(app, tp)
+            view.lag_seconds = _age(task, view)
             views.append(view)
         return WorkerView(flow.ready, restoring, changelog.progress.records, self._answered, self._asked, views)
 
@@ -189,6 +192,19 @@ class Probe:
 
     def _answer(self) -> None:
         self._answered += 1
+
+
+def _age(task: PartitionTask, view: PartitionView) -> float:
+    """Return the age of the oldest record that waits; where only a later one is known, rather too much."""
+    if task.under_way is not None:
+        since = task.under_way
+    elif not view.works:
+        return 0.0
+    elif task.last_timestamp is None:
+        return view.since_commit
+    else:
+        since = task.last_timestamp
+    return max(0.0, time.time() - since / 1000)
 
 
 def _thread(app: WorkerApp) -> Any:  # noqa: ANN401 - Faust's own

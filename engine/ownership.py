@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from engine.meter import Meter
 from engine.partition import PartitionTask
 from engine.processor import Processor
 from engine.settings import Settings
@@ -25,6 +26,7 @@ class Ownership:
         settings: of the worker.
         consumer: returns Faust's consumer once it is there.
         on_fatal: told of an error that this worker should not live with.
+        meter: told of the partitions' work.
     """
 
     def __init__(
@@ -32,11 +34,13 @@ class Ownership:
         settings: Settings,
         consumer: Callable[[], Consumer],
         on_fatal: Callable[[BaseException], None],
+        meter: Meter | None = None,
     ) -> None:
         """Own nothing yet."""
         self._settings = settings
         self._consumer = consumer
         self._on_fatal = on_fatal
+        self._meter = meter
         self._processors: dict[str, Processor[Any, Any]] = {}
         self.tasks: dict[TP, PartitionTask] = {}
         #: Partitions that are being taken over.
@@ -153,4 +157,5 @@ class Ownership:
             seek=seek,
             on_fatal=self._on_fatal,
             reclaim_after=settings.session_timeout * 1.5,
+            meter=self._meter,
         )

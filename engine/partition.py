@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from engine.errors import FencedError, TransactionFailedError
+from engine.meter import Meter, NoMeter, Work
 from engine.processor import Processor
 from engine.transport import Batch
 from engine.writer import TransactionalWriter
@@ -57,9 +58,10 @@ class PartitionTask:
         on_fatal: told of an error that this worker should not live with.
         reclaim_after: seconds after which a fenced partition that the group still leaves with us is taken back; well
             beyond the group's session timeout, so that whoever fenced us has been heard of by then.
+        meter: told of every batch, and of what goes wrong.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that it has to do with outside
         self,
         tp: TP,
         processor: Processor[Any, Any],
@@ -69,6 +71,7 @@ class PartitionTask:
         seek: Callable[[TP, int], Awaitable[int]],
         on_fatal: Callable[[BaseException], None],
         reclaim_after: float,
+        meter: Meter | None = None,
     ) -> None:
         """Make the task; `take_over` starts it."""
         self.tp = tp
@@ -86,11 +89,15 @@ class PartitionTask:
         self._failures = 0
         #: `time.monotonic()` of the last commit, or of the take-over.
         self.progress_at = time.monotonic()
+        #: Kafka timestamp of the first record under way, and of the last one committed, milliseconds since 1970.
+        self.under_way: int | None = None
+        self.last_timestamp: int | None = None
         self._new_writer = new_writer
         self._committed = committed
         self._seek = seek
         self._on_fatal = on_fatal
         self._reclaim_after = reclaim_after
+        self._meter = meter or NoMeter()
         self._writer: TransactionalWriter | None = None
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(_QUEUE)
         self._open = asyncio.Event()
@@ -105,6 +112,7 @@ class PartitionTask:
             try:
                 return await self._take_over()
             except _PASSING as error:
+                self._meter.not_taken_over(self.tp.topic)
                 log.warning("partition can't be taken over yet", tp=str(self.tp), error=repr(error), attempt=attempt)
             await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
             attempt += 1
@@ -130,8 +138,10 @@ class PartitionTask:
             await writer.close()
             raise
         self._writer, self.state = writer, state
+        self.under_way = None
         self.phase = Phase.RUNNING
         self.progress_at = time.monotonic()
+        self._meter.taken_over(self.tp.topic, self.progress_at - started)
         description = self.processor.describe(state)
         log.log(
             logging.INFO if description else logging.DEBUG,  # one line for each partition that holds state
@@ -157,6 +167,7 @@ class PartitionTask:
         try:
             await writer.commit(writer.output(), (self.tp.topic, self.tp.partition), position)
         except (FencedError, TransactionFailedError) as error:
+            self._meter.not_committed(self.tp.topic, fenced=isinstance(error, FencedError))
             log.warning("partition had another owner meanwhile", tp=str(self.tp), error=str(error))
             return False
         return True
@@ -225,9 +236,11 @@ class PartitionTask:
         try:
             await self._fold(batch)
         except FencedError as error:
+            self._meter.not_committed(self.tp.topic, fenced=True)
             self._idle.set()
             await self._fenced(error)
         except TransactionFailedError as error:
+            self._meter.not_committed(self.tp.topic, fenced=False)
             self._idle.set()
             await self._reset(str(error))
         finally:
@@ -241,9 +254,13 @@ class PartitionTask:
         writer = self._writer
         if writer is None:  # pragma: no cover - closed under our feet
             return
+        started = time.monotonic()
+        timestamps, stride = batch.timestamps()
+        self.under_way, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
         pending = self.processor.process(self.state, batch, output)
         count = batch.consume()
+        folded = time.monotonic()
         ends = await writer.commit(output, (self.tp.topic, self.tp.partition), batch.next_offset)
         self.position = batch.next_offset
         self.processor.committed(self.state, pending, ends, batch.next_offset)
@@ -251,6 +268,10 @@ class PartitionTask:
         self.records += count
         self._failures = 0
         self.progress_at = time.monotonic()
+        self.under_way, self.last_timestamp = None, last
+        self._meter.committed(
+            Work(self.tp.topic, count, timestamps, stride, folded - started, self.progress_at - folded)
+        )
 
     async def _fenced(self, error: FencedError) -> None:
         log.warning("fenced: another worker has the partition", tp=str(self.tp), error=str(error))
@@ -264,6 +285,7 @@ class PartitionTask:
     async def _reset(self, reason: str) -> None:
         """Drop the partition's memory and take it over anew."""
         self.resets += 1
+        self._meter.reset(self.tp.topic)
         log.warning("partition is restored", tp=str(self.tp), reason=reason, failures=self._failures)
         self.phase = Phase.RESTORING
         await self._let_go()

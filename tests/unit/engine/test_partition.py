@@ -132,7 +132,9 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 
 
 def batch(base: int | None, *offsets: int, sought: int = 0) -> Batch:
-    return Batch(base, [SimpleNamespace(offset=offset) for offset in offsets], sought)
+    return Batch(
+        base, [SimpleNamespace(offset=offset, timestamp=1_790_000_000_000 + offset) for offset in offsets], sought
+    )
 
 
 async def until(met: Callable[[], bool]) -> None:
