@@ -46,6 +46,7 @@ COMMANDS: Final = (
     Command("simulate", "cli.commands.simulate:simulate", _TRY, "Write a simulated campaign to the raw topics."),
     Command("topics", "cli.commands.topics:app", _RUN, "Create the topics, or show how they are."),
     Command("worker", "cli.commands.worker:worker", _RUN, "Take in feedback, keep state and KPIs, until stopped."),
+    Command("gateway", "cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),
     Command("kpi", "cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
     Command("recipient", "cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."),
     Command(
@@ -53,6 +54,18 @@ COMMANDS: Final = (
         "cli.commands.compute_stats:compute_stats",
         _CHECK,
         "Recompute the KPIs from the rows, and report drift.",
+    ),
+    Command(
+        "doctor",
+        "cli.commands.doctor:doctor",
+        _CHECK,
+        "Check settings, Kafka, topics, workers, Redis, clock and machine; say what to do.",
+    ),
+    Command(
+        "dead-letters",
+        "cli.commands.dead_letters:app",
+        _CHECK,
+        "Look at records that could not be read, and replay them.",
     ),
     Command("parse", "cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."),
     Command("version", "cli.commands.version:version", _CHECK, "Show the versions of Aftersend and what it runs on."),

@@ -10,6 +10,18 @@ from engine.errors import BreakerTrippedError
 from engine.lean import LeanRecord
 from engine.writer import Channel
 
+#: Headers that say why a record is here and where it lies, in this order after its own.
+HEADERS: Final = (
+    "aftersend.error",
+    "aftersend.message",
+    "aftersend.topic",
+    "aftersend.partition",
+    "aftersend.offset",
+    "aftersend.version",
+)
+#: Header of a record that was replayed from the dead letters: where it lay first, as `topic-partition-offset`.
+REPLAYED: Final = "aftersend.replayed"
+
 _VERSION: Final = version("aftersend").encode()
 _MAX_MESSAGE: Final = 1000
 
@@ -25,14 +37,15 @@ def write(channel: Channel, record: LeanRecord, topic: str, partition: int, erro
         error: why it can't be read.
     """
     headers: list[tuple[str, bytes]] = [(name, value or b"") for name, value in record.headers]
-    headers += [
-        ("aftersend.error", type(error).__name__.encode()),
-        ("aftersend.message", str(error)[:_MAX_MESSAGE].encode("utf-8", "replace")),
-        ("aftersend.topic", topic.encode()),
-        ("aftersend.partition", str(partition).encode()),
-        ("aftersend.offset", str(record.offset).encode()),
-        ("aftersend.version", _VERSION),
-    ]
+    said = (
+        type(error).__name__.encode(),
+        str(error)[:_MAX_MESSAGE].encode("utf-8", "replace"),
+        topic.encode(),
+        str(partition).encode(),
+        str(record.offset).encode(),
+        _VERSION,
+    )
+    headers += zip(HEADERS, said, strict=True)
     channel.append(record.key, record.value, record.timestamp, headers)
 
 

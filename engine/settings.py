@@ -128,6 +128,14 @@ class Settings(BaseSettings):
     response_window_hours: float = Field(
         48.0, gt=0, description="Without an outcome for so long a sent message counts as unknown, hours."
     )
+    address_validity: Literal["five-in-a-row", "at-once"] = Field(
+        "five-in-a-row",
+        description="When an address counts as invalid: by five hard bounces in a row with one reason, or by the first.",
+    )
+    unsubscribe_scope: Literal["all", "type"] = Field(
+        "all",
+        description="What an unsubscribe keeps from being mailed: everything, or messages of the type it came from.",
+    )
     clock_interval: float = Field(10.0, gt=0, description="How often the leader's clock writes a tick.")
 
     delivery_keys: Names = Field(
@@ -172,8 +180,8 @@ class Settings(BaseSettings):
         6166,
         ge=0,
         le=65535,
-        description="Port of the gateway's /live, /ready and /metrics, at `web_host`; of several processes the second has "
-        "the next one, and so on; 0: not served.",
+        description="Port of the gateway's /live, /ready and /metrics, at `web_host`; of several processes the second "
+        "has the next one, and so on; 0: not served.",
     )
     gateway_secrets: MappedNames = Field(
         {},
@@ -356,11 +364,15 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting tak
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        message = "; ".join(_told(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors())
-        raise SettingsError(message) from None
+        raise SettingsError("; ".join(problems_of(error))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         message = f"aftersend.toml can't be read: {error}"
         raise SettingsError(message) from None
+
+
+def problems_of(error: ValidationError) -> list[str]:
+    """Return in words what is wrong, setting by setting; secrets are not shown."""
+    return [_told(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors()]
 
 
 _SECRET: Final = ("password", "redis_url", "gateway_secrets", "gateway_tokens")

@@ -15,6 +15,15 @@ from schemas.feedback import Feedback, Folded
 from sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
+#: What a dead letter has besides the headers of its record.
+_LETTER_HEADERS: Final = (
+    "aftersend.error",
+    "aftersend.message",
+    "aftersend.topic",
+    "aftersend.partition",
+    "aftersend.offset",
+    "aftersend.version",
+)
 #: More than a Kafka record may have.
 _MAX_EVENT_BYTES: Final = 990_000
 
@@ -86,7 +95,11 @@ class RawCheck:
         )
         if not headers.get("aftersend.error") or not headers.get("aftersend.message"):
             self._differences.add(f"dead letter of {_name(place)} does not say why")
-        untouched = [(name, value) for name, value in record.headers if not name.startswith("aftersend.")]
+        # The last of each name: a record may have come with such headers of its own, as one that was replayed does.
+        untouched, letters_own = list(record.headers), set(_LETTER_HEADERS)
+        for at in range(len(untouched) - 1, -1, -1):
+            if untouched[at][0] in letters_own:
+                letters_own.discard(untouched.pop(at)[0])
         self._letters.setdefault(place, []).append(_content(record, untouched))
 
     def raw(self, topic: str, partition: int, record: _Record, parse: Parser) -> None:

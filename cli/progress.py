@@ -1,0 +1,28 @@
+"""A bar that shows how far a command has come with its records."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+
+@contextlib.contextmanager
+def progress(what: str, expected: int, *, shown: bool, unit: str = "records") -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error; gives the function that moves it to so many done.
+
+    Args:
+        what: is going on.
+        expected: how many there will be, about.
+        shown: whether there is somebody to see it.
+        unit: what is counted.
+    """
+    if not shown:
+        yield lambda _: None
+        return
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=expected)
+        yield lambda done: bar.update(task, completed=done, total=max(expected, done))
