@@ -79,6 +79,10 @@ class Supervisor:
         if self._asked > 1:
             self._signal(signal.SIGKILL)
 
+    def hang_up(self) -> None:
+        """Tell all children to read again what may have changed."""
+        self._signal(signal.SIGHUP)
+
     async def run(self) -> int:
         """Keep the children running until `stop` or until it makes no sense; return the exit code."""
         keepers = [asyncio.create_task(self._keep(index)) for index in range(len(self._children))]
@@ -159,14 +163,22 @@ class Supervisor:
                 process.send_signal(signal.SIGCONT)  # one that was paused has to go on to end
 
 
-def supervise(children: Sequence[Child], policy: Policy | None = None) -> int:
-    """Run children until SIGTERM or SIGINT, or until one ends for good; return the exit code."""
+def supervise(children: Sequence[Child], policy: Policy | None = None, *, hangup: bool = False) -> int:
+    """Run children until SIGTERM or SIGINT, or until one ends for good; return the exit code.
+
+    Args:
+        children: by index.
+        policy: how patient to be.
+        hangup: pass SIGHUP on to the children.
+    """
 
     async def main() -> int:
         supervisor = Supervisor(children, policy)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervisor.stop)
+        if hangup:
+            loop.add_signal_handler(signal.SIGHUP, supervisor.hang_up)
         return await supervisor.run()
 
     return asyncio.run(main())

@@ -1,0 +1,55 @@
+"""GETs what a source's check of signatures needs: certificates, and addresses that confirm a subscription."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+#: Certificates have a few kB, confirmations less.
+_MAX_BYTES: Final = 64 * 1024
+_SECONDS: Final = 4.0
+_OK: Final = 200
+
+
+class Fetcher:
+    """Fetches over https: no redirects, no proxies from the environment, bounded in time and size."""
+
+    def __init__(self) -> None:
+        """Connect to nothing yet."""
+        self._session: aiohttp.ClientSession | None = None
+
+    async def fetch(self, url: str) -> bytes:
+        """Return the body at an address.
+
+        Raises:
+            OSError: if it can't be had, for whatever reason.
+        """
+        if urlsplit(url).scheme != "https":
+            message = "not an https address"
+            raise OSError(message)
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
+            )
+        try:
+            async with self._session.get(url, allow_redirects=False) as response:
+                if response.status != _OK:
+                    message = f"status {response.status} from {urlsplit(url).hostname}"
+                    raise OSError(message)
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(16 * 1024):
+                    body += chunk
+                    if len(body) > _MAX_BYTES:
+                        message = f"more than {_MAX_BYTES} bytes from {urlsplit(url).hostname}"
+                        raise OSError(message)
+                return bytes(body)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            message = f"{urlsplit(url).hostname} can't be asked: {type(error).__name__}"
+            raise OSError(message) from error
+
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._session is not None:
+            await self._session.close()
