@@ -26,6 +26,7 @@ from engine.lifeline import Deadline
 from engine.settings import Settings
 from publish.redis_kpis import KpiPublisher
 from rules.timing import DAY, HOUR, timing
+from rules.validity import VALIDITY_POLICIES
 from tables.folding import Fold, FoldOptions
 from tables.memory import MemoryStore
 from tables.store import PartitionStore
@@ -52,6 +53,7 @@ def fold_options(settings: Settings) -> FoldOptions:
             numbers=numbers,
         ),
         numbers,
+        invalid_after=VALIDITY_POLICIES[settings.address_validity],
     )
 
 

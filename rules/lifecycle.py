@@ -167,6 +167,8 @@ KINDS: Final = (
     # The extra copies of an address share its row, which goes on as the first copy's.
     Kind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
+    # An operator's word about an address: no row hears of it, only the contact.
+    Kind(23, "released", 0, 0),
         Kind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
         for i, reason in enumerate(NOT_SENT_REASONS)
         if reason != "duplicate_address"
@@ -211,7 +213,7 @@ for _kind in KINDS:
 KIND_NUMBER: Final = {kind.name: kind.number for kind in KINDS}
 
 #: Types of events that `kind_of` has to look at twice; the number is negative.
-_SECOND_LOOK: Final = {"opened": -1, "clicked": -2, "unsubscribed": -3, "not_sent": -4}
+_SECOND_LOOK: Final = {"opened": -1, "clicked": -2, "unsubscribed": -3, "not_sent": -4, "released": -5}
 #: By `Feedback.type`: a kind's number, or a negative one that `second_look` resolves.
 KIND_OF_TYPE: Final[dict[str, int]] = {
     **{name: KIND_NUMBER[name] for name in EVENT_TYPES if name in KIND_NUMBER},
@@ -238,6 +240,8 @@ def second_look(first: int, event: Folded) -> int:
     return KIND_NUMBER.get(f"not_sent_{event.reason}", KIND_NUMBER["not_sent_stopped"])
 
 
+    if first == _SECOND_LOOK["released"]:
+        return RELEASED  # not told apart, but looked for there, where the common events do not pass
 def kind_of(event: Folded) -> int:
     """Return the number of an event's kind; a type that is not known counts as `unknown`."""
     kind = KIND_OF_TYPE.get(event.type, UNKNOWN)

@@ -26,6 +26,7 @@ EVENT_TYPES: Final = (
     "autoresponded",
     "not_sent",
     "unknown",
+    "released",
     "tick",
 )
 
@@ -73,9 +74,10 @@ class Folded(msgspec.Struct, gc=False, omit_defaults=True):
     occurred_at: float = 0.0
     #: The source's name in `sources.registry`.
     source: str = ""
-    #: The reason's class: for `not_sent` one of `NOT_SENT_REASONS`, for failures the source's class.
+    #: The reason's class: for `not_sent` one of `NOT_SENT_REASONS`, for failures the source's class; for `released` who
+    #: released the address.
     reason: str = ""
-    #: What the other side said, in its own words.
+    #: What the other side said, in its own words; for `released` why.
     diagnostic: str = ""
     #: The timestamp of the raw record, seconds since 1970; 0.0: that of the record that carries this event.
     received_at: Annotated[float, msgspec.Meta(ge=0, lt=MAX_SECONDS)] = 0.0

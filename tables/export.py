@@ -26,10 +26,13 @@ from schemas.state import (
     Cause,
     Clock,
     Contact,
+    ContactError,
     DeliveryKpis,
     Notice,
     PublicFailure,
     RecipientState,
+    Release,
+    Unsubscription,
 )
 
 DIRECTORY: Final = Path(__file__).parents[1] / "docs" / "schemas"
@@ -41,7 +44,14 @@ DOCUMENTED: Final[dict[str, type[msgspec.Struct]]] = {
     "clock": Clock,
     "feedback": Feedback,
 }
-_PARTS: Final[tuple[type[msgspec.Struct], ...]] = (Cause, Notice, PublicFailure)
+_PARTS: Final[tuple[type[msgspec.Struct], ...]] = (
+    Cause,
+    Notice,
+    PublicFailure,
+    ContactError,
+    Release,
+    Unsubscription,
+)
 _STRUCTS: Final = {struct.__name__: struct for struct in (*DOCUMENTED.values(), *_PARTS)}
 
 _STATUSES: Final = ["none", *STATUS_NAMES]
@@ -72,6 +82,12 @@ _MORE: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "Contact": {
         "cause": {"enum": ["", "complained", "unsubscribed", "hard_bounce", "invalid_address"], "description": "Why."},
         "notices": {"description": f"What came of the last messages, the latest last; at most {MAX_NOTICES}."},
+    },
+    "Unsubscription": {
+        "types": {
+            "items": {"enum": list(MESSAGE_TYPES)},
+            "description": "Types of the messages in which it was done; none: from all.",
+        },
     },
     "Notice": {
         "kind": {"enum": ["bounced", "complained", "unsubscribed", "not_sent"], "description": "What came of it."},

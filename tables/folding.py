@@ -15,12 +15,13 @@ from engine import dead_letters
 from engine.transport import Batch
 from engine.writer import Output
 from rules import contacts as contact_rules
-from rules.contacts import CONCERNS, CONCERNS_KNOWN
+from rules.contacts import CONCERNS, CONCERNS_KNOWN, is_lasting
 from rules.fold import due_at, expire, fold, late
 from rules.history import ENTRY_BYTES, ID_BYTES, digest_of
 from rules.indicators import merged
-from rules.lifecycle import EXPIRES_TO, KIND_OF_TYPE, TICK, UNKNOWN, Decision, Fact, second_look
+from rules.lifecycle import DEFERRED, EXPIRES_TO, KIND_OF_TYPE, RELEASED, TICK, UNKNOWN, Decision, Fact, second_look
 from rules.timing import Timing
+from rules.validity import DEFAULT_POLICY, VALIDITY_POLICIES
 from schemas.feedback import Folded
 from schemas.state import Contact, KpiPartial, Row
 from tables import codec
@@ -50,6 +51,8 @@ class FoldOptions(msgspec.Struct, frozen=True):
     numbers: Mapping[str, int]
     #: Rows that one tick may look at, for each partition; the rest waits for the next tick.
     sweep_rows: int = 50_000
+    #: Hard bounces in a row after which an address is not valid (`rules.validity`).
+    invalid_after: int = VALIDITY_POLICIES[DEFAULT_POLICY]
 
 
 class Fold(msgspec.Struct):
@@ -205,6 +208,11 @@ class BatchFold:
             source = numbers_get(event.source, 0)
             raw_offset = event.raw_offset
             if source and raw_offset >= 0 <= event.raw_partition:
+                if kind == RELEASED:
+                    # About an address, not about a message: there is no row that it could change.
+                    if event.recipient:
+                        self._contact(event, kind, received_at, 0)
+                    continue
                 place = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 place = record.offset << 20 | own_partition
@@ -242,6 +250,8 @@ class BatchFold:
         return tick
 
     def _late(  # noqa: PLR0913, PLR0917 - what is known of an event
+                if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
+                    continue
         self,
         delivery: _Delivery,
         event: Folded,
@@ -255,7 +265,7 @@ class BatchFold:
         """Take an event after the freeze, or of rows that are gone: remembered while there is a row, counted anyway."""
         delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
         row = delivery.row(event.recipient) if tick < delivery.started_at + self._options.timing.retention else None
-        new, facts = True, 0
+        new, facts, pending_since = True, 0, None
         if row is not None:
             due = due_at(row, self._options.timing.windows[row.source])
             if due is not None and due <= delivery.freeze_at:
@@ -265,6 +275,9 @@ class BatchFold:
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
             self._contact(event, kind, received_at, facts)
 
+            pending_since = row.pending_since
+        if kind == DEFERRED and not is_lasting(pending_since, received_at):
+            return
     def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
         """Tell an event to the contact that it concerns."""
         recipient = event.recipient
@@ -275,7 +288,7 @@ class BatchFold:
                 contact = decode_contact(stored)
             elif CONCERNS[kind] == CONCERNS_KNOWN:
                 return
-        contact = contact_rules.update(contact, event, kind, received_at, facts)
+        contact = contact_rules.update(contact, event, kind, received_at, facts, self._options.invalid_after)
         if contact is not None:
             self._contacts[recipient] = contact
 

@@ -126,6 +126,7 @@ def options_of(settings: Settings) -> Options:
         windows={name: window for name, window in _WINDOWS.items() if name in known},
         raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
         events_topic=topics.events,
+        address_validity=settings.address_validity,
     )
 
 

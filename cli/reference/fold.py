@@ -30,6 +30,8 @@ class Options:
     #: Sources that the installation knows, with their raw topics.
     raw_topics: Mapping[str, str]
     events_topic: str
+    #: When hard bounces prove an address bad.
+    address_validity: str = "five-in-a-row"
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Reference:
         self.partition = partition
         self.tick = 0.0
         self.deliveries: dict[str, Delivery] = {}
-        self.contacts = Contacts()
+        self.contacts = Contacts(options.address_validity)
         self.events = 0
 
     def take(self, offset: int, timestamp_ms: int, event: Folded) -> None:
@@ -136,6 +138,9 @@ class Reference:
         if delivery is None:
             delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
         delivery.updated_at = max(delivery.updated_at, now)
+        if kind == "released":  # about an address, not about a message
+            self.contacts.hear(event, kind, now, confirmed=False)
+            return
         source = event.source if event.source in self.options.raw_topics else ""
         freeze_at = self._freeze_at(event.delivery_id, delivery)
         if now >= freeze_at or self._is_gone(event.delivery_id, delivery):
@@ -156,7 +161,7 @@ class Reference:
                     row.source = source  # else it keeps the source that has it sent, whose window counts
                 row.cause = self._cause(event, kind, offset)
                 if decision != "test":
-                    self.contacts.hear(event, kind, now, confirmed="confirmed" in row.facts)
+                    self._tell_contact(event, kind, now, row)
         delivery.decisions[source, kind, decision] += 1
 
     def pass_time(self, now: float) -> None:
@@ -232,7 +237,12 @@ class Reference:
             if len(row.remembered) < REMEMBERED:
                 _remember(row, event.event_id)
         if not event.test and (row is None or "test" not in row.facts):
-            self.contacts.hear(event, kind, now, confirmed=row is not None and "confirmed" in row.facts)
+            self._tell_contact(event, kind, now, row)
+
+    def _tell_contact(self, event: Folded, kind: str, now: float, row: Row | None) -> None:
+        confirmed = row is not None and "confirmed" in row.facts
+        waits_since = None if row is None else row.pending_since
+        self.contacts.hear(event, kind, now, confirmed=confirmed, waits_since=waits_since)
 
     def _cause(self, event: Folded, kind: str, offset: int) -> dict[str, Any]:
         raw_topic = self.options.raw_topics.get(event.source)

@@ -34,10 +34,13 @@ TYPES = (
         "autoresponded",
         "not_sent",
         "unknown",
+        "released",
     ),
     "something_new",
 )
 STEPS = (1.0, 0.1, 60.0, 5 * HOUR, 1.5 * DAY, 5 * DAY)
+#: Two of them mean the same by Creatio's rules, one ends the validity at once.
+REASONS = ("", "InvalidRecipient", "NoEmail", "QuotaIssues", "Suppressed")
 DIAGNOSTICS = ("", "250 ok", "550 5.1.1 no such user " + "x" * 300)
 
 T = TypeVar("T")
@@ -66,7 +69,7 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
         type=kind,
         occurred_at=choices.of((0.0, now - 5, now - 7200.25)),
         source=choices.of(("kumomta", "tracking", "from nowhere", "events", "sendgrid")),
-        reason=choices.of(NOT_SENT_REASONS) if kind == "not_sent" else choices.of(("", "InvalidRecipient")),
+        reason=choices.of(NOT_SENT_REASONS if kind == "not_sent" else REASONS),
         diagnostic=choices.of(DIAGNOSTICS),
         received_at=now - choices.of((0.0, 0.0, 1.5, 30.0, 2 * DAY)),
         address=choices.of(("", "A@Example.org")),

@@ -32,12 +32,13 @@ def test_what_concerns_a_contact() -> None:
 
     assert {
         *("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "unsubscribed_one_click"),
+        "deferred",
         *(f"not_sent_{reason}" for reason in NOT_SENT_REASONS),
     } == always
-    assert {"delivered", "resubscribed"} == known
+    assert {"delivered", "resubscribed", "released"} == known
 
 
-@pytest.mark.parametrize("type_", ["delivered", "resubscribed"])
+@pytest.mark.parametrize("type_", ["delivered", "resubscribed", "released"])
 def test_good_news_makes_no_contact(type_: str) -> None:
     """An address that nothing is held against has no record."""
     assert told(None, type_) is None
@@ -47,7 +48,7 @@ CAUSES = [
     ("complained", {}, "complained", True),
     ("unsubscribed", {}, "unsubscribed", True),
     ("unsubscribed", {"one_click": True}, "unsubscribed", True),
-    ("hard_bounce", {}, "hard_bounce", False),
+    ("hard_bounce", {}, "hard_bounce", True),
     ("invalid_address", {}, "invalid_address", False),
 ]
 

@@ -198,6 +198,7 @@ STORED_REASONS = [
     "invalid_address",
     "incorrect_address",
     "unsubscribed",
+    "released",
     "unsubscribed_from_type",
     "previously_complained",
     "previously_bounced",

@@ -37,8 +37,10 @@ def test_whoever_subscribes_again_may_be_mailed_unless_there_is_another_cause() 
 
 
 def test_a_hard_bounce_makes_an_address_invalid() -> None:
-    assert (False, "hard_bounce") == (told("hard_bounce")["valid"], told("hard_bounce")["cause"])
-    assert "valid" not in told("soft_bounce")
+    """Five in a row with the same reason."""
+    assert (False, "hard_bounce") == (told(*["hard_bounce"] * 5)["valid"], told("hard_bounce")["cause"])
+    assert "valid" not in told(*["hard_bounce"] * 4)
+    assert "valid" not in told(*["soft_bounce"] * 5)
 
 
 def test_failures_are_counted_in_a_row_and_start_anew_with_a_success() -> None:

@@ -1,0 +1,39 @@
+"""Whether an address is valid, by Creatio's rules (`semantics.md` section 4, address validity)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.feedback import Folded
+from schemas.state import Contact
+
+#: Policy -> hard bounces in a row, with the same reason, after which an address is not valid.
+VALIDITY_POLICIES: Final = {"five-in-a-row": 5, "at-once": 1}
+DEFAULT_POLICY: Final = "five-in-a-row"
+
+#: Ends the validity at once, whatever the policy.
+RECIPIENT_BLOCKED: Final = "recipient_blocked"
+#: Creatio's reason -> classes of our sources that mean it. Any other class is a reason of its own.
+REASONS: Final = {
+    "unknown_recipient": ("InvalidRecipient", "NoEmail", "Invalid Address"),
+    "mailbox_problem": ("InactiveMailbox", "QuotaIssues", "MailboxFull", "Mailbox Unavailable"),
+    "spam_reject": ("SpamBlock", "SpamContent", "SpamRelated", "Reputation", "Content"),
+    "domain_not_found": ("BadDomain", "DNSFailure"),
+    RECIPIENT_BLOCKED: ("RecipientBlocked", "Suppressed", "OnAccountSuppressionList", "Bounced Address"),
+}
+_REASON_OF_CLASS: Final = {name: reason for reason, names in REASONS.items() for name in names}
+
+
+def hard_bounce(contact: Contact, event: Folded, invalid_after: int) -> None:
+    """Count a hard bounce; too many in a row with the same reason, and the address is not valid.
+
+    Args:
+        contact: changed in place.
+        event: the bounce.
+        invalid_after: so many in a row are too many, one of the values of `VALIDITY_POLICIES`.
+    """
+    reason = _REASON_OF_CLASS.get(event.reason, event.reason)
+    contact.hard_bounces = contact.hard_bounces + 1 if reason == contact.hard_bounce_reason else 1
+    contact.hard_bounce_reason = reason
+    if contact.hard_bounces >= invalid_after or reason == RECIPIENT_BLOCKED:
+        contact.valid = False
