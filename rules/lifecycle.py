@@ -164,11 +164,11 @@ KINDS: Final = (
     Kind(21, "unsubscribed_one_click", 10, _D | Fact.UNSUBSCRIBED | Fact.ONE_CLICK),
     # Not an event that anyone sends: the end of a row's window, as the row's history shows it.
     Kind(22, "expired", 0, Fact.EXPIRED),
+    # An operator's word about an address: no row hears of it, only the contact.
+    Kind(23, "released", 0, 0),
     # The extra copies of an address share its row, which goes on as the first copy's.
     Kind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
-    # An operator's word about an address: no row hears of it, only the contact.
-    Kind(23, "released", 0, 0),
         Kind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
         for i, reason in enumerate(NOT_SENT_REASONS)
         if reason != "duplicate_address"
@@ -236,12 +236,12 @@ def second_look(first: int, event: Folded) -> int:
         return CLICKED_UNSUBSCRIBE_LINK if event.unsubscribe_link else CLICKED
     if first == _SECOND_LOOK["unsubscribed"]:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
+    if first == _SECOND_LOOK["released"]:
+        return RELEASED  # not told apart, but looked for there, where the common events do not pass
     # A reason of no name we know is kept on the row; the recipient was not sent to all the same.
     return KIND_NUMBER.get(f"not_sent_{event.reason}", KIND_NUMBER["not_sent_stopped"])
 
 
-    if first == _SECOND_LOOK["released"]:
-        return RELEASED  # not told apart, but looked for there, where the common events do not pass
 def kind_of(event: Folded) -> int:
     """Return the number of an event's kind; a type that is not known counts as `unknown`."""
     kind = KIND_OF_TYPE.get(event.type, UNKNOWN)

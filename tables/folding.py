@@ -204,15 +204,15 @@ class BatchFold:
                     tick = max(tick, received_at)
                     continue
                 kind = second_look(kind, event)
-            delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
-            source = numbers_get(event.source, 0)
-            raw_offset = event.raw_offset
-            if source and raw_offset >= 0 <= event.raw_partition:
                 if kind == RELEASED:
                     # About an address, not about a message: there is no row that it could change.
                     if event.recipient:
                         self._contact(event, kind, received_at, 0)
                     continue
+            delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
+            source = numbers_get(event.source, 0)
+            raw_offset = event.raw_offset
+            if source and raw_offset >= 0 <= event.raw_partition:
                 place = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 place = record.offset << 20 | own_partition
@@ -246,12 +246,12 @@ class BatchFold:
             decision = fold(row, event, kind, received_at, limit, digest, place, source, windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
+                if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
+                    continue
                 self._contact(event, kind, received_at, row.facts)
         return tick
 
     def _late(  # noqa: PLR0913, PLR0917 - what is known of an event
-                if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
-                    continue
         self,
         delivery: _Delivery,
         event: Folded,
@@ -271,13 +271,13 @@ class BatchFold:
             if due is not None and due <= delivery.freeze_at:
                 expire(row, due)
             new, facts = late(row, kind, received_at, digest, place), row.facts
+            pending_since = row.pending_since
+        if kind == DEFERRED and not is_lasting(pending_since, received_at):
+            return
         if new and CONCERNS[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
             self._contact(event, kind, received_at, facts)
 
-            pending_since = row.pending_since
-        if kind == DEFERRED and not is_lasting(pending_since, received_at):
-            return
     def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
         """Tell an event to the contact that it concerns."""
         recipient = event.recipient

@@ -134,13 +134,13 @@ class Reference:
             return
         self.events += 1
         kind = domain.kind_of(event)
+        if kind == "released":  # about an address, not about a message
+            self.contacts.hear(event, kind, now, confirmed=False)
+            return
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
             delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
         delivery.updated_at = max(delivery.updated_at, now)
-        if kind == "released":  # about an address, not about a message
-            self.contacts.hear(event, kind, now, confirmed=False)
-            return
         source = event.source if event.source in self.options.raw_topics else ""
         freeze_at = self._freeze_at(event.delivery_id, delivery)
         if now >= freeze_at or self._is_gone(event.delivery_id, delivery):

@@ -191,6 +191,7 @@ STORED_KINDS = [
     "clicked_unsubscribe_link",
     "unsubscribed_one_click",
     "expired",
+    "released",
 ]
 STORED_REASONS = [
     "duplicate_address",
@@ -198,7 +199,6 @@ STORED_REASONS = [
     "invalid_address",
     "incorrect_address",
     "unsubscribed",
-    "released",
     "unsubscribed_from_type",
     "previously_complained",
     "previously_bounced",

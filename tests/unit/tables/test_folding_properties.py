@@ -30,7 +30,7 @@ sizes = st.integers(1, 60)
 steps = st.sampled_from([MINUTE, 5 * HOUR, 1.5 * DAY])
 
 
-def any_events(  # noqa: PLR0913 - what makes histories differ
+def any_events(
     random: Random, number: int, step: float, *, ticks: bool = True, rows: int = 6, releases: bool = False
 ) -> list[Folded]:
     """Return events of some rows in the order of their arrival; some come again, some are ticks.
