@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 from zlib import crc32
 
@@ -15,10 +15,12 @@ from engine.settings import Settings
 from engine.transport import Batch
 from engine.writer import MAX_BATCH_BYTES, Output
 from schemas.feedback import MAX_SECONDS, Feedback
+from schemas.raw import TENANT_HEADER
 from schemas.topics import Topics
 from sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
+_UNKNOWN: Final = "unknown"
 #: What a record may take besides its value.
 _OVERHEAD: Final = 10_000
 #: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
@@ -32,6 +34,14 @@ def partition_of(recipient: str, partitions: int) -> int:
     has to agree; it is quick from Python's standard library.
     """
     return crc32(recipient.encode()) % partitions
+
+
+def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
+    """Return the tenant that the gateway knows a raw record to be of, "" if it knows none."""
+    for name, value in headers:
+        if name == TENANT_HEADER:
+            return (value or b"").decode()
+    return ""
 
 
 class NormaliseState(msgspec.Struct):
@@ -48,7 +58,14 @@ class Counted(msgspec.Struct):
 
     records: int
     events: int
-    dead: int
+    #: Records that could not be read, by the class of the error.
+    errors: dict[str, int]
+    #: (source, the provider's name for a type) -> events of types that the parser does not know.
+    unknown: dict[tuple[str, str], int]
+
+
+#: Told of each committed batch of raw records: its topic, and what came of it.
+OnParse = Callable[[str, Counted], None]
 
 
 class Normalise(Processor[NormaliseState, Counted]):
@@ -58,15 +75,23 @@ class Normalise(Processor[NormaliseState, Counted]):
         settings: of the worker.
         parsers: by raw topic.
         partitions: of the events topic, as it is.
+        on_parse: told of every batch.
     """
 
     name = "normalise"
 
-    def __init__(self, settings: Settings, parsers: Mapping[str, Parser], partitions: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        parsers: Mapping[str, Parser],
+        partitions: int,
+        on_parse: OnParse = lambda _topic, _counted: None,
+    ) -> None:
         """Keep what all partitions share."""
         self._topics: Topics = settings.topics
         self._parsers = parsers
         self._partitions = partitions
+        self._on_parse = on_parse
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
 
     async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> NormaliseState:  # noqa: ARG002
@@ -81,14 +106,20 @@ class Normalise(Processor[NormaliseState, Counted]):
         parse, partition = state.parse, state.partition
         partitions = self._partitions
         appends = [output.channel(self._topics.events, p).append for p in range(partitions)]
-        events = dead = 0
+        events = 0
+        errors: dict[str, int] = {}
+        unknown: dict[tuple[str, str], int] = {}
         for record in batch.records:
             try:
                 if not 0 <= record.timestamp < _END_OF_TIME:
                     message = f"the record's Kafka timestamp ({record.timestamp} ms) is none that time is counted with"
                     raise SourceError(message)  # noqa: TRY301 - the same fate as any other unreadable record
                 parsed = parse(record.value or b"")
+                headers = record.headers
+                tenant = _tenant(headers) if headers else ""
                 for event in parsed:
+                    if tenant and not event.tenant:
+                        event.tenant = tenant
                     event.raw_partition = partition
                     event.raw_offset = record.offset
                     recipient = event.recipient.encode()
@@ -98,12 +129,16 @@ class Normalise(Processor[NormaliseState, Counted]):
                         raise SourceError(message)  # noqa: TRY301 - the same fate as any other unreadable record
                     appends[crc32(recipient) % partitions](recipient, value, record.timestamp)
                     events += 1
+                    if event.type == _UNKNOWN:
+                        called = event.source, event.detail
+                        unknown[called] = unknown.get(called, 0) + 1
             except (SourceError, UnicodeError) as error:
-                dead += 1
+                name = type(error).__name__
+                errors[name] = errors.get(name, 0) + 1
                 letters = output.channel(self._topics.dead_letters, partition % partitions)
                 dead_letters.write(letters, record, state.topic, partition, error)
-        self._breaker.count(len(batch.records), dead)
-        return Counted(len(batch.records), events, dead)
+        self._breaker.count(len(batch.records), sum(errors.values()))
+        return Counted(len(batch.records), events, errors, unknown)
 
     def _ticks(self, state: NormaliseState, batch: Batch, output: Output) -> Counted:
         """Fan the clock's last tick of a batch out: earlier ones say nothing that it does not say."""
@@ -114,12 +149,17 @@ class Normalise(Processor[NormaliseState, Counted]):
         value = _encode(tick)
         for partition in range(self._partitions):
             output.channel(self._topics.events, partition).append(b"", value, last.timestamp)
-        return Counted(len(batch.records), self._partitions, 0)
+        return Counted(len(batch.records), self._partitions, {}, {})
 
     def committed(
-        self, state: NormaliseState, pending: Counted, ends: dict[tuple[str, int], int], next_offset: int
+        self,
+        state: NormaliseState,
+        pending: Counted,
+        ends: dict[tuple[str, int], int],  # noqa: ARG002 - nothing is kept that would have to know
+        next_offset: int,  # noqa: ARG002
     ) -> None:
-        """Do nothing: the events are on their topic now."""
+        """Tell of the batch: its events are on their topic now."""
+        self._on_parse(state.topic, pending)
 
     def release(self, state: NormaliseState) -> None:
         """Do nothing: there is no state."""

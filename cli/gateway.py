@@ -62,7 +62,7 @@ def run_gateway(
                 loop.add_signal_handler(signum, stop)
             loop.add_signal_handler(signal.SIGHUP, gateway.reload)
             gc.freeze()
-            await gateway.run(metrics, [Route("/metrics", MetricsPage("gateway", metrics))])
+            await gateway.run(metrics, [Route("/metrics", MetricsPage("gateway", metrics).__call__)])
             return EXIT_OK
 
         return uvloop.run(main())

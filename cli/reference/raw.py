@@ -109,7 +109,10 @@ class RawCheck:
         events = self._events.pop(place, [])
         letters = self._letters.pop(place, [])
         try:
-            expected = [self._expected(event, place, record.timestamp) for event in parse(record.value or b"")]
+            expected = [
+                self._expected(_of_tenant(event, record), place, record.timestamp)
+                for event in parse(record.value or b"")
+            ]
         except (SourceError, UnicodeError):
             self.unreadable += 1
             if events:
@@ -168,6 +171,13 @@ class RawCheck:
 def _content(record: _Record, headers: list[tuple[str, bytes | None]]) -> int:
     fixed = tuple((name, value or b"") for name, value in headers)
     return hash((record.key, record.value, record.timestamp, fixed))
+
+
+def _of_tenant(event: Feedback, record: _Record) -> Feedback:
+    """Give an event without a tenant the one that stands in its raw record's header."""
+    if not event.tenant:
+        event.tenant = (dict(record.headers).get("aftersend.tenant") or b"").decode()
+    return event
 
 
 def _name(place: Place) -> str:
