@@ -57,6 +57,13 @@ def _normalise_any(address: str) -> str:
     return normal
 
 
+def mailbox(text: str) -> str:
+    """Return the address of `Display Name <address>`; anything else as it is."""
+    if text[-1:] != ">":
+        return text
+    return text[text.rfind("<") + 1 : -1]
+
+
 def control_character(text: str) -> int:
     """Return the position of the first ASCII control character, -1 if there is none."""
     return next((i for i, c in enumerate(text) if c < " " or ord(c) == _DELETE), -1)

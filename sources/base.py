@@ -42,6 +42,18 @@ def _then_complain(events: list[Feedback], message: str) -> Iterator[Feedback]:
     raise SourceError(message)
 
 
+def check_keys(events: Iterable[Feedback]) -> None:
+    """Refuse events whose keys had bytes in them that are no characters: two of them could become one.
+
+    Raises:
+        SourceError: if there is one.
+    """
+    for event in events:
+        if any("\ufffd" in key for key in (event.recipient, event.delivery_id, event.tenant, event.event_id)):
+            message = "recipient, delivery id, tenant or event id has bytes that are no text"
+            raise SourceError(message)
+
+
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What an installation may set for its sources. A metadata key can stand for one thing only."""
 

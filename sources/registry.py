@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from sources import kumomta, sendgrid, tracking
+from sources import kumomta, operations, sendgrid, ses, tracking
 from sources.base import Source
 
 _SOURCES: Final = (
     kumomta.SOURCE,
     tracking.SOURCE,
     sendgrid.SOURCE,
+    ses.SOURCE,
+    operations.SOURCE,
 )
 
 #: Numbers that are given, but not to a source in this list: 0 to what comes straight on the events topic, the last

@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.feedback import Feedback
 from sources.address import normalise
-from sources.base import Parser, Source, SourceError, SourceOptions, readable_part
+from sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
 from sources.bounce_classes import UNCATEGORIZED, Status, outcome
 from sources.bounce_classes import reason as class_of
 from sources.identity import event_id
@@ -149,7 +149,7 @@ class EventWebhook:
                 record = read_event(value)
                 found = self._other(record, self._metadata.read_mapping(value))
                 if values.mended:
-                    _check_mended(found)
+                    check_keys(found)
             except SourceError as error:
                 complaints.append(f"event {place}: {error}")
             else:
@@ -303,18 +303,6 @@ def _identify(record: SendGridEvent) -> str:
         f"|{record.type or ''}|{record.reason or ''}|{record.response or ''}|{record.attempt or ''}"
         f"|{record.asm_group_id or ''}"
     )
-
-
-def _check_mended(events: list[Feedback]) -> None:
-    """Refuse events whose keys had bytes in them that are no characters: two of them could become one.
-
-    Raises:
-        SourceError: if there is one.
-    """
-    for event in events:
-        if any("\ufffd" in key for key in (event.recipient, event.delivery_id, event.tenant, event.event_id)):
-            message = "recipient, delivery id, tenant or event id has bytes that are no text"
-            raise SourceError(message)
 
 
 def parser(options: SourceOptions) -> Parser:
