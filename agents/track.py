@@ -30,12 +30,39 @@ class KpiSink(Protocol):
     def changed(self, partition: int, offset: int, partials: Mapping[str, KpiPartial]) -> None:
         """Publish what a committed batch has changed; `offset` is the source's after it."""
 
+    def ticked(self, partition: int, tick: float) -> None:
+        """Take note of the clock's tick that a batch held, seconds since 1970: it is the heartbeat."""
+
     def released(self, partition: int) -> None:
         """Publish a partition no longer."""
 
 
-#: Told of each committed batch, for metrics.
+#: Told of each committed batch.
 OnFold = Callable[[int, Fold], None]
+
+
+class Watch(Protocol):
+    """Who watches the tables, for metrics; called between two awaits."""
+
+    def opened(self, partition: int, store: PartitionStore) -> None:
+        """Watch a partition from now on; the store shows what is committed."""
+
+    def folded(self, partition: int, fold: Fold) -> None:
+        """Take note of a committed batch; the store shows it already."""
+
+    def closed(self, partition: int) -> None:
+        """Watch a partition no longer."""
+
+
+class _Nobody(Watch):
+    def opened(self, partition: int, store: PartitionStore) -> None:
+        pass
+
+    def folded(self, partition: int, fold: Fold) -> None:
+        pass
+
+    def closed(self, partition: int) -> None:
+        pass
 
 
 class TrackState(msgspec.Struct):
@@ -59,6 +86,7 @@ class Track(Processor[TrackState, Fold]):
         open_store: opens the store of a partition.
         sink: shows the KPIs.
         on_fold: told of every batch.
+        watch: told of it too, and of the stores.
     """
 
     name = "track"
@@ -71,6 +99,7 @@ class Track(Processor[TrackState, Fold]):
         open_store: Callable[[int], PartitionStore],
         sink: KpiSink,
         on_fold: OnFold = lambda _partition, _fold: None,
+        watch: Watch | None = None,
     ) -> None:
         """Keep what all partitions share."""
         self._settings = settings
@@ -79,6 +108,7 @@ class Track(Processor[TrackState, Fold]):
         self._open_store = open_store
         self._sink = sink
         self._on_fold = on_fold
+        self._watch = watch or _Nobody()
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
         self._topic = codec.topics.events
 
@@ -94,6 +124,7 @@ class Track(Processor[TrackState, Fold]):
         fold = BatchFold(store, partition, self._codec, self._options, due)
         state = TrackState(partition, epoch, store, fold, due, restored)
         self._sink.taken_over(partition, epoch, store.partials)
+        self._watch.opened(partition, store)
         return state
 
     def process(self, state: TrackState, batch: Batch, output: Output) -> Fold:
@@ -104,16 +135,21 @@ class Track(Processor[TrackState, Fold]):
 
     def committed(self, state: TrackState, pending: Fold, ends: dict[tuple[str, int], int], next_offset: int) -> None:
         """Show the batch's changes to everyone."""
+        ticked = pending.changes.tick > state.store.tick
         state.store.apply(pending.changes, {topic: offset for (topic, _), offset in ends.items()})
         for delivery_id, due in pending.due.items():
             state.due[delivery_id] = min(due, state.due.get(delivery_id, due))
         if pending.changes.partials:
             self._sink.changed(state.partition, next_offset, pending.changes.partials)
+        if ticked:
+            self._sink.ticked(state.partition, pending.changes.tick)
+        self._watch.folded(state.partition, pending)
         self._on_fold(state.partition, pending)
 
     def release(self, state: TrackState) -> None:
         """Close the partition's store."""
         self._sink.released(state.partition)
+        self._watch.closed(state.partition)
         state.store.close()
 
     def describe(self, state: TrackState) -> dict[str, Any]:

@@ -6,13 +6,14 @@ import asyncio
 import gc
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import redis.asyncio as redis
 import structlog
 import uvloop
 from aiokafka.errors import KafkaError
+from starlette.routing import Route
 
 from agents.clock import Clock
 from agents.normalise import Normalise
@@ -21,12 +22,17 @@ from cli.installation import codec, parsers, raw_sources, source_numbers, topic_
 from engine import admin, logs
 from engine import app as engine_app
 from engine.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
+from engine.health import Probe
 from engine.health_server import HealthServer
 from engine.lifeline import Deadline
 from engine.settings import Settings
+from publish.metrics_deliveries import Deliveries
+from publish.metrics_page import MetricsPage
+from publish.metrics_worker import WorkerMetrics
 from publish.redis_kpis import KpiPublisher
 from rules.timing import DAY, HOUR, timing
 from rules.validity import VALIDITY_POLICIES
+from sources.registry import NAMES
 from tables.folding import Fold, FoldOptions
 from tables.memory import MemoryStore
 from tables.store import PartitionStore
@@ -99,6 +105,7 @@ class Worker:
         self._error: BaseException | None = None
         self.app: engine_app.WorkerApp | None = None
         self.publisher: KpiPublisher | None = None
+        self._metrics = MetricsPage("worker")
 
     def stop(self) -> None:
         """Ask for a graceful end."""
@@ -116,7 +123,7 @@ class Worker:
             AftersendError: if the worker can't start, or should not go on.
         """
         settings = self.settings
-        health = HealthServer(settings, lambda: self.app)
+        health = HealthServer(settings, lambda: self.app, [Route("/metrics", self._metrics.answer)])
         await health.start()
         try:
             await self._work()
@@ -187,10 +194,11 @@ class Worker:
 
     def _assemble(self, cluster: admin.Cluster, publisher: KpiPublisher) -> engine_app.WorkerApp:
         settings = self.settings
-        app = engine_app.create(settings, self._fatal)
         topics = settings.topics
         by_topic = {topics.raw(name): parser for name, parser in parsers(settings).items()}
-        normalise = Normalise(settings, by_topic, cluster.partitions[topics.events])
+        metrics = self._meter([*by_topic, topics.clock, topics.events], publisher)
+        app = engine_app.create(settings, self._fatal, metrics)
+        normalise = Normalise(settings, by_topic, cluster.partitions[topics.events], metrics.parsed)
         engine_app.add_agent(app, [*by_topic, topics.clock], normalise)
         track = Track(
             settings,
@@ -199,9 +207,26 @@ class Worker:
             store_opener(settings, cluster.id),
             publisher,
             self._on_fold,
+            metrics,
         )
         engine_app.add_agent(app, [topics.events], track)
         return app
+
+    def _meter(self, topics: Sequence[str], publisher: KpiPublisher) -> WorkerMetrics:
+        """Return what counts the worker's doings, shown by `/metrics` from now on."""
+        settings = self.settings
+        deliveries = Deliveries(settings.metrics_deliveries)
+        metrics = WorkerMetrics(
+            topics,
+            settings.topics.events,
+            NAMES,
+            publisher.heartbeat,
+            deliveries,
+            Probe(lambda: self.app).look,
+            self._leads,
+        )
+        self._metrics.add(metrics, publisher.heartbeat, publisher.metrics, deliveries)
+        return metrics
 
     def _leads(self) -> bool:
         app = self.app

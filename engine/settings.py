@@ -130,13 +130,15 @@ class Settings(BaseSettings):
     )
     address_validity: Literal["five-in-a-row", "at-once"] = Field(
         "five-in-a-row",
-        description="When an address counts as invalid: by five hard bounces in a row with one reason, or by the first.",
+        description="When an address counts as invalid: after five hard bounces in a row with one reason, or one.",
     )
     unsubscribe_scope: Literal["all", "type"] = Field(
         "all",
         description="What an unsubscribe keeps from being mailed: everything, or messages of the type it came from.",
     )
-    clock_interval: float = Field(10.0, gt=0, description="How often the leader's clock writes a tick.")
+    clock_interval: float = Field(
+        5.0, gt=0, description="How often the leader's clock writes a tick, which is the heartbeat of /metrics, too."
+    )
 
     delivery_keys: Names = Field(
         ("delivery_id", "campaign_id", "campaign"),
@@ -168,8 +170,14 @@ class Settings(BaseSettings):
     )
     breaker_records: int = Field(1000, ge=10, description="How many of the last records the breaker looks at.")
 
-    web_host: str = Field("127.0.0.1", description="Where /live and /ready are served.")
-    web_port: int = Field(6066, ge=0, le=65535, description="Port of /live and /ready; 0: not served.")
+    web_host: str = Field("127.0.0.1", description="Where /live, /ready and /metrics are served.")
+    web_port: int = Field(6066, ge=0, le=65535, description="Port of /live, /ready and /metrics; 0: not served.")
+    metrics_deliveries: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Deliveries that /metrics shows by their ids, those active last; all others are `__other__`.",
+    )
     stall_seconds: float = Field(
         120.0, gt=0, description="/live fails when there is work and nothing was committed for so long."
     )

@@ -44,7 +44,7 @@ _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
 _NOWHERE: Final = (None, 0)
 _HEED_SECONDS: Final = 1.0
 #: A batch with twice as many records or more shows only some of its timestamps.
-_TIMESTAMPS: Final = 256
+_TIMESTAMPS: Final = 128
 #: Of the rebalance timeout, waited for transactions; whoever has not joined again by its end is left out.
 _REVOKE_SHARE: Final = 0.7
 

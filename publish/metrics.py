@@ -89,7 +89,7 @@ UNKNOWN_NAMES: Final = _counter(
 EVENT_AGE: Final = _histogram(
     "event_age_seconds",
     "Age of an event when its change of state was committed: from the Kafka timestamp of its raw record until then, "
-    "ticks included. In batches of more than 512 records, neighbours share the age of the first of them.",
+    "ticks included. In batches of 256 records and more, neighbours share the age of the first of them.",
     _AGES,
 )
 BATCH_RECORDS: Final = _histogram("batch_records", "Records in a batch, which is a transaction.", _RECORDS, "topic")

@@ -29,11 +29,15 @@ class MetricsPage:
         """Register the collectors."""
         self.registry = CollectorRegistry()
         build = gauge(BUILD_INFO, {(_VERSION, process): 1.0})
-        for collector in (_Constant(build), *collectors):
-            self.registry.register(collector)
+        self.add(_Constant(build), *collectors)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def add(self, *collectors: Collector) -> None:
+        """Show what these collect, too."""
+        for collector in collectors:
+            self.registry.register(collector)
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the page and its content type: OpenMetrics or Prometheus' own text format.
@@ -44,7 +48,7 @@ class MetricsPage:
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer a request (an endpoint of Starlette's)."""
         body, content_type = self.render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})

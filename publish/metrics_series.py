@@ -66,11 +66,28 @@ class Distribution:
             series = self._series[labels] = [0] * len(self._names), [0.0]
         return series
 
-    def observe(self, labels: Labels, value: float, weight: int = 1) -> None:
-        """Take a measurement, or several that are all the same."""
+    def observe(self, labels: Labels, value: float) -> None:
+        """Take a measurement."""
         counts, total = self._of(labels)
-        counts[bisect_left(self._bounds, value)] += weight
-        total[0] += value * weight
+        counts[bisect_left(self._bounds, value)] += 1
+        total[0] += value
+
+    def observe_all(self, labels: Labels, values: Iterable[float], stride: int, total: int) -> None:
+        """Take measurements that each stand for some that are not there.
+
+        Args:
+            labels: of the series.
+            values: the measurements.
+            stride: so many each of them stands for, the last one for what is left.
+            total: how many there would be.
+        """
+        counts, summed = self._of(labels)
+        bounds, left = self._bounds, total
+        for value in values:
+            weight = min(stride, left)
+            left -= weight
+            counts[bisect_left(bounds, value)] += weight
+            summed[0] += value * weight
 
     def family(self) -> HistogramMetricFamily:
         """Return the series as they are now."""

@@ -23,6 +23,8 @@ import redis.asyncio as redis
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
+from publish.metrics_heartbeat import Heartbeat
+from publish.metrics_redis import RedisMetrics
 from rules.indicators import kpis, statuses
 from schemas.state import KpiPartial
 
@@ -102,6 +104,9 @@ class _Owned(msgspec.Struct):
     flushed: int = -1
     #: What Redis had as that number when the write under way began.
     seen: str = ""
+    #: The last tick that a committed batch held, and the one before the write under way began.
+    tick: float = 0.0
+    beat: float = 0.0
 
 
 class KpiPublisher:
@@ -136,6 +141,8 @@ class KpiPublisher:
         self.connected = False
         self.writes = 0
         self.refused = 0
+        self.heartbeat = Heartbeat()
+        self.metrics = RedisMetrics(self, self.heartbeat)
 
     # Called by the agents, between two awaits.
 
@@ -155,9 +162,17 @@ class KpiPublisher:
             self._dormant.pop((partition, delivery_id), None)
         self._wake.set()
 
+    def ticked(self, partition: int, tick: float) -> None:
+        """Take note of the heartbeat: the next write confirms it, which is due now."""
+        owned = self._owned.get(partition)
+        if owned is not None:
+            owned.tick = tick
+            self._wake.set()
+
     def released(self, partition: int) -> None:
         """Publish a partition no longer: it is somebody else's."""
         self._owned.pop(partition, None)
+        self.metrics.released(partition)
         for key in [key for key in self._changed if key[0] == partition]:
             del self._changed[key]
         self._dormant = {key: partial for key, partial in self._dormant.items() if key[0] != partition}
@@ -192,9 +207,11 @@ class KpiPublisher:
                 async with asyncio.timeout(max(self._interval, _RETRY_SECONDS)):
                     await self._wake.wait()
             self._wake.clear()
+            started = time.monotonic()
             try:
                 await self.flush()
             except (RedisError, OSError, TimeoutError) as error:
+                self.metrics.failed()
                 if self.connected:
                     log.warning("redis is away; the stream goes on, redis gets everything later", error=repr(error))
                 self.connected = False
@@ -203,12 +220,15 @@ class KpiPublisher:
                 if not self.connected:
                     log.info("redis is there")
                 self.connected = True
+                self.metrics.flushed(time.monotonic() - started)
                 await asyncio.sleep(self._interval)
 
     async def flush(self) -> None:
         """Write what has changed, or all of it where Redis has lost something."""
         if not self._owned:
             return
+        for owned in self._owned.values():
+            owned.beat = owned.tick
         await self._look_for_losses()
         await self._look_for_dormant()
         while self._changed:
@@ -310,13 +330,16 @@ class KpiPublisher:
     async def _confirm(self) -> None:
         """Leave a mark that a Redis which forgets writes would forget as well, unless it has forgotten some already."""
         # A partition that came meanwhile has been given nothing yet.
-        owned = {self._flushed_key(partition): one for partition, one in self._owned.items() if one.flushed >= 0}
+        owned = {partition: one for partition, one in self._owned.items() if one.flushed >= 0}
         marks = [mark for one in owned.values() for mark in (one.seen, str(one.flushed + 1))]
-        confirmed: list[int] = await self._client.eval(_CONFIRM, len(owned), *owned, *marks)
-        for one, yes in zip(owned.values(), confirmed, strict=True):
+        keys = map(self._flushed_key, owned)
+        confirmed: list[int] = await self._client.eval(_CONFIRM, len(owned), *keys, *marks)
+        for (partition, one), yes in zip(owned.items(), confirmed, strict=True):
             one.flushed = one.flushed + 1 if yes else -1
             if not yes:
                 self._wake.set()
+            elif self._owned.get(partition) is one:
+                self.metrics.confirmed(partition, one.beat)
 
     def _flushed_key(self, partition: int) -> str:
         return f"{self._prefix}:flushed:{partition}"

@@ -64,7 +64,15 @@ class Fold(msgspec.Struct):
     #: Deliveries with rows that may expire, and when the first does.
     due: dict[str, float]
     records: int
-    dead: int
+    #: Records that could not be read, by the class of the error.
+    errors: dict[str, int]
+    #: How the rows of all deliveries together moved between KPI classes (`KpiPartial.cells`).
+    cells: dict[int, int]
+
+    @property
+    def dead(self) -> int:
+        """How many records could not be read."""
+        return sum(self.errors.values())
 
 
 class _Delivery:
@@ -144,28 +152,27 @@ class BatchFold:
         self._due = due
         self._deliveries: dict[str, _Delivery] = {}
         self._contacts: dict[str, Contact] = {}
+        self._errors: dict[str, int] = {}
         #: Deliveries that are being looked through: the last recipient seen, and the first due time so far.
         self._scans: dict[str, tuple[str | None, float]] = {}
 
     def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
         """Fold a batch and write what comes of it to the output."""
-        self._deliveries, self._contacts = {}, {}
+        self._deliveries, self._contacts, self._errors = {}, {}, {}
         tick = self._store.tick
-        dead = 0
         for at in range(0, len(batch.records), _CHUNK):
             records = batch.records[at : at + _CHUNK]
             try:
                 events = [_decode_event(record.value or b"") for record in records]
             except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
-                events, records, unreadable = self._decode_one_by_one(records, output, source_topic)
-                dead += unreadable
+                events, records = self._decode_one_by_one(records, output, source_topic)
             self._store.prefetch(events)
             tick = self._take(events, records, tick)
         if tick > self._store.tick:
             self._sweep(tick)
-        return self._finish(output, tick, len(batch.records), dead)
+        return self._finish(output, tick, len(batch.records))
 
-    def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[Folded], list[Any], int]:
+    def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[Folded], list[Any]]:
         events, readable = [], []
         letters = output.channel(self._codec.topics.dead_letters, self._partition)
         for record in records:
@@ -173,9 +180,11 @@ class BatchFold:
                 events.append(_decode_event(record.value))
             except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
                 dead_letters.write(letters, record, topic, self._partition, error)
+                name = type(error).__name__
+                self._errors[name] = self._errors.get(name, 0) + 1
             else:
                 readable.append(record)
-        return events, readable, len(records) - len(readable)
+        return events, readable
 
     def _open(self, delivery_id: str) -> _Delivery:
         store = self._store
@@ -365,10 +374,11 @@ class BatchFold:
 
     # Output.
 
-    def _finish(self, output: Output, tick: float, records: int, dead: int) -> Fold:
+    def _finish(self, output: Output, tick: float, records: int) -> Fold:
         topics, partition = self._codec.topics, self._partition
         changes = Changes(tick=tick)
         totals: dict[int, int] = {}
+        moved: dict[int, int] = {}
         due: dict[str, float] = {}
         kpis = output.channel(topics.kpis, partition)
         for delivery in self._deliveries.values():
@@ -379,6 +389,8 @@ class BatchFold:
                 continue
             for key, number in events.items():
                 totals[key] = totals.get(key, 0) + number
+            for key, number in cells.items():
+                moved[key] = moved.get(key, 0) + number
             changes.partials[delivery.id] = partial
             value, header = self._codec.kpis(delivery.id, partition, partial)
             key_bytes = f"{delivery.id}{SEPARATOR}{partition}".encode()
@@ -392,7 +404,7 @@ class BatchFold:
             self._write_contacts(output, changes)
         if tick > self._store.tick:
             kpis.append(CLOCK_KEY, codec.encode_clock(partition, tick), int(tick * 1000))
-        return Fold(changes, totals, due, records, dead)
+        return Fold(changes, totals, due, records, self._errors, moved)
 
     def _write_rows(self, delivery: _Delivery, output: Output, changes: Changes) -> tuple[dict[int, int], float]:
         """Write the rows that a batch has touched; return how the KPI classes moved, and when the first row is due."""

@@ -50,6 +50,9 @@ class _NoSink:
     def changed(self, *_: Any) -> None:
         pass
 
+    def ticked(self, *_: Any) -> None:
+        pass
+
     def released(self, *_: Any) -> None:
         pass
 

@@ -76,6 +76,9 @@ class _NoSink:
     def changed(self, *_: Any) -> None:
         """Show nothing."""
 
+    def ticked(self, *_: Any) -> None:
+        """Show nothing."""
+
     def released(self, *_: Any) -> None:
         """Show nothing."""
 
