@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from engine.errors import SettingsError
 from engine.settings import Settings
+from rules.timing import DAY, HOUR, Timing, timing
 from schemas.topics import TopicLayout, layouts
 from sources.base import Parser, SourceOptions
 from sources.registry import NUMBERS, REGISTRY
@@ -16,6 +17,16 @@ from tables.codec import Codec
 def source_numbers() -> dict[str, int]:
     """Return the numbers of all sources by name."""
     return dict(NUMBERS)
+
+
+def fold_timing(settings: Settings) -> Timing:
+    """Return the times that folding needs."""
+    return timing(
+        freeze=settings.statistics_update_period_days * DAY,
+        retention=settings.retention_days * DAY,
+        window=settings.response_window_hours * HOUR,
+        numbers=source_numbers(),
+    )
 
 
 def raw_sources() -> tuple[str, ...]:

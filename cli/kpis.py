@@ -3,101 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, cast
+from collections.abc import Iterable
+from typing import Final, cast
 
 import msgspec
 import redis
 
-from cli.output import iso
 from engine import changelog
 from engine.errors import RedisUnusableError
 from engine.lean import LeanRecord
 from engine.settings import Settings
-from rules.indicators import RATES, ROW_KPIS
-from rules.lifecycle import DECISION_NAMES, STATUS_NAMES
+from publish.kpis import STATUS_PREFIX, Kpis, Rate, from_counters, from_hash, key_of, pattern_of
 from schemas.state import DeliveryKpis
 from tables.codec import CLOCK_KEY
 
-#: What a hash in Redis has besides numbers to add up.
-_STATUS_PREFIX: Final = "status_"
-_PART_PREFIX: Final = "_p"
+__all__ = ["Kpis", "Rate", "RedisKpis", "Summed", "flat", "from_counters", "from_hash", "read_kafka"]
+
 _PAGE: Final = 500
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 
 
-class Rate(msgspec.Struct):
-    """A ratio and what it was computed from."""
-
-    value: float | None
-    numerator: int
-    numerator_name: str
-    denominator: int
-    denominator_name: str
-
-
-class Kpis(msgspec.Struct):
-    """The KPIs of one delivery."""
-
-    delivery_id: str
-    #: By the names of `rules.indicators`; decisions are apart.
-    kpis: dict[str, int]
-    #: Rows by status, in the order of the ranks.
-    statuses: dict[str, int]
-    #: Events by decision.
-    decisions: dict[str, int]
-    started_at: float
-    updated_at: float
-    archived: bool = False
-    #: source -> kind -> decision -> events; only Kafka tells.
-    events: dict[str, dict[str, dict[str, int]]] = {}
-
-    def rates(self) -> dict[str, Rate]:
-        """Return every rate with its numerator and denominator."""
-        result = {}
-        for rate in RATES:
-            above, below = self.kpis.get(rate.numerator, 0), self.kpis.get(rate.denominator, 0)
-            value = above / below if below else None
-            result[rate.name] = Rate(value, above, rate.numerator, below, rate.denominator)
-        return result
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what scripts read."""
-        result: dict[str, Any] = {
-            "delivery_id": self.delivery_id,
-            "started_at": iso(self.started_at),
-            "updated_at": iso(self.updated_at),
-            "kpis": self.kpis,
-            "rates": {name: msgspec.to_builtins(rate) for name, rate in self.rates().items()},
-            "statuses": self.statuses,
-            "decisions": self.decisions,
-        }
-        if self.archived:
-            result["archived"] = True
-        if self.events:
-            result["events"] = self.events
-        return result
-
-
-def from_counters(
-    delivery_id: str, counters: Mapping[str, int], started_at: float, updated_at: float, *, archived: bool = False
-) -> Kpis:
-    """Return KPIs from flat counters, as Redis has them; numbers that are not there are 0."""
-    statuses = {name: counters.get(_STATUS_PREFIX + name, 0) for name in ("none", *STATUS_NAMES)}
-    return Kpis(
-        delivery_id,
-        {name: counters.get(name, 0) for name in ROW_KPIS},
-        {name: rows for name, rows in statuses.items() if rows},
-        {name: counters.get(name, 0) for name in DECISION_NAMES},
-        started_at,
-        updated_at,
-        archived,
-    )
-
-
 def flat(value: DeliveryKpis) -> dict[str, int]:
     """Return the counters of a record of the KPI topic, by their names in Redis; zeros are left out."""
-    named = value.kpis | {_STATUS_PREFIX + name: rows for name, rows in value.statuses.items()}
+    named = value.kpis | {STATUS_PREFIX + name: rows for name, rows in value.statuses.items()}
     return {name: number for name, number in named.items() if number}
 
 
@@ -121,7 +49,7 @@ class RedisKpis:
 
     def key(self, delivery_id: str) -> str:
         """Return the key of a delivery's hash."""
-        return f"{self.prefix}:kpi:{delivery_id}"
+        return key_of(self.prefix, delivery_id)
 
     def read(self, delivery_id: str) -> dict[str, str]:
         """Return a delivery's hash; empty: there is none.
@@ -141,10 +69,8 @@ class RedisKpis:
             RedisUnusableError: if Redis can't be reached.
         """
         start = self.key("")
-        # The prefix may hold characters that mean something in a pattern.
-        pattern = "".join(f"\\{c}" if c in "*?[]^\\" else c for c in start) + "*"
         try:
-            return [key.removeprefix(start) for key in self.client.scan_iter(pattern, count=_PAGE)]
+            return [key.removeprefix(start) for key in self.client.scan_iter(pattern_of(self.prefix), count=_PAGE)]
         except redis.RedisError as error:
             raise self.unusable(error) from error
 
@@ -171,16 +97,6 @@ class RedisKpis:
         """Return the error that says so to the operator."""
         where = self._url.rpartition("@")[2]  # without the password
         return RedisUnusableError(f"Redis at {where} (AFTERSEND_REDIS_URL) can't be asked: {error}")
-
-
-def from_hash(delivery_id: str, found: Mapping[str, str]) -> Kpis:
-    """Return the KPIs of a hash."""
-    counters = {
-        name: int(value)
-        for name, value in found.items()
-        if not name.startswith(_PART_PREFIX) and name not in {"started_at", "updated_at"}
-    }
-    return from_counters(delivery_id, counters, float(found.get("started_at", 0)), float(found.get("updated_at", 0)))
 
 
 # ------------------------------------------------------------------------------------------------------------- Kafka

@@ -47,8 +47,10 @@ COMMANDS: Final = (
     Command("topics", "cli.commands.topics:app", _RUN, "Create the topics, or show how they are."),
     Command("worker", "cli.commands.worker:worker", _RUN, "Take in feedback, keep state and KPIs, until stopped."),
     Command("gateway", "cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),
+    Command("top", "cli.commands.top:top", _ASK, "Show deliveries and the pipeline, live."),
     Command("kpi", "cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
     Command("recipient", "cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."),
+    Command("explain", "cli.commands.explain:explain", _ASK, "Show every event of a recipient, what it did, and why."),
     Command(
         "compute-stats",
         "cli.commands.compute_stats:compute_stats",

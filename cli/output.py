@@ -10,6 +10,10 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from schemas.times import iso
+
+__all__ = ["console", "count", "iso", "local", "print_json", "share", "table"]
+
 
 def console() -> Console:
     """Return where tables go: as wide as the terminal, and wide enough for a file."""
@@ -19,13 +23,6 @@ def console() -> Console:
 def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
     """Print one line of JSON."""
     print(orjson.dumps(value, default=str).decode(), flush=True)
-
-
-def iso(seconds: float | None) -> str | None:
-    """Return a time (seconds since 1970) as ISO 8601 in UTC, for scripts; None where it is not known."""
-    if not seconds:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def local(seconds: float | None) -> str:

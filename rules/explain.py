@@ -92,8 +92,8 @@ class Explanation(msgspec.Struct, kw_only=True):
     """All that is known of how a row came to be."""
 
     steps: list[Step]
-    #: Changes that nothing tells of any more; None: it can't be said how many.
-    missing: int | None = 0
+    #: Changes that nothing tells of any more.
+    missing: int = 0
     #: What does not agree with the row; empty: the row is what its events make of it.
     disagreements: list[str] = []
 
@@ -319,10 +319,8 @@ def _differences(row: Row, status: int, facts: int) -> list[str]:
     """Return what the stored row shows otherwise than its events make of it."""
     if (status, facts) == (row.status, row.facts):
         return []
-    return [
-        f"folding its events again gives status {_name(status)} and facts {names_of_facts(facts)}; the row has "
-        f"{_name(row.status)} and {names_of_facts(row.facts)}"
-    ]
+    again = f"status {_name(status)} and facts {names_of_facts(facts)}"
+    return [f"folding its events again gives {again}; the row has {_name(row.status)} and {names_of_facts(row.facts)}"]
 
 
 def _status_of(row: Row | None) -> str:

@@ -1,0 +1,75 @@
+"""`aftersend explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from cli.context import Json, command_settings, wait_for
+from cli.explain import Explained, explained, picture, where_of
+from cli.kafka import partitions_of
+from cli.output import console
+from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
+from engine.settings import Settings
+from sources.address import normalise
+from sources.base import SourceError
+
+
+def explain(
+    delivery: str,
+    recipient: str,
+    /,
+    *,
+    raw: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    as_json: Json = False,
+) -> int:
+    """Show every event of a recipient, what it did, and why.
+
+    In order of arrival: when it arrived and when it happened, its decision and the rule behind it, the status before
+    and after, the facts that it left, how often it came again, and where its raw record lies. The end of a wait without
+    an outcome is shown as `expired`.
+
+    The events are read from Kafka and folded again by the same rules; what that gives is compared with the row. What
+    retention has removed is told, as far as the row's own memory of its last 33 events reaches. Exit code 1 if nothing
+    is known of the recipient in this delivery, or if the row is not what its events make of it.
+
+    For example:
+
+        aftersend explain spring-sale jane@example.com
+        aftersend explain spring-sale jane@example.com --raw
+        aftersend explain spring-sale jane@example.com --json | jq '.steps[] | .decision + ": " + .rule'
+
+    Args:
+        delivery: The delivery's id.
+        recipient: The address, in any spelling.
+        raw: Print the raw record of each event too, JSON indented.
+        as_json: One JSON object; with --raw, the raw records are in it.
+    """
+    settings = command_settings()
+    try:
+        key = normalise(recipient)
+    except SourceError as error:
+        message = f"this is no address: {error}"
+        raise AftersendError(message) from error
+    found = wait_for(_find(settings, delivery, key, raw=raw))
+    if not found.explanation.steps and found.row is None:
+        message = f"nothing is known of {key} in delivery {delivery!r}"
+        if found.known.archived:
+            message += ": its rows were forgotten after their retention"
+        raise AftersendError(message)
+    if as_json:
+        print(msgspec.json.encode(found.as_json()).decode(), flush=True)
+    else:
+        console().print(picture(found, raw=raw))
+    return EXIT_FAILED if found.row is None or found.explanation.disagreements else EXIT_OK
+
+
+async def _find(settings: Settings, delivery: str, key: str, *, raw: bool) -> Explained:
+    from agents.normalise import partition_of  # noqa: PLC0415 - brings Faust along, which takes half a second
+
+    topics = settings.topics
+    partitions = await partitions_of(settings, topics.status, topics.kpis, topics.events)
+    where = where_of(settings, partition_of(key, partitions), delivery, key)
+    return await explained(where, raw=raw)

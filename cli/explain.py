@@ -1,0 +1,174 @@
+"""A row explained, read from Kafka, for `aftersend explain` and for the query API."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from cli.installation import codec, fold_timing, source_numbers
+from cli.output import local
+from console.explanations import Names, notes, shown
+from console.schemas import Explanation
+from engine.settings import Settings
+from rules import explain
+from rules.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
+from schemas.state import Row
+from tables.explain import Known, Place, Where, explain_row, read_raw, read_row
+
+#: Of a raw record that is no text, so many bytes are shown.
+_SHOWN_BYTES = 2_000
+
+
+class Explained(msgspec.Struct):
+    """A row and how it came to be."""
+
+    where: Where
+    known: Known
+    explanation: explain.Explanation
+    names: Names
+    #: Values of the raw records, if they were asked for.
+    raw: dict[Place, bytes] = {}
+
+    @property
+    def row(self) -> Row | None:
+        """The row as it is stored."""
+        return self.known.row
+
+    def as_json(self) -> Explanation:
+        """Return what scripts read."""
+        where = self.where
+        return shown(where.delivery_id, where.recipient, self.row, self.explanation, self.names, self.raw)
+
+
+def where_of(settings: Settings, partition: int, delivery_id: str, recipient: str) -> Where:
+    """Return how to read of a row.
+
+    Args:
+        settings: of the installation.
+        partition: in which the recipient lies.
+        delivery_id: of the row.
+        recipient: the address, normalised.
+    """
+    return Where(
+        settings.kafka_options(),
+        codec(settings),
+        fold_timing(settings),
+        source_numbers(),
+        partition,
+        delivery_id,
+        recipient,
+    )
+
+
+async def explained(where: Where, known: Known | None = None, *, raw: bool = False) -> Explained:
+    """Read all that there is of a row, and explain it.
+
+    Args:
+        where: the row.
+        known: what is stored of it, if the caller knows; None: it is read from the changelogs.
+        raw: read the raw records too.
+
+    Raises:
+        KafkaError: if Kafka can't be read.
+    """
+    known = await read_row(where) if known is None else known
+    found = await explain_row(where, known)
+    topics = where.codec.topics
+    names = Names(where.codec.source_names, topics.raw, topics.events, where.partition)
+    result = Explained(where, known, found, names)
+    if raw:
+        places = (names.raw(step) for step in found.steps)
+        result.raw = await read_raw(where.options, [place for place in places if place is not None])
+    return result
+
+
+# ---------------------------------------------------------------------------------------------------------- on screen
+
+
+def picture(of: Explained, *, raw: bool) -> RenderableType:
+    """Return a row explained, as people read it."""
+    where, row = of.where, of.row
+    title = Text(f"{where.recipient or '(no recipient)'} in {where.delivery_id or '(no delivery id)'}", style="bold")
+    parts: list[RenderableType] = [title]
+    if row is not None:
+        status = Text("  ").append(STATUS_NAME[row.status].replace("_", " "), style="bold cyan")
+        status.append(" (final)" if STATUS_TERMINAL[row.status] else "").append(f" since {local(row.updated_at)}")
+        facts = ", ".join(names_of_facts(row.facts)).replace("_", " ")
+        parts += [status, Text(f"  facts: {facts or 'none'}")]
+    parts += [Text(f"  {note}", style="yellow") for note in notes(row, of.explanation)]
+    parts += [Text(f"  DISAGREES: {what}", style="bold red") for what in of.explanation.disagreements]
+    for number, step in enumerate(of.explanation.steps, 1):
+        parts += ["", _step(number, step, of.names)]
+        if raw:
+            parts.append(_raw(of.names.raw(step), of.raw))
+    return Group(*parts)
+
+
+def _step(number: int, step: explain.Step, names: Names) -> RenderableType:
+    kind = KIND_NAME[step.kind].replace("_", " ")
+    head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
+    if source := names.source(step):
+        head.append(f" ({source})", style="dim")
+    head.append(f"   {_status(step.before)} → {_status(step.after)}")
+    head.append("   not in the row yet" if step.waiting else "", style="yellow")
+    decision = DECISION_NAMES[step.decision] if step.decision is not None else "not known"
+    why = Text("     ").append(decision.replace("_", " "), style="cyan").append(f": {step.rule}")
+    if step.reference:
+        why.append(f"  [{step.reference}]", style="dim")
+    lines: list[RenderableType] = [head, why]
+    lines += [Text(f"     {line}", style="dim") for line in _details(step, names)]
+    return Group(*lines)
+
+
+def _status(status: int | None) -> str:
+    return "?" if status is None else STATUS_NAME[status].replace("_", " ")
+
+
+def _details(step: explain.Step, names: Names) -> list[str]:
+    lines = []
+    facts = []
+    if step.new_facts:
+        facts.append("new facts: " + ", ".join(names_of_facts(step.new_facts)))
+    if step.lost_facts:
+        facts.append("no longer: " + ", ".join(names_of_facts(step.lost_facts)))
+    if step.repeats:
+        facts.append(f"came {step.repeats} more times" if step.repeats > 1 else "came once more")
+    if facts:
+        lines.append("; ".join(facts).replace("_", " "))
+    event = step.told.event if step.told is not None else None
+    if event is not None:
+        said = [f"occurred {local(event.occurred_at)}"] if event.occurred_at else []
+        said += [str(word) for word in (event.reason, event.code or "", event.enhanced_code, event.diagnostic) if word]
+        said += [word for word in (event.detail, event.url, event.user_agent, event.ip) if word]
+        if said:
+            lines.append(", ".join(said))
+    place = names.raw(step)
+    if place is not None:
+        topic, partition, offset = place
+        lines.append(f"raw record: {topic}, partition {partition}, offset {offset}")
+    return lines
+
+
+def _raw(place: Place | None, raw: dict[Place, bytes]) -> RenderableType:
+    if place is None:
+        return Text("     no raw record", style="dim")
+    if place not in raw:
+        return Text("     its raw record was removed by retention", style="yellow")
+    return Padding(Text(pretty(raw[place])), (0, 0, 0, 5), expand=False)
+
+
+def pretty(value: bytes) -> str:
+    """Return a raw record as people read it: JSON indented, other text as it is, bytes that are no text in hex."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        more = f" … {len(value)} bytes" if len(value) > _SHOWN_BYTES else ""
+        return value[:_SHOWN_BYTES].hex(" ") + more
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
