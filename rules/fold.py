@@ -49,13 +49,17 @@ _UNATTRIBUTED: Final = Decision.UNATTRIBUTED
 _FACT_TEST: Final = Fact.TEST
 _FACT_DELIVERED: Final = Fact.DELIVERED
 _FACT_EXPIRED: Final = Fact.EXPIRED
+_FACT_GIVEN_UP: Final = Fact.GIVEN_UP
+_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
-_PENDING: Final = frozenset({SENT, DEFERRED})
-#: Kinds that say why in `Row.failure`: failures, and every reason for not sending but that of an extra copy.
+#: Kinds after which a row waits for an outcome.
+_PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE})
+_TEMPORARY: Final = frozenset({DEFERRED, SOFT_BOUNCE})
+#: Kinds that say why in `Row.failure`, as temporary failures do too: failures for good, and every reason for not
+#: sending but that of an extra copy.
 _FAILURES: Final = (
-    frozenset({SOFT_BOUNCE})
-    | frozenset(range(HARD_BOUNCE, UNKNOWN + 1))
+    frozenset(range(HARD_BOUNCE, UNKNOWN + 1))
     | frozenset(range(NOT_SENT, 64)) - {NOT_SENT_DUPLICATE_ADDRESS}
 )
 _FIRST_WAITING: Final = min(EXPIRES_TO)
@@ -101,7 +105,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     if history and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
         return _DUPLICATE
-    if status in EXPIRED_STATUSES and row.facts & _FACT_EXPIRED:
+    if status in EXPIRED_STATUSES and row.facts & _FACTS_OF_EXPIRY:
         _reconsider(row, received_at, windows)
         status = row.status
 
@@ -141,7 +145,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
             row.last_clicked_at = at_provider
     elif kind == OPENED_MACHINE:
         row.machine_opens += 1
-    elif kind == DEFERRED:
+    elif kind in _TEMPORARY:
         if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
         row.failure = _later(row.failure, event, at_provider)
@@ -165,7 +169,9 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     row.facts = facts
     row.version += 1
     row.updated_at = received_at
-    if (kind in _PENDING or not _FIRST_WAITING <= status <= _LAST_WAITING) and not facts & _FACT_EXPIRED:
+    if (
+        (kind in _PENDING and not facts & _FACT_GIVEN_UP) or not _FIRST_WAITING <= status <= _LAST_WAITING
+    ) and not facts & _FACT_EXPIRED:
         row.source = source  # a row that waits, or did in vain, keeps the source that has it sent: whose window counts
     row.cause = event.event_id
     if event.message_type and not row.message_type:
@@ -212,7 +218,7 @@ def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> 
 
 def due_at(row: Row, window: float) -> float | None:
     """Return when a row that waits for an outcome expires (seconds since 1970), None if it waits for none."""
-    if row.status in EXPIRES_TO and row.pending_since is not None:
+    if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACT_GIVEN_UP:
         return row.pending_since + window
     return None
 
@@ -223,9 +229,12 @@ def expire(row: Row, due: float) -> None:
     The row then looks as if this had been done at the very moment `due`, however late it is done: a sweep may take its
     time, and a replay with other sweeps gives the same rows.
     """
-    row.previous = row.status
-    row.status = EXPIRES_TO[row.status]
-    row.facts |= _FACT_EXPIRED
+    status = EXPIRES_TO[row.status]
+    if status == row.status:
+        row.facts |= _FACT_GIVEN_UP
+    else:
+        row.previous, row.status = row.status, status
+        row.facts |= _FACT_EXPIRED
     row.version += 1
     row.updated_at = due
     row.cause = ""
@@ -239,6 +248,9 @@ def _reconsider(row: Row, received_at: float, windows: tuple[float, ...]) -> Non
     """
     if row.pending_since is None or received_at >= row.pending_since + windows[row.source]:
         return
-    row.status = row.previous
-    row.previous = 0
-    row.facts &= ~_FACT_EXPIRED
+    if row.status in EXPIRES_TO:
+        row.facts &= ~_FACT_GIVEN_UP
+    elif row.facts & _FACT_EXPIRED:
+        row.status = row.previous
+        row.previous = 0
+        row.facts &= ~_FACT_EXPIRED

@@ -63,6 +63,8 @@ class Fact:
     RESUBSCRIBED: Final = 1 << 25
     #: The audience held the address more than once; the extra copies were left out.
     DUPLICATE_ADDRESS: Final = 1 << 26
+    #: A soft bounce was the last word when the source's window was over; a success may come all the same.
+    GIVEN_UP: Final = 1 << 27
 
 
 #: Names of the facts, lowest bit first.
@@ -116,9 +118,10 @@ STATUS_NUMBER: Final = {(s.name, s.terminal): s.number for s in STATUSES}
 #: Every name that a row's status may show, in the order of their ranks.
 STATUS_NAMES: Final = tuple(dict.fromkeys(s.name for s in STATUSES if s.number))
 
-#: Statuses that wait for an outcome, and what each becomes when the window has passed without one.
-EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL}
-#: Statuses that an expiry gives; an `unknown` event gives the first of them as well, but then no fact `expired`.
+#: Statuses that wait for an outcome, and what each becomes when the window has passed without one: a soft bounce stays
+#: what it is, not final, and gets the fact `given_up` instead of `expired`.
+EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL, 5: 5}
+#: Statuses that an expiry gives; other events give some of them as well, but then none of these facts.
 EXPIRED_STATUSES: Final = frozenset(EXPIRES_TO.values())
 
 

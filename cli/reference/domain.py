@@ -26,8 +26,10 @@ TERMINAL_OF_RANK: Final = {"unsubscribed", "complained"}
 
 #: What a row becomes that waited in vain; final then.
 EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
-#: Kinds after which a row waits for an outcome.
-PENDING: Final = {"sent", "deferred"}
+#: A row that waits stays what it is if it was this, not final, but it is a fact that nobody tries any more.
+GIVEN_UP_AS: Final = "soft_bounce"
+#: Statuses (if not final) that wait for an outcome, and kinds after which a row waits.
+PENDING: Final = {"sent", "deferred", "soft_bounce"}
 
 #: An event of unknown type ends a wait for an outcome, but replaces no delivery; its status is terminal all the same.
 RANK_OF_KIND: Final = {"unknown": 49}

@@ -61,6 +61,10 @@ class Row:
     #: Ids of the last events, oldest first; None for the end of a wait.
     remembered: list[str | None] = field(default_factory=list)
 
+    def waits(self) -> bool:
+        """Say whether an outcome is still to come, in time or not."""
+        return self.status in domain.PENDING and not self.final
+
     def public(self, delivery_id: str, recipient: str) -> dict[str, Any]:
         """Return the row as the status topic shows it; the facts as a set."""
         failure = None
@@ -156,8 +160,8 @@ class Reference:
             else:
                 self._reconsider(row, now)
                 decision = _change(row, event, kind, now)
-                waits = row.status in domain.EXPIRES_TO and kind not in domain.PENDING
-                if not waits and "expired" not in row.facts:
+                keeps = row.waits() and (kind not in domain.PENDING or "given_up" in row.facts)
+                if not keeps and "expired" not in row.facts:
                     row.source = source  # else it keeps the source that has it sent, whose window counts
                 row.cause = self._cause(event, kind, offset)
                 if decision != "test":
@@ -194,7 +198,7 @@ class Reference:
         return due is not None and due <= min(self.tick, row.freeze_at)
 
     def _due(self, row: Row) -> float | None:
-        if row.final or row.status not in domain.EXPIRES_TO or row.pending_since is None:
+        if not row.waits() or row.pending_since is None or "given_up" in row.facts:
             return None
         return row.pending_since + self.options.windows.get(row.source, self.options.window)
 
@@ -202,10 +206,13 @@ class Reference:
         due = self._due(row)
         if due is None or due > min(now, row.freeze_at):
             return
-        row.previous = row.status
-        row.status = domain.EXPIRES_TO[row.status]
-        row.final = True
-        row.facts.add("expired")
+        if row.status == domain.GIVEN_UP_AS:
+            row.facts.add("given_up")
+        else:
+            row.previous = row.status
+            row.status = domain.EXPIRES_TO[row.status]
+            row.final = True
+            row.facts.add("expired")
         _remember(row, None)
         row.version += 1
         row.updated_at = due
@@ -213,11 +220,15 @@ class Reference:
 
     def _reconsider(self, row: Row, now: float) -> None:
         """Take an end of a wait back if something arrived in time that a tick has overtaken."""
-        if "expired" not in row.facts or row.pending_since is None:
+        if row.pending_since is None or now >= row.pending_since + self.options.windows.get(
+            row.source, self.options.window
+        ):
             return
-        if now < row.pending_since + self.options.windows.get(row.source, self.options.window):
+        if "expired" in row.facts:
             row.status, row.final, row.previous = row.previous, False, ""
             row.facts.discard("expired")
+        elif row.waits():
+            row.facts.discard("given_up")
 
     def _freeze_at(self, delivery_id: str, delivery: Delivery) -> float:
         """Return when a delivery's statistics are closed; those of no delivery never are."""
@@ -273,17 +284,9 @@ def _change(row: Row, event: Folded, kind: str, now: float) -> str:
         row.facts.add("test")
         decision = "test"
 
-    if (
-        decision in {"applied", "test"}
-        and (row.final or row.status not in domain.EXPIRES_TO)
-        and "expired" not in row.facts
-    ):
+    if decision in {"applied", "test"} and not row.waits() and "expired" not in row.facts:
         row.pending_since = None
-    elif (
-        row.status in domain.EXPIRES_TO
-        and kind in domain.PENDING
-        and (row.pending_since is None or now < row.pending_since)
-    ):
+    elif row.waits() and kind in domain.PENDING and (row.pending_since is None or now < row.pending_since):
         row.pending_since = now
     first, last, tally = domain.FIRST_TIME.get(kind), domain.LAST_TIME.get(kind), domain.TALLY.get(kind)
     if first is not None:

@@ -505,12 +505,52 @@ def test_what_waits_for_nothing_does_not_expire(kind: str) -> None:
     assert (kind in {"planned", "ready"}) == ("expired" in after.facts), "those leave the row at sent, which waits"
 
 
-def test_a_soft_bounce_ends_the_wait_and_may_still_succeed() -> None:
+def test_a_soft_bounce_may_still_succeed() -> None:
     """Given up by one attempt, retried by the next: case 5, however long that takes."""
     after = folded(event("sent"), event("soft_bounce", HOUR), event("delivered", 3 * DAY))
 
     assert ("delivered", "soft_bounce") == (after.status, after.previous)
     assert after.row.pending_since is None
+
+
+@pytest.mark.parametrize("kinds", [("soft_bounce",), ("sent", "soft_bounce"), ("soft_bounce", "deferred")])
+def test_a_soft_bounce_that_nobody_tries_again_is_a_fact_when_the_window_is_over(kinds: tuple[str, ...]) -> None:
+    """The status stays, and is not final. Case 6 needs it: without EFS, that is when it counts as failed."""
+    before = folded(*kinds, event("autoresponded", 48 * HOUR - 1))
+    after = folded(*kinds, event("autoresponded", 48 * HOUR))
+
+    assert "given_up" not in before.facts
+    assert {"given_up", "soft_bounced"} <= after.facts
+    assert "expired" not in after.facts
+    assert ("soft_bounce", False) == (after.status, after.final)
+    assert folded(*kinds).previous == after.previous
+    assert before.row.version + 1 == after.row.version
+
+
+def test_the_end_of_a_soft_bounces_window_comes_once() -> None:
+    after = folded("soft_bounce", event("autoresponded", 3 * DAY), event("autoresponded", 9 * DAY), "deferred")
+
+    assert 5 == after.row.version, "four events and one end"
+
+
+def test_what_arrived_in_time_takes_the_end_of_a_soft_bounces_window_back() -> None:
+    given_up = folded(event("soft_bounce"), event("autoresponded", 3 * DAY))
+    tried = folded(event("deferred", HOUR), row=given_up.row)
+    delivered = folded(event("delivered", HOUR), row=given_up.row)
+    again = folded(event("autoresponded", 4 * DAY), row=tried.row)
+
+    assert ("soft_bounce", False) == (tried.status, "given_up" in tried.facts)
+    assert ("delivered", False) == (delivered.status, "given_up" in delivered.facts)
+    assert "given_up" in again.facts
+
+
+def test_a_later_failure_does_not_change_the_window_that_a_soft_bounce_has_waited_for() -> None:
+    """UniOne's 24 hours stay those, though another source with 48 speaks of the row afterwards."""
+    given_up = folded(event("soft_bounce", source="unione"), event("autoresponded", 25 * HOUR))
+    after = folded(event("deferred", 26 * HOUR), row=given_up.row)
+
+    assert (3, 3) == (given_up.row.source, after.row.source)
+    assert "given_up" in after.facts
 
 
 def test_the_window_counts_from_the_first_sign_of_sending() -> None:

@@ -75,12 +75,19 @@ def test_an_extra_copy_of_an_address_strives_for_no_status() -> None:
 
 
 def test_what_waits_for_an_outcome_becomes_final() -> None:
-    """`sent` without an outcome is unknown; a temporary failure without one is a soft bounce for good."""
+    """`sent` without an outcome is unknown; a temporary failure without one is a soft bounce for good.
+
+    One that was given up is a soft bounce already; a fact tells that the window is over (see `fold`).
+    """
     expired = {
         STATUS_NAME[before]: (STATUS_NAME[after], STATUS_TERMINAL[after]) for before, after in EXPIRES_TO.items()
     }
 
-    assert {"sent": ("unknown", True), "deferred": ("soft_bounce", True)} == expired
+    assert {
+        "sent": ("unknown", True),
+        "deferred": ("soft_bounce", True),
+        "soft_bounce": ("soft_bounce", False),
+    } == expired
 
 
 def test_names_of_statuses_come_in_the_order_of_their_ranks() -> None:
@@ -236,6 +243,7 @@ STORED_FACTS = [
     "test",
     "resubscribed",
     "duplicate_address",
+    "given_up",
 ]
 STORED_DECISIONS = ["applied", "duplicate", "lower_priority", "terminal_locked", "late", "test", "unattributed"]
 

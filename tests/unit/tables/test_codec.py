@@ -118,17 +118,17 @@ def test_the_two_kinds_of_soft_bounce_are_told_apart() -> None:
 def test_the_cause_is_the_event_that_made_this_version() -> None:
     """Not one that came after the freeze, which changed nothing."""
     partition = Partition()
-    partition.take(event("soft_bounce", event_id="s"))
-    partition.take(event("delivered", 31 * DAY))
+    partition.take(event("delivered", event_id="d"))
+    partition.take(event("opened", 31 * DAY))
     value: Any = partition.last("feedback.status").value
 
-    assert {"event_id": "s", "kind": "soft_bounce", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
+    assert {"event_id": "d", "kind": "delivered", "topic": "feedback.events"} == msgspec.json.decode(value)["cause"]
 
 
 def test_the_cause_outlives_any_number_of_late_events() -> None:
     """The same version always says the same."""
     partition = Partition()
-    partition.take(event("soft_bounce"))
+    partition.take(event("delivered"))
     before = partition.last("feedback.status").value
     partition.take(*(event("opened", 31 * DAY + i) for i in range(MAX_ENTRIES)))
 
