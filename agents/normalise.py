@@ -117,6 +117,7 @@ class Normalise(Processor[NormaliseState, Counted]):
                 parsed = parse(record.value or b"")
                 headers = record.headers
                 tenant = _tenant(headers) if headers else ""
+                too_large = ""
                 for event in parsed:
                     if tenant and not event.tenant:
                         event.tenant = tenant
@@ -125,13 +126,16 @@ class Normalise(Processor[NormaliseState, Counted]):
                     recipient = event.recipient.encode()
                     value = _encode(event)
                     if len(value) > MAX_BATCH_BYTES - _OVERHEAD:
-                        message = f"the event takes {len(value)} bytes, more than a Kafka record may"
-                        raise SourceError(message)  # noqa: TRY301 - the same fate as any other unreadable record
+                        # The record's other events count all the same: a webhook's body has hundreds.
+                        too_large = f"the event takes {len(value)} bytes, more than a Kafka record may"
+                        continue
                     appends[crc32(recipient) % partitions](recipient, value, record.timestamp)
                     events += 1
                     if event.type == _UNKNOWN:
                         called = event.source, event.detail
                         unknown[called] = unknown.get(called, 0) + 1
+                if too_large:
+                    raise SourceError(too_large)  # noqa: TRY301 - the same fate as any other unreadable record
             except (SourceError, UnicodeError) as error:
                 name = type(error).__name__
                 errors[name] = errors.get(name, 0) + 1

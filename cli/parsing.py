@@ -16,6 +16,7 @@ class Parsed(msgspec.Struct):
 
     #: Line number, from 1; 0: the whole input is the record.
     line: int
+    #: Those that could be read, also where another part of the record could not.
     events: list[Feedback] = []
     error: str = ""
 
@@ -32,13 +33,13 @@ def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[Parsed]:
     if not at:
         return
     attempt = _parse(parse, first, at)
-    if not attempt.error:
+    if attempt.events or not attempt.error:
         yield attempt
         yield from _lines(parse, lines, at + 1)
         return
     rest = list(lines)
     whole = _parse(parse, b"".join([first, *rest]), 0)
-    if not whole.error or not any(line.strip() for line in rest):
+    if whole.events or not whole.error or not any(line.strip() for line in rest):
         yield whole
         return
     yield attempt
@@ -52,7 +53,10 @@ def _lines(parse: Parser, lines: Iterable[bytes], start: int) -> Iterator[Parsed
 
 
 def _parse(parse: Parser, raw: bytes, line: int) -> Parsed:
+    parsed = Parsed(line)
     try:
-        return Parsed(line, list(parse(raw.rstrip(b"\r\n"))))
+        for event in parse(raw.rstrip(b"\r\n")):
+            parsed.events.append(event)
     except (SourceError, UnicodeError) as error:
-        return Parsed(line, error=f"{error}")
+        parsed.error = f"{error}"
+    return parsed

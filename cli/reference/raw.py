@@ -108,18 +108,25 @@ class RawCheck:
         place = Place(topic, partition, record.offset)
         events = self._events.pop(place, [])
         letters = self._letters.pop(place, [])
+        expected: list[_Found] = []
+        unreadable = False
         try:
-            expected = [
-                self._expected(_of_tenant(event, record), place, record.timestamp)
-                for event in parse(record.value or b"")
-            ]
+            # What can be read of a record counts, even where another part of it can't.
+            for event in parse(record.value or b""):
+                one = self._expected(_of_tenant(event, record), place, record.timestamp)
+                if one is None:
+                    unreadable = True
+                else:
+                    expected.append(one)
         except (SourceError, UnicodeError):
+            unreadable = True
+        if unreadable:
             self.unreadable += 1
-            if events:
+            if events and not expected:
                 self._differences.add(f"{_name(place)} can't be read, but there are events of it")
+                events = []
             self._expect_letter(place, record, letters)
-            return
-        if letters:
+        elif letters:
             self._differences.add(f"{_name(place)} can be read, but is among the dead letters")
         if events != expected and Counter(events) != Counter(expected):
             self._differences.add(f"{_name(place)}: {_tell(Counter(events), Counter(expected))}")
@@ -152,12 +159,12 @@ class RawCheck:
         for place in self._letters:
             self._differences.add(f"{_name(place)}: there is a dead letter of it, but no such record")
 
-    def _expected(self, event: Feedback, place: Place, timestamp: int) -> _Found:
+    def _expected(self, event: Feedback, place: Place, timestamp: int) -> _Found | None:
+        """Return how an event should lie on the events topic; None if it is too large for that."""
         event.raw_partition, event.raw_offset = place.partition, place.offset
         value = _encode(event)
         if len(value) > _MAX_EVENT_BYTES:
-            message = "the event is too large"
-            raise SourceError(message)
+            return None
         key = event.recipient.encode()
         return _Found(crc32(key) % self._partitions, timestamp, hash((key, value)))
 
