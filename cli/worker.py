@@ -123,7 +123,7 @@ class Worker:
             AftersendError: if the worker can't start, or should not go on.
         """
         settings = self.settings
-        health = HealthServer(settings, lambda: self.app, [Route("/metrics", self._metrics.answer)])
+        health = HealthServer(settings, lambda: self.app, [Route("/metrics", self._metrics.__call__)])
         await health.start()
         try:
             await self._work()

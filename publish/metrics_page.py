@@ -48,7 +48,7 @@ class MetricsPage:
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
-    async def answer(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Response:
         """Answer a request (an endpoint of Starlette's)."""
         body, content_type = self.render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,8 +13,9 @@ from cli.drift.check import check
 from cli.drift.findings import Report
 from cli.kafka import partitions_of
 from cli.output import console, count, print_json, table
-from engine.errors import EXIT_FAILED, EXIT_OK
+from engine.errors import EXIT_FAILED, EXIT_OK, UsageError
 from engine.settings import Settings
+from publish.metrics_check import write_check
 
 
 def compute_stats(
@@ -20,6 +23,7 @@ def compute_stats(
     /,
     *,
     redis: Annotated[bool, Parameter(negative="--no-redis", show_default=False)] = True,
+    metrics: Path | None = None,
     as_json: Json = False,
 ) -> int:
     """Recompute the KPIs from the rows, and report drift.
@@ -40,14 +44,19 @@ def compute_stats(
         aftersend compute-stats
         aftersend compute-stats spring-sale --json
         aftersend compute-stats --no-redis
+        aftersend compute-stats --metrics /var/lib/node_exporter/textfile/aftersend.prom
 
     Args:
         delivery: Look at this delivery only. The topics are read all the same.
         redis: Compare with Redis too.
+        metrics: Write there for Prometheus how much drift there is: a file that its node exporter's textfile collector
+            reads.
         as_json: One JSON object.
     """
     settings = command_settings()
     report = wait_for(_check(settings, delivery, with_redis=redis))
+    if metrics is not None:
+        _write_metrics(metrics, report)
     if as_json:
         print_json(report.as_json())
     else:
@@ -58,6 +67,14 @@ def compute_stats(
 async def _check(settings: Settings, delivery: str | None, *, with_redis: bool) -> Report:
     partitions = await partitions_of(settings, settings.topics.status, settings.topics.kpis)
     return await check(settings, partitions, delivery, with_redis=with_redis)
+
+
+def _write_metrics(path: Path, report: Report) -> None:
+    try:
+        write_check(path, drift=len(report.drift), compared=report.compared, at=time.time())
+    except OSError as error:
+        message = f"--metrics: {path} can't be written: {error.strerror}"
+        raise UsageError(message) from error
 
 
 def _show(report: Report) -> None:
