@@ -51,6 +51,7 @@ COMMANDS: Final = (
     Command("kpi", "cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
     Command("recipient", "cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."),
     Command("explain", "cli.commands.explain:explain", _ASK, "Show every event of a recipient, what it did, and why."),
+    Command("suppression", "cli.commands.suppression:app", _ASK, "Ask, before a send, which addresses may be mailed."),
     Command(
         "compute-stats",
         "cli.commands.compute_stats:compute_stats",
@@ -68,6 +69,12 @@ COMMANDS: Final = (
         "cli.commands.dead_letters:app",
         _CHECK,
         "Look at records that could not be read, and replay them.",
+    ),
+    Command(
+        "quarantine",
+        "cli.commands.quarantine:app",
+        _CHECK,
+        "List the addresses that errors are held against, and release them.",
     ),
     Command("parse", "cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."),
     Command("version", "cli.commands.version:version", _CHECK, "Show the versions of Aftersend and what it runs on."),

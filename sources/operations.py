@@ -83,4 +83,6 @@ def parser(_options: SourceOptions) -> Parser:
     return _Operations().parse
 
 
-SOURCE: Final = Source(name=NAME, number=5, title="operators' decisions, such as releases from quarantine", parser=parser)
+SOURCE: Final = Source(
+    name=NAME, number=5, title="operators' decisions, such as releases from quarantine", parser=parser
+)

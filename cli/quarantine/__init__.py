@@ -1,0 +1,1 @@
+"""What `aftersend quarantine` does."""

@@ -1,0 +1,1 @@
+"""What `aftersend suppression` does."""
