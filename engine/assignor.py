@@ -5,16 +5,21 @@ partitions of the events topic and with them nearly all of the work. Here each t
 topic every partition has an order of preference among the members (rendezvous hashing), so as long as the members stay
 the same, so does the assignment, and whoever comes or goes moves little more than its own share. No member has to tell
 what it had before.
+
+With the assignment the leader tells every member who has which partition of one topic and where that worker is reached,
+so any worker can send a question on to the owner without asking the broker first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, ClassVar
 
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+
+from engine.membership import Membership, tell
 
 
 def spread(members: Iterable[str], topic: str, partitions: Iterable[int]) -> dict[str, list[int]]:
@@ -52,6 +57,13 @@ class SpreadAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokaf
 
     name = "aftersend-spread"
     version = 0
+    #: Of the worker that this assignor works for; aiokafka knows assignors as classes only.
+    membership: ClassVar[Membership] = Membership(0.0)
+
+    @classmethod
+    def of(cls, membership: Membership) -> type[SpreadAssignor]:
+        """Return the assignor of one worker."""
+        return type("SpreadAssignor", (cls,), {"membership": membership})
 
     @classmethod
     def assign(
@@ -66,16 +78,21 @@ class SpreadAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokaf
             for member, numbers in spread(subscribed, topic, cluster.partitions_for_topic(topic) or ()).items():
                 if numbers:
                     assigned[member][topic] = sorted(numbers)
+        urls = {
+            member: bytes(metadata.user_data or b"").decode(errors="replace") for member, metadata in members.items()
+        }
+        told = tell(urls, {member: topics.get(cls.membership.topic, []) for member, topics in assigned.items()})
         return {
-            member: ConsumerProtocolMemberAssignment(cls.version, sorted(topics.items()), b"")
+            member: ConsumerProtocolMemberAssignment(cls.version, sorted(topics.items()), told)
             for member, topics in assigned.items()
         }
 
     @classmethod
     def metadata(cls, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Return what a member tells of itself."""
-        return ConsumerProtocolMemberMetadata(cls.version, list(topics), b"")
+        return ConsumerProtocolMemberMetadata(cls.version, list(topics), cls.membership.url.encode())
 
     @classmethod
     def on_assignment(cls, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Do nothing: nothing has to be remembered."""
+        """Remember who has what."""
+        cls.membership.learn(bytes(assignment.user_data or b""))

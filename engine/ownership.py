@@ -9,8 +9,9 @@ from typing import Any
 import structlog
 from faust.types import TP
 
+from engine.membership import Membership
 from engine.meter import Meter
-from engine.partition import PartitionTask
+from engine.partition import PartitionTask, Phase
 from engine.processor import Processor
 from engine.settings import Settings
 from engine.transport import Batch, Consumer
@@ -46,6 +47,9 @@ class Ownership:
         #: Partitions that are being taken over.
         self.restoring: set[TP] = set()
         self.ready = False
+        self.membership = Membership(
+            min(settings.session_timeout, settings.rebalance_timeout), settings.reached_at, settings.topics.events
+        )
         self._lock = asyncio.Lock()
         self._taking_over: list[asyncio.Future[None]] = []
         self._closed = False
@@ -58,6 +62,17 @@ class Ownership:
         """Return the offset of the next record that a partition's owner wants, None if nobody owns it."""
         task = self.tasks.get(tp)
         return task.position if task is not None else None
+
+    def state_of(self, tp: TP) -> Any:  # noqa: ANN401 - its processor's
+        """Return the committed state of a partition that is surely ours, None of any other.
+
+        To be asked after the reading too, and what was read to be thrown away if the answer has changed: a worker that
+        was frozen in between may have read what is no longer so.
+        """
+        task = self.tasks.get(tp)
+        if task is None or not self.ready or task.phase is not Phase.RUNNING or not self.membership.fresh():
+            return None
+        return task.state
 
     async def deliver(self, tp: TP, batch: Batch) -> None:
         """Hand a batch to its partition's owner."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import socket
 import ssl
 import tomllib
 from collections.abc import Iterable
@@ -25,6 +26,10 @@ from schemas.topics import Topics
 
 PREFIX: Final = "AFTERSEND_"
 _MIB: Final = 1024 * 1024
+#: Shorter tokens could be guessed, characters.
+MIN_TOKEN: Final = 16
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - to be recognised
 
 #: From the environment by commas, or as a JSON array; in a file as a list.
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -182,6 +187,24 @@ class Settings(BaseSettings):
         120.0, gt=0, description="/live fails when there is work and nothing was committed for so long."
     )
 
+    advertised_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/\s?#]+)?$",
+        description="Where other workers reach this one for the query API; none: `http://<web_host>:<web_port>`, with "
+        "the machine's name where it listens everywhere.",
+    )
+    api_tokens: Mapped = Field(
+        {},
+        description="Roles by token, for the query API: `viewer` (personal data masked) or `operator` (JSON object). "
+        "Without any, here and in `api_tokens_file`, the API is off.",
+        repr=False,
+    )
+    api_tokens_file: Path | None = Field(None, description="More of them: a token and its role a line.")
+    api_open: bool = Field(
+        default=False,
+        description="Answer the query API without tokens, to whoever is on this machine; needs a loopback `web_host`.",
+    )
+
     gateway_host: str = Field("127.0.0.1", description="Where `aftersend gateway` takes in webhooks; 0.0.0.0: all.")
     gateway_port: int = Field(8080, ge=1, le=65535, description="Its port; all its processes share it.")
     gateway_admin_port: int = Field(
@@ -262,7 +285,7 @@ class Settings(BaseSettings):
             return value
         return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
-    @field_validator("raw_topics", "gateway_tokens", mode="before")
+    @field_validator("raw_topics", "gateway_tokens", "api_tokens", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
         return json.loads(value) if isinstance(value, str) else value
@@ -295,6 +318,17 @@ class Settings(BaseSettings):
                 raise ValueError(message) from error
         return value
 
+    @field_validator("api_tokens")
+    @classmethod
+    def _roles(cls, value: dict[str, str]) -> dict[str, str]:
+        if wrong := sorted(set(value.values()) - {"viewer", "operator"}):
+            message = f"roles are viewer and operator, not {', '.join(wrong)}"
+            raise ValueError(message)
+        if any(len(token) < MIN_TOKEN for token in value):
+            message = f"a token must have at least {MIN_TOKEN} characters"
+            raise ValueError(message)
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: str) -> str:
@@ -302,6 +336,13 @@ class Settings(BaseSettings):
             message = "must start with redis://, rediss:// or unix://"
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _open_to_few(self) -> Settings:
+        if self.api_open and self.web_host not in _LOOPBACK:
+            message = "api_open needs a loopback web_host (127.0.0.1, ::1 or localhost): set api_tokens instead"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Settings:
@@ -341,6 +382,14 @@ class Settings(BaseSettings):
     def topics(self) -> Topics:
         """Names of the topics."""
         return Topics(self.topic_prefix, self.events_topic, self.raw_topics)
+
+    @property
+    def reached_at(self) -> str:
+        """Where other workers reach this one over HTTP; "": nowhere."""
+        if not self.web_port:
+            return ""
+        host = socket.gethostname() if self.web_host in _EVERYWHERE else self.web_host
+        return self.advertised_url or f"http://{f'[{host}]' if ':' in host else host}:{self.web_port}"
 
     def kafka_options(self) -> dict[str, Any]:
         """Return the options of a connection as aiokafka's clients take them."""
@@ -383,7 +432,7 @@ def problems_of(error: ValidationError) -> list[str]:
     return [_told(problem["loc"], problem["msg"], problem["input"]) for problem in error.errors()]
 
 
-_SECRET: Final = ("password", "redis_url", "gateway_secrets", "gateway_tokens")
+_SECRET: Final = ("password", "redis_url", "gateway_secrets", "gateway_tokens", "api_tokens")
 
 
 def _told(place: tuple[int | str, ...], words: str, given: object) -> str:

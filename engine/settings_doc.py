@@ -22,6 +22,7 @@ SECTIONS: Final = {
     "delivery_keys": "Sources",
     "breaker_share": "Breaker",
     "web_host": "Health",
+    "advertised_url": "Query API",
     "gateway_host": "Gateway",
     "log_level": "Logging",
 }

@@ -161,12 +161,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
         conf = self.app.conf
-        self._assignor = SpreadAssignor
-        return aiokafka.AIOKafkaConsumer(
+        membership = cast("Any", self.app).flow.membership  # an `engine.app.WorkerApp`
+        self._assignor = SpreadAssignor.of(membership)
+        consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            partition_assignment_strategy=[SpreadAssignor],
+            partition_assignment_strategy=[self._assignor],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_poll_records=conf.broker_max_poll_records,
@@ -183,6 +184,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             value_deserializer=lean.LEAN,
             **getattr(self.app, "kafka_options", {}),
         )
+        membership.watch(consumer._client)  # noqa: SLF001 - its heartbeats are nobody else's business
+        return consumer
 
     async def _fetch_records(
         self,

@@ -34,6 +34,10 @@ class MemoryStore(PartitionStore):
         """Return the look-up of a delivery's rows."""
         return self._rows.get(delivery_id, _NO_ROWS).get
 
+    def deliveries(self) -> Iterator[str]:
+        """Iterate over the ids of all deliveries, as of now."""
+        return iter(list(self._partials))
+
     def contact(self, recipient: str) -> bytes | None:
         """Return the encoded contact of an address."""
         return self._contacts.get(recipient)

@@ -190,6 +190,17 @@ class RocksStore(PartitionStore):
         """Return the look-up of a delivery's rows."""
         return self._found(delivery_id).__getitem__
 
+    def peek(self, delivery_id: str, recipient: str) -> bytes | None:
+        """Return an encoded row, read for itself."""
+        return self._get(_row_prefix(delivery_id) + recipient.encode())
+
+    def deliveries(self) -> Iterator[str]:
+        """Iterate over the ids of all deliveries, a page at a time."""
+        start = _KPIS
+        while page := self._items(start, _AFTER_KPIS, _PAGE):
+            yield from (key[1:].decode() for key, _ in page)
+            start = page[-1][0] + b"\0"
+
     def contact(self, recipient: str) -> bytes | None:
         """Return the encoded contact of an address."""
         return self._contacts[recipient]

@@ -45,6 +45,14 @@ class PartitionStore(abc.ABC):
     def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:
         """Return the function from a recipient to the encoded row of a delivery (None: no row)."""
 
+    def peek(self, delivery_id: str, recipient: str) -> bytes | None:
+        """Return an encoded row without a trace in what is kept for the next batch; None: no row."""
+        return self.rows_of(delivery_id)(recipient)
+
+    def deliveries(self) -> Iterator[str]:
+        """Iterate over the ids of all deliveries; batches may be applied meanwhile."""
+        return iter([delivery_id for delivery_id, _ in self.partials()])
+
     @abc.abstractmethod
     def contact(self, recipient: str) -> bytes | None:
         """Return the encoded contact of an address."""

@@ -48,6 +48,8 @@ def test_what_was_applied_can_be_read(store: PartitionStore) -> None:
     assert store.contact("b") is None
     assert partial == store.partial("d")
     assert [("d", partial)] == list(store.partials())
+    assert ["d"] == list(store.deliveries())
+    assert (b"row a", None) == (store.peek("d", "a"), store.peek("e", "b"))
     assert {"status": 3, "kpis": 1} == store.offsets()
     assert 60.0 == store.tick
 
