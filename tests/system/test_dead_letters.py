@@ -115,7 +115,8 @@ async def test_from_the_raw_topic_to_the_dead_letters_and_back(install: Callable
     assert (2, 1) == (lines[-1]["letters"], lines[-1]["of_replays"])
     # The one that came of a replay is left out: else each replay would double what the next one writes.
     assert 1 == (await run(installation, "replay", "--yes", "--json")).lines[0]["written"]
-    assert 2 == (await run(installation, "replay", "--dry-run", "--replayed", "--json")).lines[0]["letters"]
+    await installation.await_caught_up(30)
+    assert 3 == (await run(installation, "replay", "--dry-run", "--replayed", "--json")).lines[0]["letters"]
     report = await installation.finish()
     assert 3 == report.unreadable
 

@@ -1,0 +1,1 @@
+"""`aftersend top`: deliveries and pipeline, live on a terminal."""

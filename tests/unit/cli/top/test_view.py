@@ -1,0 +1,84 @@
+"""How it is drawn: never wider or higher than the terminal."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from cli.kpis import from_counters
+from cli.lag import Position
+from cli.top.look import Look
+from cli.top.pulse import Pulse, pulse
+from cli.top.view import COLUMNS, fitting, screen, span, speed
+
+NOW = 1_790_000_000.0
+
+
+def busy(problems: list[str] | None = None) -> Pulse:
+    names = [f"delivery-with-a-long-name-{i}" for i in range(40)]
+    deliveries = {n: from_counters(n, {"applied": 10**6, "delivered": 10**7, "sent": 10**7}, NOW, NOW) for n in names}
+    positions = [Position(f"feedback.raw.source-{i}", 0, 5, 0, 10, 5, NOW - 100) for i in range(4)]
+    look = Look(NOW, 1.0, deliveries, positions, problems or [])
+    return pulse(look, None, [position.topic for position in positions])
+
+
+def drawn(pulse: Pulse, width: int, height: int | None, deliveries: int = 20) -> list[str]:
+    console = Console(file=StringIO(), width=width, height=height, color_system=None)
+    console.print(screen(pulse, width, height, deliveries, "q quit"))
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue().rstrip("\n").split("\n")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 132, 200])
+@pytest.mark.parametrize("height", [18, 24, 50])
+def test_it_fits_into_the_terminal(width: int, height: int) -> None:
+    lines = drawn(busy(), width, height)
+
+    assert max(len(line) for line in lines) <= width
+    assert len(lines) <= height
+    assert 4 == sum(line.startswith("feedback.r") and line.rstrip().endswith("100 s") for line in lines)
+    assert "more deliveries" in lines[-1]
+    assert any("delivery-w" in line for line in lines)
+
+
+def test_problems_take_their_room() -> None:
+    lines = drawn(busy(["Redis at 127.0.0.1:1 (AFTERSEND_REDIS_URL) can't be asked: " + "because " * 20]), 80, 24)
+
+    assert len(lines) <= 24
+
+
+def test_without_a_height_as_many_as_wanted_are_shown() -> None:
+    lines = drawn(busy(), 200, None, 30)
+
+    assert 30 == sum("delivery-with" in line for line in lines)
+    assert lines[-1].startswith("10 more deliveries")
+
+
+def test_without_room_the_least_important_columns_go() -> None:
+    assert COLUMNS == fitting(COLUMNS, 200)
+    assert ["delivered"] == [column.heading for column in fitting(COLUMNS, 26)]
+    assert () == fitting(COLUMNS, 5)
+    headings = [column.heading for column in fitting(COLUMNS, 80)]
+    assert {"events/s", "delivered", "opens", "clicks", "bounces"} <= set(headings)
+    assert "last change" not in headings
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (0.0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (10.0, "10 s"),
+        (119.0, "119 s"),
+        (120.0, "2 min"),
+        (7200.0, "2 h"),
+        (1e6, "12 d"),
+    ],
+)
+def test_spans(seconds: float, text: str) -> None:
+    assert text == span(seconds)
+
+
+@pytest.mark.parametrize("value, text", [(None, "-"), (0.0, "0"), (0.25, "0.2"), (9.99, "10.0"), (12345.6, "12,346")])
+def test_speeds(value: float | None, text: str) -> None:
+    assert text == speed(value)
