@@ -20,6 +20,8 @@ from schemas.state import KpiPartial
 
 #: Names of providers' types that have series of their own; error classes, likewise.
 _NAMES: Final = 50
+_RAW_ERRORS: Final = ("SourceError",)
+_EVENT_ERRORS: Final = ("DecodeError", "ValidationError")
 _COMMITTED, _FAILED, _FENCED = "committed", "failed", "fenced"
 _PHASES: Final = ("running", "restoring", "fenced", "closed")
 
@@ -102,7 +104,7 @@ class WorkerMetrics(Collector):
 
     Args:
         topics: every source topic, the events topic included.
-        events_topic: the events topic.
+        events_topic: the one of them that track reads.
         sources: names of the sources by their numbers.
         heartbeat: told how far ticks have come.
         deliveries: told of the batches and stores.
@@ -138,7 +140,11 @@ class WorkerMetrics(Collector):
         outcomes = [(*topic, outcome) for topic in all_topics for outcome in (_COMMITTED, _FAILED, _FENCED)]
         self._records = Counts(metrics.RECORDS, all_topics)
         self._parsed = Counts(metrics.PARSED)
-        self._dead = Counts(metrics.DEAD_LETTERS)
+        # The classes that the parsers and the decoder of events raise; the first letter of all counts in `increase()`.
+        usual = [(t, error) for (t,) in all_topics for error in (_EVENT_ERRORS if t == events_topic else _RAW_ERRORS)]
+        for labels in usual:
+            self._errors.bounded(*labels)
+        self._dead = Counts(metrics.DEAD_LETTERS, usual)
         self._unknown = Counts(metrics.UNKNOWN_NAMES)
         self._age = Distribution(metrics.EVENT_AGE, ((),))
         self._batch = Distribution(metrics.BATCH_RECORDS, all_topics)
