@@ -18,6 +18,7 @@ from starlette.routing import Route
 from agents.clock import Clock
 from agents.normalise import Normalise
 from agents.track import Track
+from cli.api import QueryApi
 from cli.installation import codec, parsers, raw_sources, source_numbers, topic_layouts
 from engine import admin, logs
 from engine import app as engine_app
@@ -106,6 +107,7 @@ class Worker:
         self.app: engine_app.WorkerApp | None = None
         self.publisher: KpiPublisher | None = None
         self._metrics = MetricsPage("worker")
+        self._api: QueryApi | None = None
 
     def stop(self) -> None:
         """Ask for a graceful end."""
@@ -123,12 +125,15 @@ class Worker:
             AftersendError: if the worker can't start, or should not go on.
         """
         settings = self.settings
-        health = HealthServer(settings, lambda: self.app, [Route("/metrics", self._metrics.__call__)])
-        await health.start()
+        api = self._api = QueryApi(settings, lambda: self.app)
+        routes = [Route("/metrics", self._metrics.__call__), *api.routes]
+        health = HealthServer(settings, lambda: self.app, routes)
         try:
+            await health.start()
             await self._work()
         finally:
             await health.stop()
+            await api.close()
         if isinstance(self._error, AftersendError):
             raise self._error
         if self._error is not None:
@@ -140,6 +145,8 @@ class Worker:
         settings = self.settings
         _make(settings.data_dir)
         cluster = await self._check()
+        if self._api is not None:
+            self._api.rows.partitions = cluster.partitions[settings.topics.events]
         self.publisher = publisher = KpiPublisher(
             redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
             prefix=settings.redis_prefix,

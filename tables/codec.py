@@ -51,7 +51,7 @@ encode_row: Final = msgspec.msgpack.Encoder().encode
 decode_row: Final = msgspec.msgpack.Decoder(Row).decode
 encode_json: Final = msgspec.json.Encoder().encode
 decode_contact: Final = msgspec.json.Decoder(Contact).decode
-_decode_state: Final = msgspec.json.Decoder(RecipientState).decode
+decode_state: Final = msgspec.json.Decoder(RecipientState).decode
 _decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
 _decode_clock: Final = msgspec.json.Decoder(Clock).decode
 _last_entry: Final = Struct("<16sQQ").unpack_from
@@ -142,7 +142,7 @@ class Codec:
             msgspec.ValidationError: if the value is none of ours.
             KeyError: if it holds a name that this version does not know.
         """
-        state = _decode_state(value)
+        state = decode_state(value)
         fields = astuple(state)
         failure, cause = state.failure, state.cause
         row = Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`

@@ -1,0 +1,67 @@
+"""What the API asks of the process that it runs in; given to it, so that it knows neither Kafka nor the tables."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from console.schemas import Explanation
+from publish.kpi_reader import Page, Position
+from publish.kpis import Kpis
+from schemas.state import Contact, RecipientState
+
+
+class Held(msgspec.Struct):
+    """All that is held of one address."""
+
+    rows: list[RecipientState]
+    contact: Contact | None
+
+
+class Deliveries(Protocol):
+    """Reads KPIs.
+
+    All raise `ApiError` if they can't.
+    """
+
+    async def read(self, delivery_id: str) -> Kpis | None:
+        """Return a delivery's KPIs; None: nothing is known of it."""
+
+    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+        """Return some deliveries."""
+
+
+class Rows(Protocol):
+    """Reads committed rows of the partitions that this process surely owns.
+
+    All that read raise `ApiError` (`partition_moving`) rather than tell what may no longer be so.
+    """
+
+    def normalise(self, address: str) -> str:
+        """Return an address in the spelling of the tables.
+
+        Raises:
+            ValueError: if it is none.
+        """
+
+    def is_here(self, recipient: str) -> bool:
+        """Tell whether this process surely owns the recipient's partition."""
+
+    def owner(self, recipient: str) -> str:
+        """Return the URL of the process that owns the recipient's partition; "": not known, or this very one."""
+
+    async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
+        """Return a row; None: there is none."""
+
+    async def recipient(self, recipient: str) -> Held:
+        """Return all rows of an address, last change first, and its card."""
+
+    async def explain(self, delivery_id: str, recipient: str, *, raw: bool) -> Explanation | None:
+        """Return how a row came to be; None: nothing is known of it.
+
+        Args:
+            delivery_id: of the row.
+            recipient: of the row.
+            raw: with the raw records.
+        """

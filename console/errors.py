@@ -1,0 +1,76 @@
+"""What the API says when it can't answer: a status, and a code that programs may rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Code(StrEnum):
+    """What is wrong, for programs: stable, while messages may change."""
+
+    INVALID_PARAMETER = "invalid_parameter"
+    INVALID_ENCODING = "invalid_encoding"
+    INVALID_DELIVERY = "invalid_delivery"
+    INVALID_ADDRESS = "invalid_address"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    API_OFF = "api_off"
+    UNKNOWN_DELIVERY = "unknown_delivery"
+    UNKNOWN_RECIPIENT = "unknown_recipient"
+    UNKNOWN_ROW = "unknown_row"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    URI_TOO_LONG = "uri_too_long"
+    PARTITION_MOVING = "partition_moving"
+    OWNER_UNREACHABLE = "owner_unreachable"
+    REDIS_UNAVAILABLE = "redis_unavailable"
+    KAFKA_UNAVAILABLE = "kafka_unavailable"
+    OVERLOADED = "overloaded"
+
+
+#: By code: the HTTP status.
+STATUSES: Final = {
+    Code.INVALID_PARAMETER: 400,
+    Code.INVALID_ENCODING: 400,
+    Code.INVALID_DELIVERY: 400,
+    Code.INVALID_ADDRESS: 400,
+    Code.UNAUTHORIZED: 401,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.API_OFF: 404,
+    Code.UNKNOWN_DELIVERY: 404,
+    Code.UNKNOWN_RECIPIENT: 404,
+    Code.UNKNOWN_ROW: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.URI_TOO_LONG: 414,
+    Code.PARTITION_MOVING: 503,
+    Code.OWNER_UNREACHABLE: 503,
+    Code.REDIS_UNAVAILABLE: 503,
+    Code.KAFKA_UNAVAILABLE: 503,
+    Code.OVERLOADED: 503,
+}
+_UNAVAILABLE: Final = 503
+#: Seconds after which to ask again: a partition that moves is mostly somewhere by then.
+RETRY_AFTER: Final = 2
+
+
+class ApiError(Exception):
+    """A request that can't be served.
+
+    Args:
+        code: what is wrong.
+        message: for people.
+        headers: of the answer, besides those that its status asks for.
+    """
+
+    def __init__(self, code: Code, message: str, headers: Mapping[str, str] | None = None) -> None:
+        """Keep what is to be said."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = STATUSES[code]
+        self.headers = dict(headers or {})
+        if self.status == _UNAVAILABLE:
+            self.headers.setdefault("Retry-After", str(RETRY_AFTER))
