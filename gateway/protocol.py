@@ -70,6 +70,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._in_body and not self.cycle.response_complete:
             # The application reads it, in its own time.
             self._disarm()
@@ -98,11 +100,12 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Note that the head is there."""
-        self._in_head, self._in_body = False, True
+        self._in_head = False
         if len(self.pipeline) >= _MAX_PIPELINED:
             message = "too many requests at once"
             raise ValueError(message)
         super().on_headers_complete()
+        self._in_body = True
 
     def on_message_complete(self) -> None:
         """Note that the body is there."""

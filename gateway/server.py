@@ -59,6 +59,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._writer: RawWriter | None = None
+        self._listening = False
         self.app: GatewayApp | None = None
 
     def stop(self) -> None:
@@ -75,7 +76,8 @@ class Gateway:
 
     def ready(self) -> bool:
         """Say whether webhooks are accepted."""
-        return not self._stop.is_set() and self._writer is not None and self._writer.ready
+        up = self._listening and not self._stop.is_set()
+        return up and self._writer is not None and self._writer.ready
 
     async def run(self, recorder: Recorder, routes: Sequence[BaseRoute] = ()) -> None:
         """Take in webhooks until `stop`.
@@ -114,6 +116,7 @@ class Gateway:
             listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
             server = await _serve(config, listener)
             stack.push_async_callback(self._drain, server)
+            self._listening = True
             log.info("gateway takes in webhooks", host=settings.gateway_host, port=settings.gateway_port)
             watching = asyncio.create_task(self._watch())
             await self._stop.wait()
@@ -174,8 +177,13 @@ class Gateway:
 
     async def _show_ready(self, _request: Request) -> JSONResponse:
         ok = self.ready()
-        reason = "" if ok else "stopping" if self._stop.is_set() else "Kafka does not acknowledge"
+        reason = "" if ok else self._why_not()
         return JSONResponse({"ok": ok, "reason": reason}, status_code=200 if ok else _UNAVAILABLE)
+
+    def _why_not(self) -> str:
+        if self._stop.is_set():
+            return "stopping"
+        return "Kafka does not acknowledge" if self._listening else "starting"
 
 
 def _config(app: Any, grace: int) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application

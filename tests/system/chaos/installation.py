@@ -86,6 +86,11 @@ class Installation:
         self.workers: list[WorkerProcess] = []
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources' names."""
+        return raw_sources()
+
+    @property
     def raw_topics(self) -> list[str]:
         """The raw topics of all sources, the clock's excluded."""
         return [self.topics.raw(source) for source in raw_sources()]
@@ -97,6 +102,10 @@ class Installation:
         worker = WorkerProcess(name, _environment(chosen), self.folder, module)
         self.workers.append(worker)
         return worker
+
+    def environment(self, **settings: Any) -> dict[str, str]:
+        """Return the environment of one of its processes, with further settings."""
+        return _environment({**self._chosen, **settings})
 
     async def start(self, workers: int = 1, **settings: Any) -> list[WorkerProcess]:
         """Create the topics, start workers and wait until one has its partitions; return them."""
