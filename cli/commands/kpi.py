@@ -15,18 +15,23 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli import views
 from cli.context import Json, command_settings, wait_for
 from cli.kafka import partitions_of
 from cli.kpis import Kpis, RedisKpis, from_hash, read_kafka
 from cli.output import console, count, local, print_json, share, table
 from engine.errors import AftersendError, RedisUnusableError, UsageError
 from engine.settings import Settings
+from rules.views.base import Report
 
 #: Redrawn at most so often, seconds.
 _PAUSE: Final = 0.25
 #: Looked at again after so long even if nothing was announced, seconds: announcements may get lost.
 _PATIENCE: Final = 5.0
 _AWAY: Final = 1.0
+
+#: By the names of `rules.views.VIEWS`.
+ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
 
 _LISTED: Final = (
     ("audience", "audience"),
@@ -45,6 +50,7 @@ def kpi(
     /,
     *,
     source: Annotated[Literal["redis", "kafka"], Parameter(name="--from")] = "redis",
+    view: Annotated[list[ViewName] | None, Parameter(negative="")] = None,
     watch: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     limit: int = 50,
     as_json: Json = False,
@@ -61,6 +67,7 @@ def kpi(
         aftersend kpi spring-sale --watch        # one, live
         aftersend kpi spring-sale --json | jq .rates.open_rate
         aftersend kpi spring-sale --from kafka   # the truth, not the copy in Redis
+        aftersend kpi spring-sale --view efs --view v8    # as other products show it
 
     What came without a delivery id is counted under the empty one: `aftersend kpi ""`.
 
@@ -68,11 +75,19 @@ def kpi(
         delivery: The delivery's id; without it, all are listed.
         source: Redis is live and quick; Kafka's KPI topic is what Redis is a copy of, and has every delivery there
             ever was.
+        view: As this product shows it, by its names and rules; several stand side by side. From Kafka's KPI topic,
+            of any delivery there ever was.
         watch: Stay, and show every change; with --json, one line for each.
         limit: How many deliveries to list.
         as_json: JSON: an object, or one a line for a list.
     """
     settings = command_settings()
+    if view:
+        if watch or delivery is None:
+            message = "--view shows one delivery as it is: name it, and leave --watch out"
+            raise UsageError(message)
+        _show_views(settings, delivery, view, as_json=as_json)
+        return
     if source == "kafka":
         if watch:
             message = "--watch follows Redis: leave --from out"
@@ -93,6 +108,20 @@ def kpi(
         _show(found, as_json=as_json)
         return
     _list(sorted(known.values(), key=lambda k: -k.updated_at), limit, as_json=as_json)
+
+
+def _show_views(settings: Settings, delivery: str, names: list[ViewName], *, as_json: bool) -> None:
+    reports = wait_for(_views_from_kafka(settings, delivery, names))
+    if not reports:
+        raise AftersendError(_unknown(delivery, "kafka"))
+    if as_json:
+        print_json(views.as_json(delivery, reports))
+    else:
+        console().print(views.picture(delivery, reports))
+
+
+async def _views_from_kafka(settings: Settings, delivery: str, names: list[ViewName]) -> list[Report]:
+    return await views.read_reports(settings, await partitions_of(settings, settings.topics.kpis), delivery, names)
 
 
 async def _from_kafka(settings: Settings) -> dict[str, Kpis]:

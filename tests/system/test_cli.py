@@ -19,7 +19,7 @@ import redis
 from cli.simulation.people import person
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from engine.embedded.ports import pick_free
-from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK
+from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
 
 COMMAND = [sys.executable, "-P", "-m", "cli.main"]
 RECIPIENTS = 300
@@ -226,6 +226,30 @@ def test_one_delivery_from_either(installation: Installation, campaign: dict[str
     truth = installation.run("kpi", "autumn-sale", "--from", "kafka", "--json").json
 
     assert live == {name: value for name, value in truth.items() if name != "events"}
+
+
+def test_one_delivery_as_other_products_show_it(installation: Installation, campaign: dict[str, Any]) -> None:
+    """The same recipients in each; and the same as the KPIs where both say the same."""
+    truth = installation.run("kpi", "autumn-sale", "--from", "kafka", "--json").json["kpis"]
+    names = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
+    views = installation.run("kpi", "autumn-sale", "--json", *(f"--view={name}" for name in names)).json["views"]
+
+    assert list(names) == list(views)
+    for one in views.values():
+        assert truth["audience"] == one["counts"]["audience"] == sum(one["statuses"].values())
+    assert {truth["delivered"]} == {views[name]["counts"]["delivered"] for name in ("efs", "v8", "creatio", "escala")}
+    assert truth["unique_clicks"] == views["efs"]["counts"]["clicks"] == views["escala"]["counts"]["interacted"]
+    assert truth["total_opens"] == views["creatio"]["totals"]["total_opens"]
+
+    shown = installation.run("kpi", "autumn-sale", "--view", "efs", "--view", "creatio").out
+    assert "bounces and errors share" in shown
+    assert "Sent to provider" in shown
+
+
+def test_a_view_is_of_one_delivery(installation: Installation, campaign: dict[str, Any]) -> None:
+    assert EXIT_USAGE == installation.run("kpi", "--view", "efs").code
+    assert EXIT_USAGE == installation.run("kpi", "autumn-sale", "--view", "efs", "--watch").code
+    assert EXIT_FAILED == installation.run("kpi", "nobody-knows", "--view", "efs").code
 
 
 def test_kpis_for_people(installation: Installation, campaign: dict[str, Any]) -> None:

@@ -1,0 +1,109 @@
+"""A delivery as the products show it, from the KPI topic's histograms, and the table that puts views side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.output import count, share, table
+from engine import changelog
+from engine.lean import LeanRecord
+from engine.settings import Settings
+from rules.indicators import merged
+from rules.views import VIEWS
+from rules.views.base import Report, View
+from schemas.state import KpiPartial
+from tables.codec import SEPARATOR, decode_partial, header_of
+
+
+class Histograms:
+    """Adds one delivery's histograms up over partitions.
+
+    Args:
+        delivery_id: of the delivery.
+    """
+
+    def __init__(self, delivery_id: str) -> None:
+        """Add up nothing yet."""
+        self._id = delivery_id.encode()
+        self._parts: dict[int, KpiPartial] = {}
+
+    def apply(self, _topic: str, partition: int, records: list[LeanRecord]) -> None:
+        """Take records of the KPI topic; a later one of a partition replaces an earlier one."""
+        for record in records:
+            delivery_id, separator, _ = (record.key or b"").rpartition(SEPARATOR.encode())
+            if separator and delivery_id == self._id:
+                if record.value is None:
+                    self._parts.pop(partition, None)
+                else:
+                    self._parts[partition] = decode_partial(header_of(record.headers))
+
+    def reports(self, views: Iterable[View]) -> list[Report]:
+        """Return the delivery in each view; none if nothing was read of it."""
+        if not self._parts:
+            return []
+        cells: dict[int, int] = {}
+        events: dict[int, int] = {}
+        for part in self._parts.values():
+            cells, events = merged(cells, part.cells), merged(events, part.events)
+        return [view.kpis(cells, events) for view in views]
+
+
+async def read_reports(settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]) -> list[Report]:
+    """Return a delivery in each of some views, from all of the KPI topic's partitions; none if it is not there.
+
+    Args:
+        settings: where Kafka is.
+        partitions: of the KPI topic.
+        delivery_id: of the delivery.
+        names: of the views, in the order in which they are wanted.
+    """
+    histograms = Histograms(delivery_id)
+    starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
+    await changelog.read(settings.kafka_options(), starts, histograms.apply)
+    return histograms.reports(VIEWS[name] for name in dict.fromkeys(names))
+
+
+def as_json(delivery_id: str, reports: Sequence[Report]) -> dict[str, Any]:
+    """Return what scripts read."""
+    return {
+        "delivery_id": delivery_id,
+        "views": {report.view: {"title": VIEWS[report.view].title, **_fields(report)} for report in reports},
+    }
+
+
+def _fields(report: Report) -> dict[str, Any]:
+    fields: dict[str, Any] = msgspec.to_builtins(report)
+    del fields["view"]
+    return fields
+
+
+def picture(delivery_id: str, reports: Sequence[Report]) -> RenderableType:
+    """Return views of a delivery side by side."""
+    parts: list[RenderableType] = [Text(delivery_id or "(no delivery id)", style="bold")]
+    parts += [Text(f"{report.view}: {VIEWS[report.view].title}", style="dim") for report in reports]
+    for title, numbers in (
+        ("Statuses", [report.statuses for report in reports]),
+        ("Counts", [report.counts | report.totals for report in reports]),
+    ):
+        parts += ["", _side_by_side(title, reports, [{n: count(v) for n, v in of.items()} for of in numbers])]
+    rates = [
+        {name: f"{share(r.value)} = {count(r.numerator)} / {count(r.denominator)}" for name, r in of.rates.items()}
+        for of in reports
+    ]
+    parts += ["", _side_by_side("Rates", reports, rates)]
+    return Group(*parts)
+
+
+def _side_by_side(title: str, reports: Sequence[Report], values: Sequence[dict[str, str]]) -> Table:
+    """Return a table with a line for each name that any view has, in the order in which they first come."""
+    headings = tuple(report.view for report in reports)
+    result = table(title, "", *headings, right=headings)
+    for name in dict.fromkeys(name for of in values for name in of):
+        result.add_row(name.replace("_", " "), *(of.get(name, "") for of in values))
+    return result
