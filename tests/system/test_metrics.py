@@ -26,6 +26,7 @@ from tests.system.prometheus import EmbeddedPrometheus, program, promtool
 
 ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "aftersend.json"
 #: Types of records that nobody has heard of.
 NOVELTY, NOVELTIES = "Novelty", 60
 Scrape = Callable[..., EmbeddedPrometheus]
@@ -120,7 +121,7 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
         worker.start()
     for worker in workers:
         await worker.await_log("partitions assigned")
-    prometheus = scrape(worker=ports)
+    prometheus = scrape(**{"aftersend-worker": ports})
     records = [*load(installation, 400, 1), *junk(installation)]
     await installation.write(records)
     await installation.await_caught_up(60.0)
@@ -145,6 +146,8 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
         lambda: prometheus.series("aftersend:heartbeat_age_seconds < bool 15", "stage"),
         {("commit",): 1.0, ("redis",): 1.0},
     )
+
+    assert [] == [query for query in dashboard_queries() if not answered(prometheus, query)]
 
     # One of them ends and comes again: what it counts begins at 0, what it shows of the tables does not.
     second = f"127.0.0.1:{ports[1]}"
@@ -172,6 +175,19 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
 def alerts(prometheus: EmbeddedPrometheus, state: str) -> set[str]:
     """Return the names of the alerts in a state."""
     return {alert["labels"]["alertname"] for alert in prometheus.get("alerts")["alerts"] if alert["state"] == state}
+
+
+def dashboard_queries() -> Iterator[str]:
+    """Yield the dashboard's queries that workers have something to say to, as Grafana asks them."""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            if not re.search("aftersend_(gateway|compute_stats)_", target["expr"]):
+                yield target["expr"].replace("$__rate_interval", "1m").replace("$delivery", ".*")
+
+
+def answered(prometheus: EmbeddedPrometheus, query: str) -> bool:
+    """Tell whether Prometheus has an answer to a query."""
+    return bool(prometheus.get("query", query=query)["result"])
 
 
 def unhealthy(group: dict[str, Any]) -> list[dict[str, Any]]:
@@ -215,7 +231,7 @@ async def test_prometheus_sees_the_gateway(install: Callable[..., Installation],
     body = b'[{"email":"x@example.org","event":"open","timestamp":1790000000,"sg_event_id":"1"}]'
     try:
         await gateway.start()
-        prometheus = scrape(gateway=[gateway.admin_port])
+        prometheus = scrape(**{"aftersend-gateway": [gateway.admin_port]})
         async with aiohttp.ClientSession() as session:
             for n in range(5):
                 forged = signer.headers(body + b" ") if n < 2 else signer.headers(body)
