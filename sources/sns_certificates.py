@@ -116,7 +116,10 @@ def check_address(url: str, path: re.Pattern[str]) -> None:
     """
     # Python strips some characters from an address before it takes it apart; none of them belongs there.
     plain = url.isascii() and url.isprintable() and not any(c in url for c in " \\")
-    parts = urlsplit(url) if plain else None
+    try:
+        parts = urlsplit(url) if plain else None
+    except ValueError:  # half an IPv6 address
+        parts = None
     if (
         parts is None
         or parts.scheme != "https"

@@ -9,12 +9,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas.feedback import EVENT_TYPES
+from schemas.feedback import EVENT_TYPES, Feedback
 from sources.base import Parser, SourceError, SourceOptions
 from sources.bounce_classes import CLASSES
 from sources.kumomta import RECORD_RULES
 from sources.kumomta_record import LogRecord
 from sources.registry import REGISTRY
+from sources.sendgrid import DROP_RULES
+from sources.sendgrid import EVENT_RULES as SENDGRID_RULES
+from sources.sendgrid_event import SendGridEvent
+from sources.ses import BOUNCE_RULES
+from sources.ses import EVENT_RULES as SES_RULES
 from sources.tracking import EVENT_RULES, TrackingRecord
 
 OPTIONS = SourceOptions(delivery_headers=("X-Campaign",), return_path=r"(?P<delivery>\w*)\+?(?P<recipient>[^@]*)")
@@ -95,12 +100,20 @@ CLICKS = mostly(
 )
 
 
-def check(parser: Parser, raw: bytes) -> None:
+def go_through(parser: Parser, raw: bytes) -> tuple[list[Feedback], str]:
+    """Return the events that can be read of a record, and what the parser complains of."""
+    events = []
     try:
-        events = list(parser(raw))
-    except SourceError:
-        return
-    assert events == list(parser(raw))
+        for event in parser(raw):
+            events.append(event)  # noqa: PERF402 - the last step may raise
+    except SourceError as error:
+        return events, str(error)
+    return events, ""
+
+
+def check(parser: Parser, raw: bytes) -> None:
+    events, complaint = go_through(parser, raw)
+    assert (events, complaint) == go_through(parser, raw)
     for event in events:
         assert event.type in EVENT_TYPES
         assert event.event_id
@@ -132,6 +145,99 @@ def test_log_records(record: object) -> None:
 @given(record=CLICKS | st.lists(CLICKS, max_size=3))
 def test_tracking_records(record: object) -> None:
     check(PARSERS[1], json.dumps(record).encode())
+
+
+SENDGRID = REGISTRY["sendgrid"].parser(OPTIONS)
+SENDGRID_EVENTS = mostly(
+    {
+        "event": st.sampled_from([rule.event for rule in SENDGRID_RULES] + ["other"]),
+        "email": TEXT,
+        "timestamp": st.floats(0, 2e9) | st.integers(0, 2**31) | TEXT,
+        "sg_event_id": TEXT,
+        "sg_message_id": TEXT | st.sampled_from(["a.filter0.1", "filter0.1", "b.recvd-1"]),
+        "smtp-id": TEXT,
+        "reason": TEXT | st.sampled_from([rule.reason for rule in DROP_RULES]),
+        "response": TEXT,
+        "status": st.sampled_from(["5.1.1", "4.2.2", "550", ""]),
+        "type": st.sampled_from(["bounce", "blocked", "expired", "x"]),
+        "category": TEXT | st.lists(TEXT),
+        "delivery_id": SCALARS,
+        "test": SCALARS,
+        "sg_machine_open": SCALARS,
+        "url": TEXT,
+        "useragent": TEXT,
+        "newsletter": JSON,
+    },
+    "event",
+    [*SendGridEvent.__struct_encode_fields__, "delivery_id", "tenant"],
+)
+REPORTS = st.fixed_dictionaries({}, optional={"emailAddress": TEXT, "status": TEXT, "diagnosticCode": TEXT})
+SES_PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "timestamp": st.sampled_from(["2026-03-05T10:56:52.250Z", ""]) | JSON,
+        "bounceType": st.sampled_from([rule.type for rule in BOUNCE_RULES]) | JSON,
+        "bounceSubType": st.sampled_from([rule.subtype for rule in BOUNCE_RULES]) | JSON,
+        "bouncedRecipients": st.lists(REPORTS) | JSON,
+        "complainedRecipients": st.lists(REPORTS) | JSON,
+        "delayedRecipients": st.lists(REPORTS) | JSON,
+        "recipients": st.lists(TEXT) | JSON,
+        "feedbackId": TEXT | JSON,
+        "link": TEXT | JSON,
+        "newTopicPreferences": st.fixed_dictionaries({"unsubscribeAll": JSON}) | JSON,
+    },
+)
+SES_MAIL = st.fixed_dictionaries(
+    {},
+    optional={
+        "timestamp": JSON,
+        "messageId": JSON,
+        "destination": st.lists(TEXT) | JSON,
+        "tags": METADATA | JSON,
+        "headers": st.lists(st.fixed_dictionaries({"name": TEXT, "value": TEXT})) | JSON,
+    },
+)
+SES_FIELDS = ["bounce", "complaint", "delivery", "open", "click", "deliveryDelay", "subscription", "reject", "failure"]
+SES_EVENTS = st.builds(
+    lambda name, mail, parts: {"eventType": name, "mail": mail} | parts,
+    st.sampled_from([rule.event for rule in SES_RULES] + ["other"]),
+    SES_MAIL | JSON,
+    st.dictionaries(st.sampled_from(SES_FIELDS), SES_PARTS | JSON),
+)
+ENVELOPES = SES_EVENTS | st.builds(
+    lambda kind, event, fields: {"Type": kind, "Message": json.dumps(event)} | fields,
+    st.sampled_from(["Notification", "SubscriptionConfirmation", "Other"]),
+    SES_EVENTS | JSON,
+    st.dictionaries(st.sampled_from(["MessageId", "Timestamp", "Message", "Type"]), JSON, max_size=1),
+)
+
+
+@given(events=st.lists(SENDGRID_EVENTS | JSON, max_size=4))
+def test_sendgrid_events(events: list[object]) -> None:
+    check(SENDGRID, json.dumps(events).encode())
+
+
+@given(events=st.lists(SENDGRID_EVENTS, max_size=4))
+@example([{"event": "open", "timestamp": 1e-300}])
+def test_sendgrid_events_have_the_same_ids_however_they_are_read(events: list[dict[str, Any]]) -> None:
+    """Quickly, or one by one since there is something unreadable among them."""
+    quickly, _ = go_through(SENDGRID, json.dumps(events).encode())
+    one_by_one, complaint = go_through(SENDGRID, json.dumps([*events, None]).encode())
+    assert complaint
+    assert quickly == one_by_one
+
+
+@given(event=ENVELOPES | st.lists(ENVELOPES, max_size=3))
+def test_ses_events(event: object) -> None:
+    check(REGISTRY["ses"].parser(OPTIONS), json.dumps(event).encode())
+
+
+@given(event=ENVELOPES)
+def test_ses_events_have_the_same_ids_however_they_are_read(event: object) -> None:
+    parser = REGISTRY["ses"].parser(OPTIONS)
+    alone, _ = go_through(parser, json.dumps(event).encode())
+    one_of_several, _ = go_through(parser, json.dumps([event, 7]).encode())
+    assert alone == one_of_several
 
 
 @pytest.mark.parametrize("parser", PARSERS, ids=REGISTRY)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sources.base import SourceError
-from sources.records import RecordReader
+from sources.records import RecordReader, Values, read_values
 
 
 class Record(msgspec.Struct):
@@ -72,3 +72,29 @@ def test_errors_say_what_and_where(raw: bytes, message: str) -> None:
 def test_junk_raises_nothing_else(raw: bytes) -> None:
     with contextlib.suppress(SourceError):
         READER.read(raw)
+
+
+@pytest.mark.parametrize(
+    "raw,items,mended",
+    [
+        (b"[]", [], False),
+        (b'[{"a": 1}, null]', [{"a": 1}, None], False),
+        (b'{"a": 1}', [{"a": 1}], False),
+        (b'\xef\xbb\xbf{"a": 1}\r\n\r\n[{"b": 2}]\r\n', [{"a": 1}, {"b": 2}], False),
+        (b'["\\ud83d\\ude00"]', ["\U0001f600"], False),
+        (b'["\\ud83d"]', ["\ufffd"], True),
+        (b'{"\\ude00": {"a": ["\\ud83d"]}}', [{"\ufffd": {"a": ["\ufffd"]}}], True),
+        (b'["caf\xe9"]', ["caf\ufffd"], True),
+        (b"[1e999]", [float("inf")], False),
+    ],
+)
+def test_values(raw: bytes, items: list[object], mended: bool) -> None:
+    assert Values(items, mended) == read_values(raw)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\r\n", b"[", b"[NaN]", b"{]", b"[" * 100_000, b'{"a": 1}\n{', b"[" + b"1" * 9999 + b"]"]
+)
+def test_what_is_no_json(raw: bytes) -> None:
+    with pytest.raises(SourceError):
+        read_values(raw)

@@ -1,0 +1,72 @@
+"""Raw records to events: what can be read counts, what can't is kept."""
+
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+
+from agents.normalise import Normalise, NormaliseState
+from engine.settings import Settings
+from engine.transport import Batch
+from engine.writer import MAX_BATCH_BYTES
+from schemas.feedback import Feedback
+from sources.base import SourceOptions, readable_part
+from sources.registry import REGISTRY
+from tests.unit.folding_in_memory import Record
+
+TOPIC = "feedback.raw.sendgrid"
+SENDGRID = REGISTRY["sendgrid"].parser(SourceOptions())
+
+
+class Output:
+    """Takes what a batch writes, by topic."""
+
+    def __init__(self) -> None:
+        self.topics: dict[str, list[tuple[bytes, bytes, Any]]] = {}
+
+    def channel(self, topic: str, _partition: int) -> Any:
+        def append(key: bytes, value: bytes, _timestamp: int, headers: Any = ()) -> None:
+            self.topics.setdefault(topic, []).append((key, value, headers))
+
+        return SimpleNamespace(append=append)
+
+
+def normalise(parse: Any, *values: bytes) -> tuple[list[Feedback], list[tuple[bytes, Any]], Any]:
+    """Return the events and the dead letters of raw records, and what was counted."""
+    given: dict[str, Any] = {}
+    settings = Settings(**given)
+    output: Any = Output()
+    agent = Normalise(settings, {TOPIC: parse}, 4)
+    records: Any = [Record(offset, 1000, b"", value) for offset, value in enumerate(values)]
+    counted = agent.process(NormaliseState(TOPIC, 0, parse), Batch(0, records), output)
+    events = output.topics.get(settings.topics.events, [])
+    letters = output.topics.get(settings.topics.dead_letters, [])
+    decoded = [msgspec.json.decode(value, type=Feedback) for _, value, _ in events]
+    return decoded, [(value, dict(headers)) for _, value, headers in letters], counted
+
+
+def test_events_beside_an_unreadable_one_count_and_the_record_is_kept() -> None:
+    body = b'[{"event":"open","email":"a@b.example"},{"event":7},{"event":"click","email":"c@d.example"}]'
+    events, letters, counted = normalise(SENDGRID, body, b'[{"event":"open","email":"e@f.example"}]')
+    assert [("opened", 0), ("clicked", 0), ("opened", 1)] == [(event.type, event.raw_offset) for event in events]
+    assert [body] == [value for value, _ in letters]
+    assert b"1 of 3 can't be read: event 1: the event has no type (`event`)" == letters[0][1]["aftersend.message"]
+    assert (2, 3) == (counted.records, counted.events)
+
+
+def test_a_replay_of_the_dead_letter_gives_the_same_events() -> None:
+    body = b'[{"event":"open","email":"a@b.example","timestamp":5},{"event":7}]'
+    once, _, _ = normalise(SENDGRID, body)
+    again, _, _ = normalise(SENDGRID, body)
+    assert [event.event_id for event in once] == [event.event_id for event in again]
+
+
+def test_an_event_that_is_too_large_holds_no_others_back() -> None:
+    def parse(raw: bytes) -> Iterable[Feedback]:
+        large = Feedback("l", "d", "r", "clicked", url="x" * MAX_BATCH_BYTES)
+        return readable_part([Feedback("a", "d", raw.decode(), "sent"), large, Feedback("b", "d", "r", "sent")], [])
+
+    events, letters, _ = normalise(parse, b"r")
+    assert ["a", "b"] == [event.event_id for event in events]
+    assert b"more than a Kafka record may" in letters[0][1]["aftersend.message"]
