@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -64,3 +65,15 @@ def test_lines_are_parsed_as_they_come() -> None:
     assert ["1"] == [event.event_id for event in next(results).events]
     assert ["2"] == [event.event_id for event in next(results).events]
     assert 2 == stream.lines
+
+
+def test_what_can_be_read_of_a_record_is_told_beside_the_error() -> None:
+    def half(raw: bytes) -> Iterator[Feedback]:
+        yield Feedback(raw.decode(), "d", "r", "sent")
+        message = "1 of 2 can't be read"
+        raise SourceError(message)
+
+    results = list(parse_stream(half, io.BytesIO(b"a\nb\n")))
+    assert [(1, ["a"], True), (2, ["b"], True)] == [
+        (one.line, [event.event_id for event in one.events], bool(one.error)) for one in results
+    ]

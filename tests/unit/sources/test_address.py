@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sources.address import MAX_LENGTH, normalise
+from sources.address import MAX_LENGTH, mailbox, normalise
 from sources.base import SourceError
 
 
@@ -71,3 +71,18 @@ def test_normalising_twice_changes_nothing(address: str) -> None:
 @given(st.emails())
 def test_case_makes_no_difference(address: str) -> None:
     assert normalise(address) == normalise(address.upper()) == normalise(address.lower())
+
+
+@pytest.mark.parametrize(
+    "spelled,address",
+    [
+        ("user@example.com", "user@example.com"),
+        ("<user@example.com>", "user@example.com"),
+        ("User <user@example.com>", "user@example.com"),
+        ('"U <x@y>" <user@example.com>', "user@example.com"),
+        ("user@example.com>", "user@example.com"),
+        ("", ""),
+    ],
+)
+def test_the_address_beside_a_name(spelled: str, address: str) -> None:
+    assert address == mailbox(spelled)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.feedback import EVENT_TYPES, Feedback
@@ -147,6 +147,8 @@ def test_tracking_records(record: object) -> None:
     check(PARSERS[1], json.dumps(record).encode())
 
 
+#: Of another kind than any field is; `test_json` tries the rest.
+ODD: st.SearchStrategy[Any] = SCALARS | st.sampled_from([[None], {"a": None}, [[]], {}])
 SENDGRID = REGISTRY["sendgrid"].parser(OPTIONS)
 SENDGRID_EVENTS = mostly(
     {
@@ -166,7 +168,7 @@ SENDGRID_EVENTS = mostly(
         "sg_machine_open": SCALARS,
         "url": TEXT,
         "useragent": TEXT,
-        "newsletter": JSON,
+        "newsletter": ODD,
     },
     "event",
     [*SendGridEvent.__struct_encode_fields__, "delivery_id", "tenant"],
@@ -175,49 +177,50 @@ REPORTS = st.fixed_dictionaries({}, optional={"emailAddress": TEXT, "status": TE
 SES_PARTS = st.fixed_dictionaries(
     {},
     optional={
-        "timestamp": st.sampled_from(["2026-03-05T10:56:52.250Z", ""]) | JSON,
-        "bounceType": st.sampled_from([rule.type for rule in BOUNCE_RULES]) | JSON,
-        "bounceSubType": st.sampled_from([rule.subtype for rule in BOUNCE_RULES]) | JSON,
-        "bouncedRecipients": st.lists(REPORTS) | JSON,
-        "complainedRecipients": st.lists(REPORTS) | JSON,
-        "delayedRecipients": st.lists(REPORTS) | JSON,
-        "recipients": st.lists(TEXT) | JSON,
-        "feedbackId": TEXT | JSON,
-        "link": TEXT | JSON,
-        "newTopicPreferences": st.fixed_dictionaries({"unsubscribeAll": JSON}) | JSON,
+        "timestamp": st.sampled_from(["2026-03-05T10:56:52.250Z", ""]) | ODD,
+        "bounceType": st.sampled_from([rule.type for rule in BOUNCE_RULES]) | ODD,
+        "bounceSubType": st.sampled_from([rule.subtype for rule in BOUNCE_RULES]) | ODD,
+        "bouncedRecipients": st.lists(REPORTS) | ODD,
+        "complainedRecipients": st.lists(REPORTS) | ODD,
+        "delayedRecipients": st.lists(REPORTS) | ODD,
+        "recipients": st.lists(TEXT) | ODD,
+        "feedbackId": TEXT | ODD,
+        "link": TEXT | ODD,
+        "newTopicPreferences": st.fixed_dictionaries({"unsubscribeAll": ODD}) | ODD,
     },
 )
 SES_MAIL = st.fixed_dictionaries(
     {},
     optional={
-        "timestamp": JSON,
-        "messageId": JSON,
-        "destination": st.lists(TEXT) | JSON,
-        "tags": METADATA | JSON,
-        "headers": st.lists(st.fixed_dictionaries({"name": TEXT, "value": TEXT})) | JSON,
+        "timestamp": ODD,
+        "messageId": ODD,
+        "destination": st.lists(TEXT) | ODD,
+        "tags": METADATA | ODD,
+        "headers": st.lists(st.fixed_dictionaries({"name": TEXT, "value": TEXT})) | ODD,
     },
 )
 SES_FIELDS = ["bounce", "complaint", "delivery", "open", "click", "deliveryDelay", "subscription", "reject", "failure"]
 SES_EVENTS = st.builds(
     lambda name, mail, parts: {"eventType": name, "mail": mail} | parts,
     st.sampled_from([rule.event for rule in SES_RULES] + ["other"]),
-    SES_MAIL | JSON,
-    st.dictionaries(st.sampled_from(SES_FIELDS), SES_PARTS | JSON),
+    SES_MAIL | ODD,
+    st.dictionaries(st.sampled_from(SES_FIELDS), SES_PARTS | ODD),
 )
 ENVELOPES = SES_EVENTS | st.builds(
     lambda kind, event, fields: {"Type": kind, "Message": json.dumps(event)} | fields,
     st.sampled_from(["Notification", "SubscriptionConfirmation", "Other"]),
-    SES_EVENTS | JSON,
-    st.dictionaries(st.sampled_from(["MessageId", "Timestamp", "Message", "Type"]), JSON, max_size=1),
+    SES_EVENTS | ODD,
+    st.dictionaries(st.sampled_from(["MessageId", "Timestamp", "Message", "Type"]), ODD, max_size=1),
 )
 
 
-@given(events=st.lists(SENDGRID_EVENTS | JSON, max_size=4))
+@given(events=st.lists(SENDGRID_EVENTS | ODD, max_size=3))
 def test_sendgrid_events(events: list[object]) -> None:
     check(SENDGRID, json.dumps(events).encode())
 
 
-@given(events=st.lists(SENDGRID_EVENTS, max_size=4))
+@given(events=st.lists(SENDGRID_EVENTS, max_size=3))
+@settings(max_examples=50)
 @example([{"event": "open", "timestamp": 1e-300}])
 def test_sendgrid_events_have_the_same_ids_however_they_are_read(events: list[dict[str, Any]]) -> None:
     """Quickly, or one by one since there is something unreadable among them."""
@@ -227,12 +230,13 @@ def test_sendgrid_events_have_the_same_ids_however_they_are_read(events: list[di
     assert quickly == one_by_one
 
 
-@given(event=ENVELOPES | st.lists(ENVELOPES, max_size=3))
+@given(event=ENVELOPES | st.lists(ENVELOPES, max_size=2))
 def test_ses_events(event: object) -> None:
     check(REGISTRY["ses"].parser(OPTIONS), json.dumps(event).encode())
 
 
 @given(event=ENVELOPES)
+@settings(max_examples=50)
 def test_ses_events_have_the_same_ids_however_they_are_read(event: object) -> None:
     parser = REGISTRY["ses"].parser(OPTIONS)
     alone, _ = go_through(parser, json.dumps(event).encode())

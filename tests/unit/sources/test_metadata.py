@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from sources.base import SourceError, SourceOptions
-from sources.metadata import MAX_LENGTH, Labels, MetadataReader, is_true, label, message_type
+from sources.metadata import MAX_LENGTH, Labels, MetadataReader, is_true, label, labels_of_tags, message_type
 
 READER = MetadataReader(SourceOptions())
 
@@ -92,3 +92,18 @@ def test_label_of_nothing() -> None:
     nothings: tuple[object, ...] = (None, 1.5, [], False)
     assert ["", "", "", ""] == [label("x", value) for value in nothings]
     assert "" == message_type(7)
+
+
+@pytest.mark.parametrize(
+    "tags,labels",
+    [
+        ([], Labels()),
+        (["news", ""], Labels()),
+        (["delivery_id:c17"], Labels("c17")),
+        ([" campaign = c=3 ", "tenant=b"], Labels("c=3", tenant="b")),
+        (["campaign:c1", "delivery_id:c2", "campaign:c3", "test:true"], Labels("c2", test=True)),
+        (["delivery_id:a=b"], Labels("a=b")),
+    ],
+)
+def test_labels_of_tags(tags: list[str], labels: Labels) -> None:
+    assert labels == labels_of_tags(READER, tags)

@@ -51,7 +51,7 @@ def parse(case: dict[str, Any]) -> list[Feedback]:
 def test_every_case_is_read(cases: list[dict[str, Any]]) -> None:
     read = without_type = 0
     for case in cases:
-        if str(json.loads(body(case)).get("Message")).replace(" ", "") == '{"mail":{}}':  # says nothing
+        if json.loads(body(case)).get("Message") == "{}":  # says nothing of what happened
             with pytest.raises(SourceError, match="no type"):
                 parse(case)
             without_type += 1

@@ -9,7 +9,7 @@ import pytest
 from cli.reference.compare import Differences
 from cli.reference.raw import RawCheck
 from schemas.feedback import Feedback
-from sources.base import SourceError
+from sources.base import Parser, SourceError
 from tests.unit.folding_in_memory import Record
 
 TOPIC = "feedback.raw.kumomta"
@@ -27,7 +27,8 @@ def parse(raw: bytes) -> Iterable[Feedback]:
 class Books:
     """What lies on the topics: one raw record, and what came of it."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, parser: Parser = parse) -> None:
+        self.parse = parser
         self.raw = Record(7, 1000, b"key", raw, [("h", b"1")])
         self.events: list[tuple[int, Record]] = []
         self.letters: list[Record] = []
@@ -51,7 +52,7 @@ class Books:
             weighing.dead_letter(letter)  # type: ignore[arg-type]
         for partition, record in self.events:
             weighing.event(partition, record, msgspec.json.decode(record.value or b"", type=Feedback))  # type: ignore[arg-type]
-        weighing.raw(TOPIC, 1, self.raw, parse)  # type: ignore[arg-type]
+        weighing.raw(TOPIC, 1, self.raw, self.parse)  # type: ignore[arg-type]
         weighing.finish()
         return self.found.lines()
 
@@ -103,3 +104,16 @@ def test_ticks_are_the_same_everywhere(ticks: dict[int, list[int]], told: str) -
     weighing.tick_source([0, 1, 2, 3, 4])
     assert told in "\n".join(found.lines())
     assert bool(told) == bool(found.total)
+
+
+def test_what_can_be_read_of_a_record_counts() -> None:
+    """And the record is among the dead letters all the same."""
+
+    def half(raw: bytes) -> Iterable[Feedback]:
+        yield from parse(raw)
+        message = "1 of 2 can't be read"
+        raise SourceError(message)
+
+    assert [] == Books(b"a", half).event("a").letter(b"a").check()
+    assert "missing" in Books(b"a b", half).event("a").letter(b"a b").check()[0]
+    assert "not among the dead letters" in Books(b"a", half).event("a").check()[0]
