@@ -29,7 +29,7 @@ def parse(source: str, file: Path | None = None, /) -> int:
         zstdcat /var/log/kumomta/* | aftersend parse kumomta | jq .type
 
     Args:
-        source: kumomta or tracking; as in the name of the raw topic.
+        source: kumomta, sendgrid, ses or tracking; as in the name of the raw topic.
         file: One record, or one a line; without it, standard input is read.
     """
     settings = command_settings()
