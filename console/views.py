@@ -130,6 +130,11 @@ def _hide(text: str) -> str:
     return _HIDDEN if text else ""
 
 
+def _hide_addresses(text: str) -> str:
+    """Hide an id that is, or may hold, somebody's address."""
+    return _HIDDEN if "@" in text else text
+
+
 #: By the field's name, wherever it stands.
 _MASKS: Final = {
     "recipient": mask_address,
@@ -138,6 +143,9 @@ _MASKS: Final = {
     "url": mask_url,
     "ip": mask_ip,
     "user_agent": _hide,
+    "event_id": _hide_addresses,
+    "provider_id": _hide_addresses,
+    "detail": _hide_addresses,
     "by": _hide,
     "why": _hide,
 }

@@ -1,0 +1,139 @@
+"""The API without a worker, and ASGI requests to it as bytes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from console.api import Api
+from console.auth import Gate
+from console.backend import Held
+from console.errors import ApiError, Code
+from console.schemas import Explanation
+from publish.kpi_reader import Page, Position
+from publish.kpis import Kpis, from_counters
+from schemas.state import Contact, RecipientState
+from sources.address import normalise
+from sources.base import SourceError
+from tables.codec import decode_state
+
+OPERATOR = "operator-token-0123456789"
+VIEWER = "viewer-token-0123456789"
+KNOWN = "jane@example.com"
+STATE = decode_state(
+    b'{"schema":1,"delivery_id":"sale","recipient":"jane@example.com","status":"hard_bounce","facts":["sent",'
+    b'"hard_bounced"],"version":2,"updated_at":1757851200.5,"final":true,"address":"Jane@Example.com","failure":'
+    b'{"at":1757851200.0,"code":550,"diagnostic":"<jane@example.com> unknown"}}'
+)
+CONTACT = Contact(schema=1, recipient=KNOWN, do_not_email=True, cause="hard_bounce", cause_at=1757851200.0)
+
+
+class Memory:
+    """Deliveries and rows that are what a test says they are."""
+
+    def __init__(self) -> None:
+        self.here = True
+        self.url = ""
+        self.moved = False
+
+    async def read(self, delivery_id: str) -> Kpis | None:
+        return from_counters("sale", {"audience": 4, "delivered": 2}, 1.0, 2.0) if delivery_id == "sale" else None
+
+    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+        kpis = await self.read("sale")
+        assert kpis is not None
+        return Page([kpis], 1, (-2.0, "sale") if after is None else None)
+
+    def normalise(self, address: str) -> str:
+        try:
+            return normalise(address)
+        except SourceError as error:
+            raise ValueError(str(error)) from error
+
+    def is_here(self, recipient: str) -> bool:
+        return self.here
+
+    def owner(self, recipient: str) -> str:
+        return self.url
+
+    def _check(self) -> None:
+        if self.moved:
+            raise ApiError(Code.PARTITION_MOVING, "gone")
+
+    async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
+        self._check()
+        return STATE if (delivery_id, recipient) == ("sale", KNOWN) else None
+
+    async def recipient(self, recipient: str) -> Held:
+        self._check()
+        return Held([STATE], CONTACT) if recipient == KNOWN else Held([], None)
+
+    async def explain(self, delivery_id: str, recipient: str, *, raw: bool) -> Explanation | None:
+        self._check()
+        if (delivery_id, recipient) != ("sale", KNOWN):
+            return None
+        return Explanation(
+            delivery_id="sale",
+            recipient=KNOWN,
+            status="hard_bounce",
+            final=True,
+            facts=["sent"],
+            version=2,
+            steps=[],
+            missing=0,
+            notes=[],
+            disagreements=[],
+        )
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def code(self) -> str:
+        code: str = self.body["error"]["code"]
+        return code
+
+
+def api(memory: Memory, **gate: Any) -> Api:
+    return Api(Gate(gate.pop("tokens", {OPERATOR: "operator", VIEWER: "viewer"}), **gate), memory, memory, "1.2.3")
+
+
+async def ask(
+    of: Api,
+    target: bytes | str,
+    *,
+    method: str = "GET",
+    token: str | None = OPERATOR,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """Send a request as a server passes it on: path and query as bytes, not decoded."""
+    path, _, query = (target.encode() if isinstance(target, str) else target).partition(b"?")
+    given = {"host": "127.0.0.1:6066"} | ({"authorization": f"Bearer {token}"} if token is not None else {})
+    scope: Any = {
+        "type": "http",
+        "method": method,
+        "path": path.decode("latin-1"),
+        "raw_path": path,
+        "query_string": query,
+        "headers": [(n.encode(), v.encode("latin-1")) for n, v in (given | (headers or {})).items()],
+        "scheme": "http",
+        "server": ("127.0.0.1", 6066),
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await of(scope, receive, send)
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]))
