@@ -170,23 +170,28 @@ def _fall_back(contact: Contact) -> None:
 
 
 def _hold_against(contact: Contact, event: Folded, kind: int, received_at: float, invalid_after: int) -> None:
-    cause = _CAUSE_OF_KIND.get(kind, "")
-    if _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]:
+    cause = _CAUSE_OF_KIND.get(kind)
+    if cause is not None and _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]:
         contact.do_not_email = True
         contact.cause, contact.cause_at, contact.cause_delivery_id = cause, received_at, event.delivery_id
     if kind in _BAD_ADDRESS:
+        _count_failure(contact, event.reason)
         hard_bounce(contact, event, invalid_after)
         if kind == INVALID_ADDRESS:
             contact.valid = False  # not a matter of policy: it is no address
         quarantine.hard_error(contact, event, received_at)
-    elif kind in {SOFT_BOUNCE, DEFERRED}:
+    elif kind == SOFT_BOUNCE:
+        _count_failure(contact, event.reason)
+        quarantine.soft_error(contact, event, received_at)
+    elif kind == DEFERRED:
         quarantine.soft_error(contact, event, received_at)
     elif kind in _UNSUBSCRIBES:
         _unsubscribe(contact, event, received_at)
-    if kind in _BAD_ADDRESS or kind == SOFT_BOUNCE:
-        same = event.reason == contact.failure_reason
-        contact.failures = contact.failures + 1 if same else 1
-        contact.failure_reason = event.reason
+
+
+def _count_failure(contact: Contact, reason: str) -> None:
+    contact.failures = contact.failures + 1 if reason == contact.failure_reason else 1
+    contact.failure_reason = reason
 
 
 def _unsubscribe(contact: Contact, event: Folded, received_at: float) -> None:
@@ -208,5 +213,8 @@ def _notice(contact: Contact, event: Folded, kind: int, received_at: float, row_
         event.message_type,
         delivered=bool(row_facts & Fact.CONFIRMED) or kind == COMPLAINED,
     )
-    others = [n for n in contact.notices if (n.delivery_id, n.kind) != (notice.delivery_id, notice.kind)]
-    contact.notices = [*others, notice][-MAX_NOTICES:]
+    if contact.notices:
+        others = [n for n in contact.notices if (n.delivery_id, n.kind) != (notice.delivery_id, notice.kind)]
+        contact.notices = [*others, notice][-MAX_NOTICES:]
+    else:
+        contact.notices = [notice]

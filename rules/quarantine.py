@@ -64,15 +64,15 @@ def soft_error(contact: Contact, event: Folded, received_at: float) -> None:
     if contact.quarantined_at is not None:
         return
     since = received_at - contact.error_counted_at
-    if contact.errors and since > RESET_AFTER:
-        contact.errors = 0
-    if not contact.errors or since >= SIGNIFICANT_AFTER:
+    if not contact.errors or since > RESET_AFTER:
+        contact.errors, contact.error_counted_at = 1, received_at
+    elif since >= SIGNIFICANT_AFTER:
         contact.errors += 1
         contact.error_counted_at = received_at
+        if contact.errors >= ERROR_LIMIT:
+            contact.quarantined_at = received_at
     if contact.error is None or received_at >= contact.error.at:
         contact.error = _error(event, received_at)
-    if contact.errors >= ERROR_LIMIT:
-        contact.quarantined_at = received_at
 
 
 def success(contact: Contact) -> bool:

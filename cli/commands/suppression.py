@@ -36,7 +36,7 @@ _NO_ADDRESS: Final = Verdict((Objection(INVALID),))
 
 @app.command
 def check(
-    file: str = "-",
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
     /,
     *,
     message_type: Annotated[Literal["", "campaign", "automation", "transactional"], Parameter(name="--type")] = "",

@@ -23,6 +23,7 @@ _FATES: Final = (
     ("sent", "deferred", "deferred", "soft_bounce"),
     ("sent", "delivered", "hard_bounce"),
     ("sent", "hard_bounce", "delivered"),
+    ("sent", "hard_bounce", "released"),
     ("delivered", "sent", "clicked", "unsubscribed", "resubscribed"),
     ("sent", "delivered"),
     ("sent",),
