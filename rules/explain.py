@@ -39,7 +39,9 @@ _ALWAYS_DUE: Final = (-_FOREVER,) * (MAX_SOURCE + 1)
 #: What is done with an event that came before.
 _REPEATS: Final = frozenset({Decision.DUPLICATE, Decision.LATE})
 #: Types of events that are about an address: no row hears of them, only the contact.
-_NO_ROW: Final = frozenset({"released"})
+_NO_ROW: Final = frozenset({"released", "declared"})
+#: What the end of a wait leaves; other events give the same statuses.
+_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 #: What no terminal status lets happen.
 _UNLOCKED: Final = frozenset({Decision.APPLIED, Decision.LOWER_PRIORITY})
 
@@ -434,7 +436,8 @@ def _refold(stored: Row, steps: list[Step]) -> list[str]:
             continue
         decided, told = step.decision, step.told
         step.told = told or _stand_in(step)
-        windows = _ALWAYS_DUE if row.status in EXPIRED_STATUSES and step.received_at >= due else _NEVER_DUE
+        expired = bool(row.facts & _FACTS_OF_EXPIRY) and row.status in EXPIRED_STATUSES
+        windows = _ALWAYS_DUE if expired and step.received_at >= due else _NEVER_DUE
         source = step.place[0] if step.place is not None else 0
         _take(row, step, source, 0.0, windows)
         step.told = told

@@ -121,7 +121,7 @@ def unattributed(*, delivery: bool | None) -> str:
 
 
 def expired(before: int | None, after: int | None, pending_since: float | None, due: float) -> str:
-    """Return why a row became final without an event.
+    """Return why a row changed without an event.
 
     Args:
         before: the status that waited; None if it is not known.
@@ -129,8 +129,10 @@ def expired(before: int | None, after: int | None, pending_since: float | None, 
         pending_since: when the wait began, seconds since 1970; None if that is not known.
         due: when it ended, seconds since 1970.
     """
-    waited = f"{(due - pending_since) / _HOUR:g} hours after the first sent or deferred" if pending_since else "in time"
+    waited = f"{(due - pending_since) / _HOUR:g} hours after the first sign of sending" if pending_since else "in time"
     became = f", so {STATUS_NAME[before]} becomes {STATUS_NAME[after]} for good" if before and after else ""
+    if before == after and before is not None:
+        became = f", so {STATUS_NAME[before]} counts as given up; a success may come all the same"
     return f"no outcome was heard of {waited}{became}"
 
 

@@ -39,8 +39,8 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     source: int = 0
     message_type: int = 0
     updated_at: float = 0.0
-    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent` or `deferred`, from which
-    #: expiry counts.
+    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent`, `deferred` or
+    #: `soft_bounce`, from which expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
@@ -110,8 +110,8 @@ class RecipientState(msgspec.Struct, gc=False, omit_defaults=True):
     message_type: str = ""
     #: Arrival of the event that made this version.
     updated_at: float = 0.0
-    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent` or `deferred`, from which
-    #: expiry counts.
+    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent`, `deferred` or
+    #: `soft_bounce`, from which expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
