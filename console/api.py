@@ -19,7 +19,7 @@ from console import schemas, views
 from console.auth import OPERATOR, Gate
 from console.backend import Deliveries, Rows
 from console.errors import ApiError, Code
-from console.forward import FORWARDED, Forwarder
+from console.forward import EXPLAIN_SECONDS, FORWARDED, SECONDS, Forwarder
 from console.routes import DEFAULT_LIMIT, MAX_ADDRESS, MAX_CURSOR, MAX_LIMIT, PREFIX, ROUTES, Route, openapi
 from publish.kpi_reader import ORDERS, Position
 from publish.kpis import Kpis
@@ -206,7 +206,9 @@ class Api:
         if not url:
             message = "the recipient's partition is on its way to a worker"
             raise ApiError(Code.PARTITION_MOVING, message)
-        return await self._forwarder.ask(url, asked.path, asked.raw_query, asked.request.headers.get("authorization"))
+        seconds = EXPLAIN_SECONDS if asked.route.handler == "explanation" else SECONDS
+        authorization = asked.request.headers.get("authorization")
+        return await self._forwarder.ask(url, asked.path, asked.raw_query, authorization, seconds=seconds)
 
 
 def _for(role: str, answer: dict[str, Any]) -> Response:

@@ -13,7 +13,10 @@ from console.errors import ApiError, Code
 #: A request that has it is answered here or not at all, so no question goes in circles.
 FORWARDED: Final = "aftersend-forwarded"
 _CONNECT_SECONDS: Final = 2.0
-_TOTAL_SECONDS: Final = 40.0
+#: A worker that is frozen takes connections all the same, but says nothing.
+SECONDS: Final = 4.0
+#: An explanation reads a part of the events topic.
+EXPLAIN_SECONDS: Final = 35.0
 #: What the owner says of the asker; if it knows other tokens than we do, that is not the asker's fault.
 _REFUSED: Final = frozenset({401, 403})
 _PASSED_ON: Final = ("content-type", "retry-after", "cache-control")
@@ -32,7 +35,9 @@ class Forwarder:
         if session is not None:
             await session.close()
 
-    async def ask(self, url: str, path: str, query: str, authorization: str | None) -> Response:
+    async def ask(
+        self, url: str, path: str, query: str, authorization: str | None, *, seconds: float = SECONDS
+    ) -> Response:
         """Return another worker's answer.
 
         Args:
@@ -40,18 +45,19 @@ class Forwarder:
             path: of the request, as it came.
             query: of the request, as it came.
             authorization: of the request.
+            seconds: to wait for the answer.
 
         Raises:
             ApiError: 503, if the worker does not answer as it should.
         """
         if self._session is None:
-            timeout = aiohttp.ClientTimeout(total=_TOTAL_SECONDS, sock_connect=_CONNECT_SECONDS)
-            self._session = aiohttp.ClientSession(timeout=timeout, auto_decompress=True, requote_redirect_url=False)
+            self._session = aiohttp.ClientSession(requote_redirect_url=False)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         headers = {FORWARDED: "1"} | ({"Authorization": authorization} if authorization else {})
         # Escapes stay as they are: an address may have a slash in it.
         target = yarl.URL(url.rstrip("/") + path + (f"?{query}" if query else ""), encoded=True)
         try:
-            async with self._session.get(target, headers=headers, allow_redirects=False) as answer:
+            async with self._session.get(target, headers=headers, allow_redirects=False, timeout=timeout) as answer:
                 body = await answer.read()
                 status, told = answer.status, answer.headers
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
