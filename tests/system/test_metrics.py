@@ -26,6 +26,7 @@ from tests.system.prometheus import EmbeddedPrometheus, program, promtool
 
 ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+DEPLOYED = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "aftersend.json"
 #: Types of records that nobody has heard of.
 NOVELTY, NOVELTIES = "Novelty", 60
@@ -157,8 +158,9 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
     assert EXIT_OK == await workers[1].wait()
     await prometheus.until(lambda: prometheus.value("sum(aftersend_ready)"), 1.0)
     await prometheus.until(lambda: differing(prometheus, report), [])
+    assigned = workers[1].log().count("partitions assigned")
     workers[1].start()
-    await workers[1].await_log("partitions assigned", times=2)
+    await workers[1].await_log("partitions assigned", times=assigned + 1)
     await installation.write(load(installation, 200, 2))
     await installation.await_caught_up(60.0)
     report = await check(installation.settings)
@@ -255,6 +257,7 @@ async def test_prometheus_sees_the_gateway(install: Callable[..., Installation],
         gateway.close()
 
 
-def test_the_rules_are_valid() -> None:
-    promtool("check", "rules", str(ROOT / "deploy" / "prometheus" / "aftersend.rules.yml"))
-    promtool("check", "config", str(ROOT / "deploy" / "prometheus" / "prometheus.yml"))
+def test_the_rules_are_valid_and_fire_when_they_should() -> None:
+    promtool("check", "rules", str(DEPLOYED / "aftersend.rules.yml"))
+    promtool("check", "config", str(DEPLOYED / "prometheus.yml"))
+    promtool("test", "rules", str(DEPLOYED / "aftersend.rules.test.yml"))

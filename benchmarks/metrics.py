@@ -1,0 +1,101 @@
+"""What metrics cost, without Kafka: of a batch, and of a scrape.
+
+    python -m benchmarks.metrics [EVENTS] [--batch 5000]
+
+Events like the peers' part A are folded in batches, and each batch is told to the metrics as the engine tells it. The
+CPU time of the two is taken apart within each batch, so that the machine's moods hit both alike. What stays in the
+folding is one addition for each delivery and KPI class that a batch has moved. One line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import statistics
+import time
+from types import SimpleNamespace
+from typing import Any
+
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from benchmarks.folding import records
+from engine.health import WorkerView
+from engine.meter import Work
+from engine.transport import Batch
+from engine.writer import MAX_BATCH_BYTES, Output
+from publish.metrics_deliveries import Deliveries
+from publish.metrics_heartbeat import Heartbeat
+from publish.metrics_page import MetricsPage
+from publish.metrics_worker import WorkerMetrics
+from rules.timing import timing
+from schemas.topics import Topics
+from tables.codec import Codec
+from tables.folding import BatchFold, FoldOptions
+from tables.memory import MemoryStore
+
+_SCRAPES = 20
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("events", type=int, nargs="?", default=200_000)
+    parser.add_argument("--batch", type=int, default=5000)
+    args = parser.parse_args()
+    made: list[Any] = records(args.events)
+    numbers = {"kumomta": 1}
+    topics = Topics()
+    store = MemoryStore()
+    fold = BatchFold(store, 0, Codec(topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
+    standing = WorkerView(assigned=True, restoring=[], restored=0, answered=0, asked=0, partitions=[])
+    deliveries, heartbeat = Deliveries(20), Heartbeat()
+    metrics = WorkerMetrics(
+        [topics.events], topics.events, {1: "kumomta"}, heartbeat, deliveries, lambda: standing, lambda: True
+    )
+    page = MetricsPage("worker", metrics, heartbeat, deliveries)
+    metrics.opened(0, store)
+    page.render("")  # from here on, batches move the totals
+    producer: Any = SimpleNamespace(
+        create_batch=lambda: BatchBuilder(
+            MAX_BATCH_BYTES, 0, is_transactional=True, key_serializer=None, value_serializer=None
+        )
+    )
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 50, 100)
+    folding = counting = 0.0
+    for at in range(0, len(made), args.batch):
+        batch = Batch(at, made[at : at + args.batch])
+        start = time.process_time()
+        timestamps, stride = batch.timestamps()
+        read = time.process_time()
+        output = Output(producer)
+        result = fold.fold(batch, output, topics.events)
+        for channel in output.channels.values():
+            for builder, _ in channel.finish():
+                builder._build()  # noqa: SLF001 - what the producer does with it
+        store.apply(result.changes, {})
+        folded = time.process_time()
+        metrics.committed(Work(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))
+        metrics.folded(0, result)
+        counting += time.process_time() - folded + read - start
+        folding += folded - read
+    scrapes, body = [], b""
+    for _ in range(_SCRAPES):
+        start = time.process_time()
+        body, _ = page.render("")
+        scrapes.append(time.process_time() - start)
+    figures = {
+        "batch": args.batch,
+        "fold_us_per_event": round(folding / args.events * 1e6, 3),
+        "metrics_us_per_event": round(counting / args.events * 1e6, 4),
+        "share": round(counting / folding, 5),
+        "scrape_cpu_ms": round(statistics.median(scrapes) * 1000, 1),
+        "page_bytes": len(body),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
