@@ -12,6 +12,7 @@ from engine.lean import LeanRecord
 from engine.settings import Settings
 from rules.history import Entry, entries
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
+from rules.quarantine import standing
 from schemas.state import Contact, RecipientState
 from tables.codec import SEPARATOR, Codec, decode_contact, header_of
 
@@ -100,12 +101,13 @@ def row_as_json(state: RecipientState, history: list[Entry], codec: Codec) -> di
     return result | {"history": [event_as_json(entry, codec) for entry in history]}
 
 
-def contact_as_json(contact: Contact) -> dict[str, Any]:
-    """Return a card as scripts read it."""
+def contact_as_json(contact: Contact, now: float) -> dict[str, Any]:
+    """Return a card as scripts read it; how things stand with the address depends on the time (seconds since 1970)."""
     result: dict[str, Any] = msgspec.to_builtins(contact)
-    for name in ("cause_at", "updated_at"):
+    for name in ("cause_at", "updated_at", "quarantined_at", "error_counted_at"):
         if name in result:
             result[name] = iso(result[name])
-    for notice in result.get("notices", ()):
-        notice["at"] = iso(notice["at"])
-    return result
+    parts = [result[name] for name in ("error", "release", "unsubscription") if name in result]
+    for part in (*parts, *result.get("notices", ())):
+        part["at"] = iso(part["at"])
+    return result | {"standing": standing(contact, now).state}

@@ -30,9 +30,9 @@ DENYLISTED: Final = "denylisted"
 #: From the best to the worst.
 STANDINGS: Final = (VALID, ERRONEOUS, QUARANTINED, DENYLISTED)
 
-#: Classes of failures that mean a full mailbox, in the words of KumoMTA's classifier, Amazon SES and SendGrid.
-_MAILBOX_FULL: Final = frozenset({"QuotaIssues", "MailboxFull", "Mailbox Full", "mailbox_full"})
-#: The end of the enhanced status code that says so (RFC 3463, X.2.2), and what all such codes but it deny.
+#: The class of failures that holds full mailboxes (`sources.bounce_classes`).
+_MAILBOX_FULL: Final = "QuotaIssues"
+#: The end of the enhanced status code that says so (RFC 3463, X.2.2); all other codes say otherwise.
 _FULL_DETAIL: Final = ".2.2"
 
 
@@ -134,9 +134,9 @@ def standing(contact: Contact | None, now: float) -> Standing:
 def is_mailbox_full(error: ContactError) -> bool:
     """Say whether an error means a full mailbox: by its enhanced status code, else by its class."""
     if error.enhanced_code:
-        # A class such as QuotaIssues also holds messages that are too large: the code is the finer word.
+        # The class also holds messages that are too large: the code is the finer word.
         return error.enhanced_code.endswith(_FULL_DETAIL)
-    return error.reason in _MAILBOX_FULL
+    return error.reason == _MAILBOX_FULL
 
 
 def _error(event: Folded, received_at: float) -> ContactError:

@@ -13,13 +13,14 @@ DEFAULT_POLICY: Final = "five-in-a-row"
 
 #: Ends the validity at once, whatever the policy.
 RECIPIENT_BLOCKED: Final = "recipient_blocked"
-#: Creatio's reason -> classes of our sources that mean it. Any other class is a reason of its own.
+#: Creatio's reason -> classes that mean it (`sources.bounce_classes`; `RecipientBlocked` is a name for classifiers of
+#: the sender's own). Any other class is a reason of its own.
 REASONS: Final = {
-    "unknown_recipient": ("InvalidRecipient", "NoEmail", "Invalid Address"),
-    "mailbox_problem": ("InactiveMailbox", "QuotaIssues", "MailboxFull", "Mailbox Unavailable"),
-    "spam_reject": ("SpamBlock", "SpamContent", "SpamRelated", "Reputation", "Content"),
+    "unknown_recipient": ("InvalidRecipient",),
+    "mailbox_problem": ("InactiveMailbox", "QuotaIssues"),
+    "spam_reject": ("SpamBlock", "SpamContent", "SpamRelated"),
     "domain_not_found": ("BadDomain", "DNSFailure"),
-    RECIPIENT_BLOCKED: ("RecipientBlocked", "Suppressed", "OnAccountSuppressionList", "Bounced Address"),
+    RECIPIENT_BLOCKED: ("RecipientBlocked",),
 }
 _REASON_OF_CLASS: Final = {name: reason for reason, names in REASONS.items() for name in names}
 

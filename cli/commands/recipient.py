@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -15,6 +17,7 @@ from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
 from engine.settings import Settings
 from rules.history import Entry
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
+from rules.quarantine import VALID, standing
 from schemas.state import Contact, RecipientState
 from sources.address import normalise
 from sources.base import SourceError
@@ -51,7 +54,7 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
     names = codec(settings)
     if as_json:
         rows = [row_as_json(state, history, names) for state, history in found.rows.values()]
-        card = contact_as_json(found.contact) if found.contact is not None else None
+        card = contact_as_json(found.contact, time.time()) if found.contact is not None else None
         print_json({"recipient": key, "deliveries": rows, "contact": card})
     else:
         console().print(_picture(key, found, names))
@@ -129,6 +132,13 @@ def _card(contact: Contact | None) -> RenderableType:
     title.append("" if contact.valid else ", address not valid")
     if contact.failures:
         title.append(f", failures in a row: {contact.failures} ({contact.failure_reason})")
+    how = standing(contact, time.time())
+    if how.state != VALID:
+        title.append(f", {how.state} since {local(how.since)} ({how.why})")
+        title.append(f" until {local(how.until)}" if how.until else "")
+    if contact.release is not None:
+        of = contact.release
+        title.append(f", released {local(of.at)} by {of.by} ({of.why})")
     shown = table("", "at", "notice", "delivery", "type", "reason")
     for notice in reversed(contact.notices):
         kind = f"delivered, then {notice.kind}" if notice.delivered else notice.kind

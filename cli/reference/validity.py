@@ -8,23 +8,14 @@ from typing import Final
 #: Class of a source -> the reason that it is one of; classes that are not in here are reasons of their own.
 _REASONS: Final = {
     "InvalidRecipient": "unknown_recipient",
-    "NoEmail": "unknown_recipient",
-    "Invalid Address": "unknown_recipient",
     "InactiveMailbox": "mailbox_problem",
     "QuotaIssues": "mailbox_problem",
-    "MailboxFull": "mailbox_problem",
-    "Mailbox Unavailable": "mailbox_problem",
     "SpamBlock": "spam_reject",
     "SpamContent": "spam_reject",
     "SpamRelated": "spam_reject",
-    "Reputation": "spam_reject",
-    "Content": "spam_reject",
     "BadDomain": "domain_not_found",
     "DNSFailure": "domain_not_found",
     "RecipientBlocked": "recipient_blocked",
-    "Suppressed": "recipient_blocked",
-    "OnAccountSuppressionList": "recipient_blocked",
-    "Bounced Address": "recipient_blocked",
 }
 
 

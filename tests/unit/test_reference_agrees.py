@@ -40,7 +40,7 @@ TYPES = (
 )
 STEPS = (1.0, 0.1, 60.0, 5 * HOUR, 1.5 * DAY, 5 * DAY)
 #: Two of them mean the same by Creatio's rules, one ends the validity at once.
-REASONS = ("", "InvalidRecipient", "NoEmail", "QuotaIssues", "Suppressed")
+REASONS = ("", "InvalidRecipient", "InactiveMailbox", "QuotaIssues", "RecipientBlocked")
 DIAGNOSTICS = ("", "250 ok", "550 5.1.1 no such user " + "x" * 300)
 
 T = TypeVar("T")

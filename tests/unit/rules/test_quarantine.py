@@ -97,7 +97,6 @@ def test_a_full_mailbox_takes_thirty_days() -> None:
 
 FULL = [
     ("QuotaIssues", "", True),
-    ("MailboxFull", "", True),
     ("NoAnswerFromHost", "", False),
     ("", "4.2.2", True),
     ("QuotaIssues", "5.2.3", False),  # too large a message

@@ -41,8 +41,8 @@ def test_a_delivery_ends_the_row() -> None:
     assert after(*[SAME] * 4, "", *[SAME] * 4).valid
 
 
-def test_classes_of_different_sources_can_be_one_reason() -> None:
-    assert not after(SAME, "NoEmail", "Invalid Address", SAME, "NoEmail").valid
+def test_two_classes_can_be_one_reason() -> None:
+    assert not after("InactiveMailbox", "QuotaIssues", "QuotaIssues", "InactiveMailbox", "QuotaIssues").valid
 
 
 def test_a_class_of_the_senders_own_is_a_reason_of_its_own() -> None:
