@@ -86,6 +86,6 @@ def _lines(path: Path) -> list[str]:
         message = f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {path} can't be read"
         raise SettingsError(message) from error
     if _PEM_BEGIN in text:
-        return [_PEM_BEGIN + block.strip() for block in text.split(_PEM_BEGIN)[1:]]
+        return [(_PEM_BEGIN + block).strip() for block in text.split(_PEM_BEGIN)[1:]]
     stripped = (line.strip() for line in text.splitlines())
     return [line for line in stripped if line and not line.startswith("#")]
