@@ -1,0 +1,197 @@
+"""`aftersend explain` on a real Kafka, after everything that makes rows forget."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.structs import TopicPartition
+
+from agents.normalise import partition_of
+from cli.explain import explained, where_of
+from engine import changelog
+from engine.errors import EXIT_FAILED, EXIT_OK
+from engine.lean import LeanRecord
+from rules.history import MAX_ENTRIES
+from schemas.feedback import Feedback
+from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.load import raw_records
+
+HOUR_MS = 3_600_000
+JANE = "jane@example.org"
+
+
+def inputs(installation: Installation, kinds: Iterable[str], at_ms: int, first: int = 0) -> list[Input]:
+    """Return events of Jane's, a second apart, as normalise would write them; `tick` is the clock's."""
+    partition = partition_of(JANE, installation.settings.partitions)
+    made = []
+    for number, kind in enumerate(kinds, first):
+        event = Feedback(f"event {number}", "sale", JANE, kind, source="tracking", occurred_at=at_ms / 1000 - 5)
+        if kind == "tick":
+            event = Feedback(f"tick {number}", "", "", "tick", source="clock")
+        key = event.recipient.encode()
+        made.append(
+            Input(installation.topics.events, partition, key, msgspec.json.encode(event), at_ms + number * 1000)
+        )
+    return made
+
+
+async def told(installation: Installation, *options: str, delivery: str = "sale") -> tuple[int, Any]:
+    code, said = await installation.command("explain", delivery, JANE, "--json", *options)
+    return code, json.loads(said) if said.startswith("{") else said
+
+
+@pytest.mark.timeout(180)
+async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
+    """Of hundreds of rows, with all that happens in real life, none disagrees; also after a restart."""
+    installation: Installation = install()
+    await installation.start(1)
+    topics = installation.topics
+    partitions = installation.settings.partitions
+    await installation.write(raw_records(topics, 60, 5, time.time() - 7200, partitions))
+    await installation.finish()
+    keys: set[tuple[str, str]] = set()
+
+    def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
+        for record in records:
+            delivery_id, _tab, recipient = (record.key or b"").decode().partition("\t")
+            keys.add((delivery_id, recipient))
+
+    await changelog.read(
+        installation.settings.kafka_options(), {(topics.status, p): None for p in range(partitions)}, apply
+    )
+    assert len(keys) > 50
+    for delivery_id, recipient in sorted(keys)[:40]:
+        where = where_of(installation.settings, partition_of(recipient, partitions), delivery_id, recipient)
+        found = await explained(where)
+        assert [] == found.explanation.disagreements, (delivery_id, recipient)
+        assert 0 == found.explanation.missing
+        assert found.row is not None
+        assert found.row.status == [s.after for s in found.explanation.steps if not s.waiting][-1]
+
+
+@pytest.mark.timeout(180)
+async def test_a_whole_life(install: Callable[..., Installation]) -> None:
+    """Statuses before and after, an expiry and its undoing, duplicates, places, the raw records."""
+    installation: Installation = install()
+    await installation.start(1)
+    start = int(time.time() * 1000) - 100 * HOUR_MS
+    life = inputs(installation, ["sent"], start)
+    life += inputs(installation, ["tick"], start + 60 * HOUR_MS, 1)
+    life += inputs(installation, ["deferred", "deferred"], start + HOUR_MS, 2)
+    life += inputs(installation, ["delivered"], start + 2 * HOUR_MS, 4)
+    life += inputs(installation, ["opened", "delivered", "complained", "clicked"], start + 61 * HOUR_MS, 5)
+    life += inputs(installation, ["opened"], start + 61 * HOUR_MS, 5)
+    await installation.write(life)
+    await installation.await_caught_up(60)
+
+    code, found = await told(installation, "--raw")
+
+    assert EXIT_OK == code
+    assert [] == found["disagreements"]
+    steps = [(s["kind"], s["decision"], s["before"], s["after"]) for s in found["steps"]]
+    assert ("sent", "applied", "none", "sent") == steps[0]
+    assert ("expired", "applied", "sent", "unknown") == steps[1]
+    assert ("deferred", "applied", "sent", "deferred") == steps[2], "it had arrived before the wait was over"
+    assert "taken back" in found["steps"][2]["rule"]
+    assert ["expired"] == found["steps"][2]["lost_facts"]
+    by_kind = {step["kind"]: step for step in found["steps"] if step["decision"] == "applied"}
+    assert "status opened (60) outranks delivered (50)" == by_kind["opened"]["rule"]
+    assert "semantics.md section 2, lifecycle row opened" == by_kind["opened"]["reference"]
+    assert 1 == by_kind["opened"]["repeats"]
+    assert ("clicked", "terminal_locked", "complained", "complained") in steps
+    assert ("opened", "duplicate", "complained", "complained") == steps[-1]
+    assert ("complained", True) == (found["status"], found["final"])
+    sent = found["steps"][0]
+    assert sent["arrived_at"].endswith("Z")
+    assert sent["occurred_at"] < sent["arrived_at"]
+    assert installation.topics.events == sent["raw"]["topic"]
+    assert "event 0" == json.loads(sent["raw_record"]["text"])["event_id"]
+
+
+@pytest.mark.timeout(180)
+async def test_what_retention_has_removed_is_told(install: Callable[..., Installation]) -> None:
+    """More events than a row remembers: all of them while the topic has them, the last ones afterwards."""
+    installation: Installation = install()
+    (worker,) = await installation.start(1)
+    now = int(time.time() * 1000) - HOUR_MS
+    kinds = ["sent", "delivered", "opened"] + ["opened"] * 50
+    await installation.write(inputs(installation, kinds, now))
+    await installation.await_caught_up(60)
+    code, whole = await told(installation)
+
+    assert (EXIT_OK, len(kinds), 0) == (code, len(whole["steps"]), whole["missing"])
+    assert ("delivered", "opened") == (whole["steps"][2]["before"], whole["steps"][2]["after"])
+
+    worker.terminate()
+    await worker.wait()
+    partition = TopicPartition(installation.topics.events, partition_of(JANE, installation.settings.partitions))
+    await _delete(installation, partition, whole["steps"][10]["event"]["offset"])
+    code, part = await told(installation)
+
+    assert EXIT_OK == code
+    assert [] == part["disagreements"]
+    forgotten = len(kinds) - 10 - MAX_ENTRIES
+    assert forgotten == sum(step["decision"] == "" for step in part["steps"])
+    assert 10 == part["missing"]
+    assert any("not known any more" in note for note in part["notes"])
+    assert "opened" == part["steps"][-1]["after"]
+
+    await _delete(installation, partition, whole["steps"][-1]["event"]["offset"] + 1)
+    code, last = await told(installation)
+
+    assert (EXIT_OK, MAX_ENTRIES, len(kinds) - MAX_ENTRIES) == (code, len(last["steps"]), last["missing"])
+    code, page = await installation.command("explain", "sale", JANE)
+    assert EXIT_OK == code
+    assert "earlier changes are not known any more" in page
+
+
+async def _delete(installation: Installation, partition: TopicPartition, before: int) -> None:
+    """Do to a topic what retention does to it in time."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=installation.settings.kafka_bootstrap)
+    await admin.start()
+    try:
+        await admin.delete_records({partition: RecordsToDelete(before_offset=before)})
+    finally:
+        await admin.close()
+
+
+@pytest.mark.timeout(180)
+async def test_a_row_that_is_not_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
+    """As when the validity period has been changed since: said aloud, and exit code 1."""
+    installation: Installation = install()
+    await installation.start(1)
+    start = int(time.time() * 1000) - 40 * HOUR_MS
+    await installation.write(
+        inputs(installation, ["sent"], start) + inputs(installation, ["opened"], start + HOUR_MS, 1)
+    )
+    await installation.write(inputs(installation, ["tick", "opened"], start + 30 * HOUR_MS, 2))
+    await installation.await_caught_up(60)
+    changed = Installation(
+        installation.kafka,
+        installation.redis,
+        installation.folder,
+        installation.settings.app_id,
+        statistics_update_period_days=0.5,
+    )
+    code, found = await told(changed)
+
+    assert EXIT_FAILED == code
+    assert found["disagreements"]
+    assert (EXIT_OK, []) == ((await told(installation))[0], (await told(installation))[1]["disagreements"])
+
+
+async def test_nothing_is_known(install: Callable[..., Installation]) -> None:
+    installation: Installation = install()
+    await installation.apply_topics()
+
+    code, said = await told(installation, delivery="none")
+
+    assert EXIT_FAILED == code
+    assert "nothing is known of jane@example.org in delivery 'none'" in said
