@@ -217,6 +217,7 @@ for _kind in KINDS:
 KIND_NUMBER: Final = {kind.name: kind.number for kind in KINDS}
 
 #: Types of events that `kind_of` has to look at twice; the number is negative.
+#: Or that concern no row and so have to be looked for: here, where the common events do not pass.
 _SECOND_LOOK: Final = {"opened": -1, "clicked": -2, "unsubscribed": -3, "not_sent": -4, "released": -5, "declared": -6}
 #: By `Feedback.type`: a kind's number, or a negative one that `second_look` resolves.
 KIND_OF_TYPE: Final[dict[str, int]] = {
@@ -240,9 +241,8 @@ def second_look(first: int, event: Folded) -> int:
         return CLICKED_UNSUBSCRIBE_LINK if event.unsubscribe_link else CLICKED
     if first == _SECOND_LOOK["unsubscribed"]:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
-    # A release is not told apart, but looked for here, where the common events do not pass. A reason for not sending of
-    # no name we know is kept on the row; the recipient was not sent to all the same.
-    name = "released" if first == _SECOND_LOOK["released"] else f"not_sent_{event.reason}"
+    # A reason for not sending of no name we know is kept on the row; the recipient was not sent to all the same.
+    name = f"not_sent_{event.reason}" if first == _SECOND_LOOK["not_sent"] else event.type
     return KIND_NUMBER.get(name, KIND_NUMBER["not_sent_stopped"])
 
 
