@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 import redis.asyncio as redis
+from redis.exceptions import RedisError
 
 from engine.embedded import EmbeddedRedis
 from publish.redis_kpis import KpiPublisher, counters
@@ -428,3 +429,28 @@ async def _settled(client: redis.Redis, installation: Installation) -> dict[str,
             break
         await asyncio.sleep(0.7)
     return shown
+
+
+async def test_the_heartbeat_comes_through_when_redis_has_confirmed_it(publisher_of: Any) -> None:
+    """With nothing else to write, too; not while Redis is away, and not for a partition that has gone."""
+    publisher = publisher_of()
+    first, second = Partition(publisher, 0), Partition(publisher, 1)
+    first.take((1, 0))
+    second.take((1, 0))
+    publisher.ticked(0, 1000.0)
+    publisher.ticked(1, 1000.0)
+    assert {} == publisher.heartbeat.last
+    await publisher.flush()
+    assert {("redis", 0): 1000.0, ("redis", 1): 1000.0} == publisher.heartbeat.last
+    publisher.released(1)
+    publisher.ticked(1, 1005.0)
+    publisher.ticked(0, 1005.0)
+    await publisher.flush()
+    assert {("redis", 0): 1005.0} == publisher.heartbeat.last
+
+    away = publisher_of("redis://127.0.0.1:1/0")
+    Partition(away, 0).take((1, 0))
+    away.ticked(0, 1000.0)
+    with pytest.raises(RedisError):
+        await away.flush()
+    assert {} == away.heartbeat.last

@@ -1,8 +1,12 @@
 """Progress, judged from one look to the next."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from engine.health import PartitionView, Probe, Stalls, WorkerView, ready
+from engine.health import PartitionView, Probe, Stalls, WorkerView, _age, ready
+from engine.partition import PartitionTask
 
 LIMIT = 120.0
 
@@ -186,3 +190,20 @@ def test_a_probe_before_there_is_an_app() -> None:
 
     assert not ready(view).ok
     assert Stalls(LIMIT, lambda: 0.0).live(view).ok
+
+
+def task(under_way: int | None = None, last_timestamp: int | None = None) -> PartitionTask:
+    return cast("PartitionTask", SimpleNamespace(under_way=under_way, last_timestamp=last_timestamp))
+
+
+def test_lag_is_the_age_of_the_oldest_record_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.health.time.time", lambda: 1000.0)
+    works, idle = partition(100, delivered=120), partition(100)
+    works.since_commit = 7.0
+    # Known to be under way; only the last one that is done is known; nothing is.
+    assert 30.0 == _age(task(970_000, 900_000), works)
+    assert 100.0 == _age(task(None, 900_000), works)
+    assert 7.0 == _age(task(), works)
+    # Nothing waits, however long ago the last record was; and clocks may differ.
+    assert 0.0 == _age(task(None, 900_000), idle)
+    assert 0.0 == _age(task(1_001_000), works)

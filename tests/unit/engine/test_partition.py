@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from engine.errors import FencedError, TransactionFailedError
+from engine.meter import Work
 from engine.partition import PartitionTask, Phase
 from engine.processor import Processor
 from engine.transport import Batch
@@ -301,3 +302,75 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     await begun.wait()
     async with asyncio.timeout(5.0):
         await task.close()
+
+
+class Told:
+    """A meter that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.work: list[Work] = []
+        self.what: list[str] = []
+
+    def committed(self, work: Work) -> None:
+        self.work.append(work)
+
+    def not_committed(self, topic: str, *, fenced: bool) -> None:
+        self.what.append("fenced" if fenced else "failed")
+
+    def taken_over(self, topic: str, seconds: float) -> None:
+        self.what.append("taken over")
+
+    def not_taken_over(self, topic: str) -> None:
+        self.what.append("not taken over")
+
+    def reset(self, topic: str) -> None:
+        self.what.append("reset")
+
+
+async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
+    broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.partition._BACKOFF", (0.0,))
+    told = Told()
+    task = PartitionTask(
+        EVENTS,
+        summing,
+        new_writer=broker.new_writer,
+        committed=broker.offset,
+        seek=broker.seek,
+        on_fatal=broker.fatal.append,
+        reclaim_after=0.01,
+        meter=told,
+    )
+    broker.away = [KafkaConnectionError()]
+    await task.take_over()
+    task.resume()
+    assert ["not taken over", "taken over"] == told.what
+    broker.commit_seconds = 0.02
+    await task.deliver(batch(0, 0, 1, 2))
+    await until(lambda: broker.committed == 3)
+    broker.errors = [TransactionFailedError("timed out")]
+    await task.deliver(batch(3, 3))
+    await until(lambda: broker.seeks == [3])
+    broker.errors = [FencedError("by another")]
+    await task.deliver(batch(3, 3, sought=1))
+    await until(lambda: broker.seeks == [3, 3])
+    await task.close()
+
+    assert ["failed", "reset", "taken over", "fenced", "reset", "taken over"] == told.what[2:]
+    (work,) = told.work
+    assert ("events", 3, 1) == (work.topic, work.records, work.stride)
+    assert [1_790_000_000_000, 1_790_000_000_001, 1_790_000_000_002] == work.timestamps
+    assert work.fold_seconds < 0.02 <= work.commit_seconds
+
+
+async def test_the_first_record_of_a_batch_is_under_way_until_it_is_committed(
+    task: PartitionTask, broker: Broker
+) -> None:
+    broker.commit_seconds = 0.05
+    await task.deliver(batch(0, 7, 8))
+    await until(lambda: task.under_way is not None)
+    assert 1_790_000_000_007 == task.under_way
+    await until(lambda: broker.committed == 9)
+    await until(lambda: task.under_way is None)
+    assert 1_790_000_000_008 == task.last_timestamp

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaError
 
-from engine.transport import ConsumerThread, _Forgetful
+from engine.transport import Batch, ConsumerThread, _Forgetful
 
 TICKS = 3
 
@@ -96,3 +96,14 @@ def test_faust_forgets_what_it_has_read() -> None:
     partition: Any = ("events", 0)
     read[partition] = 17
     assert read[partition] is None
+
+
+@pytest.mark.parametrize("records, stride, looked_at", [(1, 1, 1), (255, 1, 255), (256, 2, 128), (5000, 39, 129)])
+def test_a_large_batch_shows_some_of_its_timestamps(records: int, stride: int, looked_at: int) -> None:
+    """Each stands for as many records, so together they stand for all."""
+    made: list[Any] = [SimpleNamespace(offset=n, timestamp=n) for n in range(records)]
+    batch = Batch(0, made)
+    timestamps, step = batch.timestamps()
+    assert (stride, looked_at) == (step, len(timestamps))
+    assert [n * stride for n in range(looked_at)] == timestamps
+    assert (looked_at - 1) * stride < records <= looked_at * stride
