@@ -32,7 +32,8 @@ def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=25
     (AFTERSEND_DATA_DIR; `--processes` sees to it). Topics have to be there: `aftersend topics apply`.
 
     While it runs, http://127.0.0.1:6066/ready tells whether it has its partitions in hand (503 until then), and /live
-    whether it gets on with its work. With several processes the second one serves port 6067, and so on.
+    whether it gets on with its work; /metrics is for Prometheus. With several processes the second one serves port
+    6067, and so on.
 
     For example:
 
