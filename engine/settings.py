@@ -230,6 +230,16 @@ class Settings(BaseSettings):
         description="A folder with more secrets and tokens, read again when anything in it changes: `<source>` or "
         "`<source>.<tenant>`, a secret a line; `tokens`, a token and its tenant a line.",
     )
+    gateway_certificates: Mapped = Field(
+        {},
+        description="Files (PEM) by the addresses of certificates, taken instead of fetching these (JSON object): for "
+        "simulated SES webhooks (`aftersend simulate ses`), never where real ones come in. Whoever has such a "
+        "certificate's key can sign what he likes.",
+    )
+    gateway_token_sources: Names = Field(
+        ("kumomta", "tracking"),
+        description="Sources that sign nothing and that a token alone lets in; others want a secret of their own.",
+    )
     gateway_open: Names = Field(
         (), description="Sources whose webhooks are taken from anybody, unchecked: for trusted networks only."
     )
@@ -276,6 +286,7 @@ class Settings(BaseSettings):
         "test_keys",
         "delivery_headers",
         "unsubscribe_urls",
+        "gateway_token_sources",
         "gateway_open",
         mode="before",
     )
@@ -285,7 +296,7 @@ class Settings(BaseSettings):
             return value
         return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
-    @field_validator("raw_topics", "gateway_tokens", "api_tokens", mode="before")
+    @field_validator("raw_topics", "gateway_tokens", "gateway_certificates", "api_tokens", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
         return json.loads(value) if isinstance(value, str) else value
@@ -327,6 +338,17 @@ class Settings(BaseSettings):
         if any(len(token) < MIN_TOKEN for token in value):
             message = f"a token must have at least {MIN_TOKEN} characters"
             raise ValueError(message)
+        return value
+
+    @field_validator("gateway_certificates")
+    @classmethod
+    def _files(cls, value: dict[str, str]) -> dict[str, str]:
+        for path in value.values():
+            try:
+                Path(path).read_bytes()
+            except OSError as error:
+                message = f"{path} can't be read: {error.strerror or error}"
+                raise ValueError(message) from error
         return value
 
     @field_validator("redis_url")

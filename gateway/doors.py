@@ -80,9 +80,10 @@ class Doors:
         if unknown := sorted({source for source, _ in keyring.secrets} - sources.keys()):
             message = f"setting 'gateway_secrets': there is no source {', '.join(unknown)}"
             raise SettingsError(message)
-        if unknown := sorted(set(settings.gateway_open) - sources.keys()):
-            message = f"setting 'gateway_open' (AFTERSEND_GATEWAY_OPEN): there is no source {', '.join(unknown)}"
-            raise SettingsError(message)
+        for setting in ("gateway_open", "gateway_token_sources"):
+            if unknown := sorted(set(getattr(settings, setting)) - sources.keys()):
+                message = f"setting {setting!r} (AFTERSEND_{setting.upper()}): there is no source {', '.join(unknown)}"
+                raise SettingsError(message)
         #: By source, those without a further part of the path.
         self.plain = {name: self._make(source, "") for name, source in sources.items()}
         self._further = {name: dict(self._for_tenants(source)) for name, source in sources.items()}
@@ -102,8 +103,10 @@ class Doors:
         for name, tenant in self._keyring.secrets:
             if name == source.name and tenant:
                 yield _digest(tenant), self._make(source, tenant)
+        # Tokens are handed out to speak of deliveries, not to give operators' orders.
+        enough = source.name in self._settings.gateway_token_sources
         for token, tenant in self._keyring.tokens.items():
-            yield _digest(token), self._make(source, tenant, by_token=True)
+            yield _digest(token), self._make(source, tenant, by_token=enough)
         if source.webhook is None:
             for secret in self._secrets(source, ""):
                 yield _digest(secret), self._make(source, "", by_token=True)

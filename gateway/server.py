@@ -55,7 +55,12 @@ class Gateway:
         self._settings = settings
         self._sources = sources
         self._budget = Budget(settings.gateway_max_inflight_bytes)
-        self._fetcher = Fetcher()
+        self._fetcher = Fetcher(settings.gateway_certificates)
+        if settings.gateway_certificates:
+            log.warning(
+                "certificates from files are trusted (AFTERSEND_GATEWAY_CERTIFICATES): for simulations only",
+                addresses=sorted(settings.gateway_certificates),
+            )
         self._stop = asyncio.Event()
         self._reload = asyncio.Event()
         self._writer: RawWriter | None = None

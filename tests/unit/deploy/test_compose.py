@@ -11,6 +11,7 @@ import yaml
 
 from engine.embedded.jars import kafka_version, locked_jars
 from engine.embedded.kafka_config import node_properties
+from engine.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -68,6 +69,18 @@ def test_aftersend_is_told_where_the_servers_are(services: dict[str, Any]) -> No
             environment["AFTERSEND_KAFKA_BOOTSTRAP"] in services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
         )
         assert re.fullmatch(r"redis://redis:\d+/\d+", environment["AFTERSEND_REDIS_URL"])
+
+
+def test_the_gateway_is_reached_where_it_listens(services: dict[str, Any]) -> None:
+    gateway = services["gateway"]
+    defaults = Settings.model_fields
+    assert [f"8080:{defaults['gateway_port'].default}"] == gateway["ports"]
+    assert f":{defaults['gateway_admin_port'].default}/live" in gateway["healthcheck"]["test"][-1]
+    assert "0.0.0.0" == gateway["environment"]["AFTERSEND_GATEWAY_HOST"]  # noqa: S104 - all of the container's
+    (volume,) = gateway["volumes"]
+    assert volume.split(":")[1] == gateway["environment"]["AFTERSEND_GATEWAY_SECRETS_DIR"]
+    grace = float(gateway["stop_grace_period"].removesuffix("s"))
+    assert grace > defaults["gateway_drain_seconds"].default + 10
 
 
 def test_every_file_that_the_image_copies_is_let_through() -> None:

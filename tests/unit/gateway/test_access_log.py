@@ -6,7 +6,6 @@ from structlog.testing import capture_logs
 
 from gateway.access_log import AccessLog
 
-
 Lines = list[MutableMapping[str, Any]]
 
 

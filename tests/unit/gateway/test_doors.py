@@ -58,6 +58,7 @@ PLAIN = Source("plain", 41, "Signs nothing", lambda _options: lambda _raw: [])
 def doors(
     secrets: dict[tuple[str, str], tuple[str, ...]], tokens: dict[str, str] | None = None, **settings: Any
 ) -> Doors:
+    settings = {"gateway_token_sources": ["plain"], **settings}
     return Doors(load(**settings), Keyring(secrets, tokens or {}), {"signing": SIGNING, "plain": PLAIN}, nothing)
 
 
@@ -131,6 +132,16 @@ async def test_a_token_is_enough_where_nothing_is_signed() -> None:
     assert made.find(f"/webhooks/plain/{TOKEN}x") is None
 
 
+async def test_a_token_is_not_enough_where_it_is_not_meant_for() -> None:
+    """Such as for operators' orders."""
+    closed = doors({}, {TOKEN: "brand"}, gateway_token_sources=[])
+    assert door(closed.find(f"/webhooks/plain/{TOKEN}")).verify is None
+    guarded = doors({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
+    found = guarded.find(f"/webhooks/plain/{TOKEN}")
+    assert not await accepts(found)
+    assert await accepts(found, authorization=f"Bearer {PASSWORD}")
+
+
 @pytest.mark.parametrize(
     "given, expected",
     [
@@ -164,6 +175,7 @@ def test_the_provider_and_the_installation_both_bound_a_body() -> None:
         ({("plain", ""): ("short",)}, {}, "less than 16 characters"),
         ({("other", ""): ("k",)}, {}, "there is no source other"),
         ({}, {"gateway_open": ["other"]}, "there is no source other"),
+        ({}, {"gateway_token_sources": ["other"]}, "gateway_token_sources.*there is no source other"),
     ],
 )
 def test_wrong_secrets_are_told(
