@@ -15,8 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from engine import changelog
 from engine.embedded import EmbeddedKafka
 from engine.errors import EXIT_KAFKA, EXIT_OK, EXIT_SETTINGS
+from engine.lean import LeanRecord
 from schemas.raw import TENANT_HEADER
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, raw_records, talk, thaw
@@ -499,3 +501,42 @@ async def test_the_log_has_nothing_personal(start: Start, session: aiohttp.Clien
     assert [("sendgrid", 200), ("", 404)] == [(line["source"], line["status"]) for line in lines]
     for secret in (TOKEN, "jane", "example.org", "127.0.0.1:", '"ip"'):
         assert secret not in "".join(line for line in gateway.log().splitlines() if '"webhook"' in line)
+
+
+async def test_from_a_webhook_to_the_reference(
+    install: Callable[..., Installation], signer: Signer, session: aiohttp.ClientSession
+) -> None:
+    """All of it: gateway, worker, Redis; and the tenant of the address goes to events that name none."""
+    installation = install()
+    await installation.start()
+    gateway = GatewayProcess(installation, gateway_secrets={"sendgrid": signer.secret}, gateway_tokens={TOKEN: "brand"})
+    await gateway.start()
+    try:
+        now = int(time.time())
+        for number in range(50):
+            made = {
+                "email": f"r{number}@example.org",
+                "timestamp": now,
+                "event": "delivered",
+                "sg_event_id": f"e{number}",
+                "sg_message_id": f"m{number}",
+                "delivery_id": "autumn",
+            }
+            own = {"tenant": "shop"} if number % 5 == 0 else {}
+            body = json.dumps([made | own]).encode()
+            assert 200 == (await post(session, gateway, f"/webhooks/sendgrid/{TOKEN}", body, signer.headers(body)))[0]
+        await installation.finish()
+    finally:
+        gateway.close()
+
+    tenants: dict[str, int] = {}
+
+    def count(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        for record in records:
+            event = json.loads(record.value or b"{}")
+            if event["type"] == "delivered":
+                tenants[event["tenant"]] = tenants.get(event["tenant"], 0) + 1
+
+    events = {(installation.topics.events, partition): None for partition in range(installation.settings.partitions)}
+    await changelog.read(installation.settings.kafka_options(), events, count)
+    assert {"brand": 40, "shop": 10} == tenants
