@@ -43,7 +43,12 @@ class Command(NamedTuple):
 
 COMMANDS: Final = (
     Command("demo", "cli.commands.demo:demo", _TRY, "Play a simulated campaign through a Kafka and Redis of its own."),
-    Command("simulate", "cli.commands.simulate:simulate", _TRY, "Write a simulated campaign to the raw topics."),
+    Command(
+        "simulate",
+        "cli.commands.simulate:simulate",
+        _TRY,
+        "Write a simulated campaign to the raw topics, or post it to a gateway.",
+    ),
     Command("topics", "cli.commands.topics:app", _RUN, "Create the topics, or show how they are."),
     Command("worker", "cli.commands.worker:worker", _RUN, "Take in feedback, keep state and KPIs, until stopped."),
     Command("gateway", "cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),

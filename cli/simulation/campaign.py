@@ -6,11 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from cli.simulation import mta, tracker
+from cli.simulation import mta, sendgrid, ses, tracker
 from cli.simulation.journeys import (
     BOUNCE,
     JOURNEYS,
@@ -60,6 +60,20 @@ _BROKEN: Final = (
     '{"type":"Bounce","recipient":"jürgen@webpost.example"}'.encode("latin-1"),
     b'{"type":"Reception","timestamp":"today"}',
 )
+
+
+class Provider(Protocol):
+    """A module that writes what a provider tells of a message."""
+
+    def write(self, message: Message, step: str, number: int, at: float) -> bytes | None:
+        """Return one event; None: the provider says nothing of such a step."""
+
+    def broken(self, number: int, at: float) -> bytes:
+        """Return something that can't be read."""
+
+
+#: Providers that send webhooks, by their names in `sources.registry`.
+PROVIDERS: Final[dict[str, Provider]] = {"sendgrid": sendgrid, "ses": ses}
 
 
 class RawRecord(NamedTuple):
@@ -117,6 +131,7 @@ def simulate_campaign(  # noqa: PLR0913 - all of them knobs of one thing
     broken: int = 3,
     unattributed: int = 5,
     window: int = 50_000,
+    provider: str = "",
     summary: Summary | None = None,
 ) -> Iterator[RawRecord]:
     """Yield the raw records of a campaign in the order of their arrival; the same ones for the same arguments.
@@ -133,6 +148,9 @@ def simulate_campaign(  # noqa: PLR0913 - all of them knobs of one thing
         unattributed: how many records name no delivery.
         window: how many recipients may have something to come at once; bounds the memory, at the price that in a
             larger campaign things happen sooner after injection.
+        provider: who tells of it all, a name in `PROVIDERS`; "": KumoMTA and the tracker. A provider's records are
+            single events, which are yet to be put into requests and signed; there is no older delivery then, since what
+            comes over HTTP has arrived when it comes.
         summary: filled while records are yielded.
 
     Raises:
@@ -141,28 +159,30 @@ def simulate_campaign(  # noqa: PLR0913 - all of them knobs of one thing
     if deliveries < 1:
         message = "a campaign has at least one delivery"
         raise ValueError(message)
-    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates)  # noqa: S311 - no secrets
+    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates, provider)  # noqa: S311 - no secrets
     tail = duration * _TAIL * min(1.0, window / max(1, recipients))
-    yield from run.old_delivery(seed, start)
+    if not provider:
+        yield from run.old_delivery(seed, start)
     run.odd_records(start, broken, unattributed)
-    run.test_messages(seed, start, tail, [delivery(number) for number in range(deliveries)])
+    run.test_messages(seed, start, tail, [delivery(number, provider) for number in range(deliveries)])
     for number in range(recipients):
         injected_at = start + (duration - tail) * number / recipients
         yield from run.until(injected_at)
-        run.recipient(number, seed, _delivery_of(number, deliveries), injected_at, tail)
+        run.recipient(number, seed, _delivery_of(number, deliveries, provider), injected_at, tail)
     yield from run.until(float("inf"))
 
 
-def _delivery_of(number: int, deliveries: int) -> Delivery:
+def _delivery_of(number: int, deliveries: int, provider: str) -> Delivery:
     """Return the delivery of a recipient; two numbers in a row are one person, in two deliveries."""
     second = number % 2 and deliveries > 1
-    return delivery((number // 2 + (1 + number // 2 % (deliveries - 1) if second else 0)) % deliveries)
+    return delivery((number // 2 + (1 + number // 2 % (deliveries - 1) if second else 0)) % deliveries, provider)
 
 
 class _Run:
     """One run: what waits to arrive."""
 
-    def __init__(self, rng: random.Random, summary: Summary, duration: float, duplicates: float) -> None:
+    def __init__(self, rng: random.Random, summary: Summary, duration: float, duplicates: float, provider: str) -> None:
+        self.provider = provider
         self.rng = rng
         self.summary = summary
         self.duration = duration
@@ -181,8 +201,9 @@ class _Run:
         while waiting and waiting[0].arrival < end:
             item = heappop(waiting)
             record = self._write(item)
-            self._count(item, record)
-            yield record
+            if record is not None:
+                self._count(item, record)
+                yield record
 
     def recipient(self, number: int, seed: int, sent: Delivery, injected_at: float, tail: float) -> None:
         """Plan one recipient's journey."""
@@ -276,15 +297,23 @@ class _Run:
             )
             heappush(self.waiting, item)
 
-    def _write(self, item: _Waiting) -> RawRecord:
+    def _write(self, item: _Waiting) -> RawRecord | None:
         arrival_ms = int(item.arrival * 1000)
         message = item.message
+        if self.provider:
+            return self._write_as(PROVIDERS[self.provider], item, arrival_ms)
         if message is None:
             return RawRecord("kumomta", _BROKEN[item.number % len(_BROKEN)], None, arrival_ms)
         if item.writer == "mta":
             return RawRecord("kumomta", mta.write(message, item.step, item.number, item.happened_at), None, arrival_ms)
         value = tracker.write(message, item.step, item.number, item.happened_at)
         return RawRecord("tracking", value, message.person.tracked.encode(), arrival_ms)
+
+    def _write_as(self, provider: Provider, item: _Waiting, arrival_ms: int) -> RawRecord | None:
+        if item.message is None:
+            return RawRecord(self.provider, provider.broken(item.number, item.happened_at), None, arrival_ms)
+        value = provider.write(item.message, item.step, item.number, item.happened_at)
+        return None if value is None else RawRecord(self.provider, value, None, arrival_ms)
 
     def _count(self, item: _Waiting, record: RawRecord) -> None:
         summary = self.summary

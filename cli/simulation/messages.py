@@ -35,11 +35,12 @@ _DELIVERIES: Final = (
 OLD_DELIVERY: Final = Delivery("summer-sale", "campaign", "Last days of summer", "https://brand.example/summer")
 
 
-def delivery(number: int) -> Delivery:
-    """Return a delivery, another one for each number."""
+def delivery(number: int, provider: str = "") -> Delivery:
+    """Return a delivery, another one for each number and for each provider that sends it."""
     made = _DELIVERIES[number % len(_DELIVERIES)]
     edition = number // len(_DELIVERIES)
-    return made._replace(id=f"{made.id}-{edition + 1}") if edition else made
+    parts = (made.id, provider, str(edition + 1) if edition else "")
+    return made._replace(id="-".join(filter(None, parts)))
 
 
 class Message(NamedTuple):

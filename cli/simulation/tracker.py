@@ -8,29 +8,29 @@ import msgspec
 
 from cli.simulation.messages import TENANT, Message, rfc3339
 
-_READERS: Final = (
+READERS: Final = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.3.0",
     "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/139.0 Mobile Safari/537.36",
     "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Win64; x64; Trident/7.0; Microsoft Outlook 16.0.5266)",
 )
-_PROXIES: Final = (
+PROXIES: Final = (
     "Mozilla/5.0",
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
     "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
 )
-_SCANNERS: Final = ("Mozilla/5.0 (compatible; Barracuda Sentinel (EE))", "Proofpoint URL Defense", "Mimecast/1.0")
+SCANNERS: Final = ("Mozilla/5.0 (compatible; Barracuda Sentinel (EE))", "Proofpoint URL Defense", "Mimecast/1.0")
 
 #: By step: the event, whose user agents, and what else the record says.
 _EVENTS: Final[dict[str, tuple[str, tuple[str, ...], dict[str, Any]]]] = {
-    "open": ("open", _READERS, {}),
-    "machine_open": ("open", _PROXIES, {}),
-    "click": ("click", _READERS, {}),
-    "machine_click": ("click", _SCANNERS, {}),
-    "unsubscribe_click": ("click", _READERS, {}),
-    "unsubscribe": ("unsubscribe", _READERS, {}),
+    "open": ("open", READERS, {}),
+    "machine_open": ("open", PROXIES, {}),
+    "click": ("click", READERS, {}),
+    "machine_click": ("click", SCANNERS, {}),
+    "unsubscribe_click": ("click", READERS, {}),
+    "unsubscribe": ("unsubscribe", READERS, {}),
     "one_click": ("unsubscribe", (), {"one_click": True}),
-    "resubscribe": ("resubscribe", _READERS, {}),
+    "resubscribe": ("resubscribe", READERS, {}),
     "planned": ("planned", (), {}),
     "ready": ("ready", (), {}),
     "not_sent": ("not_sent", (), {}),
@@ -65,7 +65,7 @@ def write(message: Message, step: str, number: int, at: float) -> bytes:
         record["test"] = True
     if agents:
         # A reader keeps to one device; scanners and proxies come as they come.
-        record["user_agent"] = agents[message.chance(0 if agents is _READERS else number, len(agents))]
+        record["user_agent"] = agents[message.chance(0 if agents is READERS else number, len(agents))]
         record["ip"] = f"198.51.100.{message.chance(4, 250) + 1}"
     if step == "unsubscribe_click":
         record["url"] = f"https://brand.example/unsubscribe?u={message.ident[:12]}"
