@@ -21,6 +21,7 @@ from sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
+_DECLARED: Final = "declared"
 #: What a record may take besides its value.
 _OVERHEAD: Final = 10_000
 #: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
@@ -99,7 +100,7 @@ class Normalise(Processor[NormaliseState, Counted]):
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
 
-    def process(self, state: NormaliseState, batch: Batch, output: Output) -> Counted:
+    def process(self, state: NormaliseState, batch: Batch, output: Output) -> Counted:  # noqa: C901 - the hot path
         """Parse a batch."""
         if state.parse is None:
             return self._ticks(state, batch, output)
@@ -128,6 +129,12 @@ class Normalise(Processor[NormaliseState, Counted]):
                     if len(value) > MAX_BATCH_BYTES - _OVERHEAD:
                         # The record's other events count all the same: a webhook's body has hundreds.
                         too_large = f"the event takes {len(value)} bytes, more than a Kafka record may"
+                        continue
+                    if not recipient and event.type == _DECLARED:
+                        # Concerns a delivery, whose rows lie in all partitions.
+                        for append in appends:
+                            append(b"", value, record.timestamp)
+                        events += partitions
                         continue
                     appends[crc32(recipient) % partitions](recipient, value, record.timestamp)
                     events += 1

@@ -15,7 +15,7 @@ from engine.lean import LeanRecord
 from engine.settings import Settings
 from publish.kpis import STATUS_PREFIX, Kpis, Rate, from_counters, from_hash, key_of, pattern_of
 from schemas.state import DeliveryKpis
-from tables.codec import CLOCK_KEY
+from tables.codec import is_kpis
 
 __all__ = ["Kpis", "Rate", "RedisKpis", "Summed", "flat", "from_counters", "from_hash", "read_kafka"]
 
@@ -112,7 +112,7 @@ class Summed:
     def apply(self, _topic: str, _partition: int, records: list[LeanRecord]) -> None:
         """Take records of the KPI topic; a later one of a key replaces an earlier one."""
         for record in records:
-            if record.value is not None and record.key != CLOCK_KEY:
+            if record.value is not None and is_kpis(record.key):
                 value = _decode_value(record.value)
                 self.parts[value.delivery_id, value.partition] = value
 

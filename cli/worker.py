@@ -19,7 +19,7 @@ from agents.clock import Clock
 from agents.normalise import Normalise
 from agents.track import Track
 from cli.api import QueryApi
-from cli.installation import codec, parsers, raw_sources, source_numbers, topic_layouts
+from cli.installation import codec, fold_timing, parsers, raw_sources, source_numbers, topic_layouts
 from engine import admin, logs
 from engine import app as engine_app
 from engine.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
@@ -31,7 +31,6 @@ from publish.metrics_deliveries import Deliveries
 from publish.metrics_page import MetricsPage
 from publish.metrics_worker import WorkerMetrics
 from publish.redis_kpis import KpiPublisher
-from rules.timing import DAY, HOUR, timing
 from rules.validity import VALIDITY_POLICIES
 from sources.registry import NAMES
 from tables.folding import Fold, FoldOptions
@@ -49,18 +48,19 @@ GC_THRESHOLDS = (50_000, 50, 100)
 OnFold = Callable[[int, Fold], None]
 
 
-def fold_options(settings: Settings) -> FoldOptions:
-    """Return what folding needs to know of the installation."""
+def fold_options(settings: Settings, partitions: int | None = None) -> FoldOptions:
+    """Return what folding needs to know of the installation.
+
+    Args:
+        settings: of the worker.
+        partitions: of the events topic, as it is; None: as the settings have it.
+    """
     numbers = source_numbers()
     return FoldOptions(
-        timing(
-            freeze=settings.statistics_update_period_days * DAY,
-            retention=settings.retention_days * DAY,
-            window=settings.response_window_hours * HOUR,
-            numbers=numbers,
-        ),
+        fold_timing(settings),
         numbers,
         invalid_after=VALIDITY_POLICIES[settings.address_validity],
+        partitions=partitions or settings.partitions,
     )
 
 
@@ -210,7 +210,7 @@ class Worker:
         track = Track(
             settings,
             codec(settings),
-            fold_options(settings),
+            fold_options(settings, cluster.partitions[topics.events]),
             store_opener(settings, cluster.id),
             publisher,
             self._on_fold,

@@ -169,6 +169,8 @@ KINDS: Final = (
     Kind(22, "expired", 0, Fact.EXPIRED),
     # An operator's word about an address: no row hears of it, only the contact.
     Kind(23, "released", 0, 0),
+    # A sender's word about a delivery: what its rows go by from now on.
+    Kind(24, "declared", 0, 0),
     # The extra copies of an address share its row, which goes on as the first copy's.
     Kind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
@@ -200,6 +202,7 @@ CLICKED_UNSUBSCRIBE_LINK: Final = 20
 UNSUBSCRIBED_ONE_CLICK: Final = 21
 EXPIRED: Final = 22
 RELEASED: Final = 23
+DECLARED: Final = 24
 NOT_SENT_DUPLICATE_ADDRESS: Final = 32
 
 _MAX_KIND: Final = 64

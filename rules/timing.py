@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from rules.history import MAX_SOURCE
+from schemas.delivery import Declaration, Terms
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -60,3 +62,50 @@ def timing(
     for name, number in (numbers or {}).items():
         by_number[number] = windows.get(name, window)
     return Timing(freeze, retention, tuple(by_number))
+
+
+def terms_of(declaration: Declaration, received_at: float, event_id: str) -> Terms:
+    """Return what folding needs of a declaration that arrived at a time (seconds since 1970)."""
+    hours, days = declaration.validity_hours, declaration.statistics_update_period_days
+    return Terms(
+        received_at,
+        event_id,
+        None if hours is None else hours * HOUR,
+        None if days is None else days * DAY,
+        declaration.start,
+    )
+
+
+def replaces(new: Terms, old: Terms | None) -> bool:
+    """Say whether a declaration takes the place of the one in force: the later arrival does, whatever their order.
+
+    The same declaration again changes nothing.
+    """
+    if old is None:
+        return True
+    return new.event_id != old.event_id and (new.at, new.event_id) > (old.at, old.event_id)
+
+
+def closes_at(started_at: float, terms: Terms | None, timing: Timing) -> tuple[float, float]:
+    """Return when a delivery freezes and when its rows are forgotten, seconds since 1970; the latter never comes first.
+
+    Args:
+        started_at: arrival of its first event, in the order of the partition.
+        terms: as declared; None: nothing was.
+        timing: of the installation.
+    """
+    if terms is None:
+        return started_at + timing.freeze, started_at + timing.retention
+    start = started_at if terms.start is None else terms.start
+    freeze_at = start + (timing.freeze if terms.freeze is None else terms.freeze)
+    return freeze_at, max(start + timing.retention, freeze_at)
+
+
+def windows_of(terms: Terms | None, timing: Timing) -> tuple[float, ...]:
+    """Return by the source's number how long a delivery's rows wait for an outcome, seconds."""
+    return timing.windows if terms is None or terms.validity is None else _one_window(terms.validity)
+
+
+@lru_cache(maxsize=256)
+def _one_window(seconds: float) -> tuple[float, ...]:
+    return (seconds,) * (MAX_SOURCE + 1)

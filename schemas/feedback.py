@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from schemas.delivery import Declaration
+
 #: Every value that `Feedback.type` may take. A type that is not in here is treated as `unknown`.
 EVENT_TYPES: Final = (
     "planned",
@@ -27,6 +29,7 @@ EVENT_TYPES: Final = (
     "not_sent",
     "unknown",
     "released",
+    "declared",
     "tick",
 )
 
@@ -118,3 +121,5 @@ class Feedback(Folded, gc=False, omit_defaults=True, kw_only=True):
     ip: str = ""
     #: The provider's own name for the type, kept where the type is `unknown`, or the source's own finer class.
     detail: str = ""
+    #: With `declared`: what the sender says of the delivery.
+    declaration: Declaration | None = None

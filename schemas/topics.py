@@ -27,6 +27,7 @@ class Topics:
         self.status = f"{prefix}.status"
         self.contacts = f"{prefix}.contacts"
         self.kpis = f"{prefix}.kpis"
+        self.deliveries = f"{prefix}.deliveries"
         self.dead_letters = f"{prefix}.dead-letters"
         self.clock = self.raw("clock")
 
@@ -79,5 +80,6 @@ def layouts(
         TopicLayout(topics.status, partitions, compacted, "state of every recipient of every delivery"),
         TopicLayout(topics.contacts, partitions, compacted, "what is known of every address"),
         TopicLayout(topics.kpis, partitions, compacted, "KPIs of every delivery, one partial per partition"),
+        TopicLayout(topics.deliveries, partitions, compacted, "what senders have declared of deliveries"),
         TopicLayout(topics.dead_letters, partitions, kept, "records that could not be read, bytes untouched"),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sources import kumomta, operations, sendgrid, ses, tracking
+from sources import kumomta, operations, sender, sendgrid, ses, tracking
 from sources.base import Source
 
 _SOURCES: Final = (
@@ -13,6 +13,7 @@ _SOURCES: Final = (
     sendgrid.SOURCE,
     ses.SOURCE,
     operations.SOURCE,
+    sender.SOURCE,
 )
 
 #: Numbers that are given, but not to a source in this list: 0 to what comes straight on the events topic, the last

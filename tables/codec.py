@@ -26,6 +26,7 @@ from rules.lifecycle import (
     facts_of_names,
     names_of_facts,
 )
+from schemas.delivery import Terms
 from schemas.state import (
     SCHEMA_VERSION,
     Cause,
@@ -44,6 +45,8 @@ from schemas.topics import Topics
 HEADER: Final = "aftersend"
 SEPARATOR: Final = "\t"
 CLOCK_KEY: Final = b"@clock"
+#: And a delivery's id: the key of what was declared of it. No key of KPIs is like it, since those have a separator.
+TERMS_KEY: Final = b"@delivery:"
 #: Where a row's status stands in its encoding: behind the three bytes that open a msgpack array of 16 to 65,535.
 STATUS_AT: Final = 3
 
@@ -54,6 +57,7 @@ decode_contact: Final = msgspec.json.Decoder(Contact).decode
 decode_state: Final = msgspec.json.Decoder(RecipientState).decode
 _decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
 _decode_clock: Final = msgspec.json.Decoder(Clock).decode
+decode_terms: Final = msgspec.json.Decoder(Terms).decode
 _last_entry: Final = Struct("<16sQQ").unpack_from
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
@@ -215,6 +219,16 @@ def encode_clock(partition: int, tick: float) -> bytes:
 def decode_clock(value: bytes) -> float:
     """Return the tick of the KPI topic's clock record."""
     return _decode_clock(value).tick
+
+
+def terms_key(delivery_id: str) -> bytes:
+    """Return the key of a delivery's terms on the KPI topic."""
+    return TERMS_KEY + delivery_id.encode()
+
+
+def is_kpis(key: bytes | None) -> bool:
+    """Say whether a record of the KPI topic with this key holds KPIs; others are a partition's own notes."""
+    return key is not None and b"\t" in key
 
 
 def key(delivery_id: str, recipient: str) -> bytes:

@@ -20,6 +20,7 @@ import msgspec
 from rules.contacts import MAX_NOTICES
 from rules.indicators import INDICATORS, TOTALS
 from rules.lifecycle import DECISION_NAMES, FACT_NAMES, KINDS, STATUS_NAMES
+from schemas.delivery import POLICIES, Declaration, Delivery
 from schemas.feedback import EVENT_TYPES, MESSAGE_TYPES, NOT_SENT_REASONS, Feedback
 from schemas.state import (
     SCHEMA_VERSION,
@@ -42,10 +43,12 @@ DOCUMENTED: Final[dict[str, type[msgspec.Struct]]] = {
     "contact": Contact,
     "delivery-kpis": DeliveryKpis,
     "clock": Clock,
+    "delivery": Delivery,
     "feedback": Feedback,
 }
 _PARTS: Final[tuple[type[msgspec.Struct], ...]] = (
     Cause,
+    Declaration,
     Notice,
     PublicFailure,
     ContactError,
@@ -114,6 +117,11 @@ _MORE: Final[dict[str, dict[str, dict[str, Any]]]] = {
                 },
             }
         },
+    },
+    "Declaration": {"policy": {"enum": ["", *POLICIES]}},
+    "Delivery": {
+        "policy": {"enum": ["", *POLICIES]},
+        "message_type": {"enum": ["", *MESSAGE_TYPES], "description": "What kind of messages it has."},
     },
     "Feedback": {
         "type": {"enum": list(EVENT_TYPES), "description": "What happened; any other value counts as `unknown`."},

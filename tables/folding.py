@@ -19,12 +19,24 @@ from rules.contacts import CONCERNS, CONCERNS_KNOWN, is_lasting
 from rules.fold import due_at, expire, fold, late
 from rules.history import ENTRY_BYTES, ID_BYTES, digest_of
 from rules.indicators import merged
-from rules.lifecycle import DEFERRED, EXPIRES_TO, KIND_OF_TYPE, RELEASED, TICK, UNKNOWN, Decision, Fact, second_look
-from rules.timing import Timing
+from rules.lifecycle import (
+    DECLARED,
+    DEFERRED,
+    EXPIRES_TO,
+    KIND_OF_TYPE,
+    RELEASED,
+    TICK,
+    UNKNOWN,
+    Decision,
+    Fact,
+    second_look,
+)
+from rules.timing import Timing, closes_at, windows_of
 from rules.validity import DEFAULT_POLICY, VALIDITY_POLICIES
+from schemas.delivery import Terms
 from schemas.feedback import Folded
 from schemas.state import Contact, KpiPartial, Row
-from tables import codec
+from tables import codec, declarations
 from tables.codec import CLOCK_KEY, HEADER, SEPARATOR, Codec, decode_contact, decode_row, encode_json, encode_row
 from tables.store import Changes, PartitionStore
 
@@ -53,6 +65,8 @@ class FoldOptions(msgspec.Struct, frozen=True):
     sweep_rows: int = 50_000
     #: Hard bounces in a row after which an address is not valid (`rules.validity`).
     invalid_after: int = VALIDITY_POLICIES[DEFAULT_POLICY]
+    #: Of the events topic: which of them shows a delivery to the world depends on it.
+    partitions: int = 1
 
 
 class Fold(msgspec.Struct):
@@ -84,17 +98,30 @@ class _Delivery:
         "counted",
         "forgotten",
         "freeze_at",
+        "gone_at",
         "id",
         "last_at",
         "live",
         "partial",
         "started_at",
         "stored",
+        "terms",
+        "windows",
     )
 
-    def __init__(self, delivery_id: str, partial: KpiPartial | None, stored: Callable[[str], bytes | None]) -> None:
+    def __init__(
+        self,
+        delivery_id: str,
+        partial: KpiPartial | None,
+        terms: Terms | None,
+        windows: tuple[float, ...],
+        stored: Callable[[str], bytes | None],
+    ) -> None:
         self.id = delivery_id
         self.partial = partial
+        self.terms = terms
+        #: By the source's number, how long a row waits for an outcome, seconds.
+        self.windows = windows
         self.stored = stored
         #: Rows that this batch has touched, and the KPI class of each before, in the same order.
         self.live: dict[str, Row] = {}
@@ -103,15 +130,22 @@ class _Delivery:
         self.counted: list[int] = []
         self.started_at = 0.0
         self.freeze_at = _UNHEARD
+        #: When its rows are forgotten.
+        self.gone_at = _FOREVER
         self.last_at = partial.updated_at if partial is not None else 0.0
         #: Recipients whose rows are forgotten; `archived` with the last of them.
         self.forgotten: list[str] = []
         self.archived = partial is not None and partial.archived
 
-    def start(self, started_at: float, freeze: float) -> None:
+    def start(self, started_at: float, timing: Timing) -> None:
         """Note when the delivery started: the arrival of its first event, in the order of the partition."""
         self.started_at = started_at
-        self.freeze_at = started_at + freeze if self.id else _FOREVER
+        if not self.id:
+            self.freeze_at = _FOREVER
+        elif self.archived:  # whatever may be declared now, its rows do not come back
+            self.freeze_at = self.gone_at = 0.0
+        else:
+            self.freeze_at, self.gone_at = closes_at(started_at, self.terms, timing)
 
     def row(self, recipient: str) -> Row | None:
         """Return the row of a recipient as this batch has it, None if there is none."""
@@ -153,12 +187,14 @@ class BatchFold:
         self._deliveries: dict[str, _Delivery] = {}
         self._contacts: dict[str, Contact] = {}
         self._errors: dict[str, int] = {}
+        #: What this batch changes of `PartitionStore.terms`.
+        self._terms: dict[str, Terms | None] = {}
         #: Deliveries that are being looked through: the last recipient seen, and the first due time so far.
         self._scans: dict[str, tuple[str | None, float]] = {}
 
     def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
         """Fold a batch and write what comes of it to the output."""
-        self._deliveries, self._contacts, self._errors = {}, {}, {}
+        self._deliveries, self._contacts, self._errors, self._terms = {}, {}, {}, {}
         tick = self._store.tick
         for at in range(0, len(batch.records), _CHUNK):
             records = batch.records[at : at + _CHUNK]
@@ -167,43 +203,47 @@ class BatchFold:
             except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):
                 events, records = self._decode_one_by_one(records, output, source_topic)
             self._store.prefetch(events)
-            tick = self._take(events, records, tick)
+            tick = self._take(events, records, tick, output, source_topic)
         if tick > self._store.tick:
             self._sweep(tick)
         return self._finish(output, tick, len(batch.records))
 
     def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[Folded], list[Any]]:
         events, readable = [], []
-        letters = output.channel(self._codec.topics.dead_letters, self._partition)
         for record in records:
             try:
                 events.append(_decode_event(record.value))
             except (msgspec.MsgspecError, TypeError, ValueError, RecursionError) as error:
-                dead_letters.write(letters, record, topic, self._partition, error)
-                name = type(error).__name__
-                self._errors[name] = self._errors.get(name, 0) + 1
+                self._unreadable(record, error, output, topic)
             else:
                 readable.append(record)
         return events, readable
 
+    def _unreadable(self, record: Any, error: Exception, output: Output, topic: str) -> None:  # noqa: ANN401 - as fetched
+        letters = output.channel(self._codec.topics.dead_letters, self._partition)
+        dead_letters.write(letters, record, topic, self._partition, error)
+        name = type(error).__name__
+        self._errors[name] = self._errors.get(name, 0) + 1
+
     def _open(self, delivery_id: str) -> _Delivery:
-        store = self._store
+        store, timing = self._store, self._options.timing
+        terms = store.terms.get(delivery_id)
         delivery = self._deliveries[delivery_id] = _Delivery(
-            delivery_id, store.partial(delivery_id), store.rows_of(delivery_id)
+            delivery_id, store.partial(delivery_id), terms, windows_of(terms, timing), store.rows_of(delivery_id)
         )
         if delivery.partial is not None:
-            delivery.start(delivery.partial.started_at, self._options.timing.freeze)
+            delivery.start(delivery.partial.started_at, timing)
         return delivery
 
     def _take(  # noqa: C901, PLR0912, PLR0915 - the hot path
-        self, events: list[Folded], records: list[Any], tick: float
+        self, events: list[Folded], records: list[Any], tick: float, output: Output, topic: str
     ) -> float:
         """Fold events in order; return the last tick so far."""
         deliveries_get = self._deliveries.get
         numbers_get = self._options.numbers.get
         kinds_get = KIND_OF_TYPE.get
-        windows = self._options.timing.windows
-        freeze, retention = self._options.timing.freeze, self._options.timing.retention
+        timing = self._options.timing
+        retention = timing.retention
         own_partition = self._partition
         for event, record in zip(events, records, strict=True):
             received_at = event.received_at or record.timestamp / 1000
@@ -213,9 +253,11 @@ class BatchFold:
                     tick = max(tick, received_at)
                     continue
                 kind = second_look(kind, event)
-                if kind == RELEASED:
-                    # About an address, not about a message: there is no row that it could change.
-                    if event.recipient:
+                if RELEASED <= kind <= DECLARED:
+                    if kind == DECLARED:
+                        self._declare(record, received_at, tick, output, topic)
+                    elif event.recipient:
+                        # About an address, not about a message: there is no row that it could change.
                         self._contact(event, kind, received_at, 0)
                     continue
             delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
@@ -226,14 +268,14 @@ class BatchFold:
             else:
                 place = record.offset << 20 | own_partition
             if delivery.freeze_at == _UNHEARD:
-                delivery.start(received_at, freeze)
+                delivery.start(received_at, timing)
             if received_at > delivery.last_at:  # noqa: PLR1730 - quicker than max()
                 delivery.last_at = received_at
             recipient = event.recipient
             digest = digest_of(event.event_id)
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:
-                if received_at >= freeze_at or tick >= delivery.started_at + retention:
+                if received_at >= freeze_at or tick >= delivery.gone_at:
                     self._late(delivery, event, kind, received_at, tick, digest, place, source)
                     continue
                 limit = freeze_at
@@ -252,7 +294,7 @@ class BatchFold:
                 delivery.live[recipient] = row
             elif not delivery.id and row.updated_at + retention <= tick:
                 row = delivery.live[recipient] = Row()
-            decision = fold(row, event, kind, received_at, limit, digest, place, source, windows)
+            decision = fold(row, event, kind, received_at, limit, digest, place, source, delivery.windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
                 if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
@@ -273,10 +315,10 @@ class BatchFold:
     ) -> None:
         """Take an event after the freeze, or of rows that are gone: remembered while there is a row, counted anyway."""
         delivery.counted.append(source << 12 | kind << 4 | Decision.LATE)
-        row = delivery.row(event.recipient) if tick < delivery.started_at + self._options.timing.retention else None
+        row = delivery.row(event.recipient) if tick < delivery.gone_at else None
         new, facts, pending_since = True, 0, None
         if row is not None:
-            due = due_at(row, self._options.timing.windows[row.source])
+            due = due_at(row, delivery.windows[row.source])
             if due is not None and due <= delivery.freeze_at:
                 expire(row, due)
             new, facts = late(row, kind, received_at, digest, place), row.facts
@@ -301,37 +343,77 @@ class BatchFold:
         if contact is not None:
             self._contacts[recipient] = contact
 
+    # Declarations.
+
+    def _declare(self, record: Any, received_at: float, tick: float, output: Output, topic: str) -> None:  # noqa: ANN401 - as fetched
+        """Take what a sender says of a delivery; from now on its rows go by that."""
+        try:
+            event = declarations.decode(record.value)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            self._unreadable(record, error, output, topic)
+            return
+        delivery = self._deliveries.get(event.delivery_id) or self._open(event.delivery_id)
+        terms = declarations.newer(event, received_at, delivery.terms)
+        if terms is None:
+            return
+        if declarations.is_home(event.delivery_id, self._partition, self._options.partitions):
+            declarations.show(output.channel(self._codec.topics.deliveries, self._partition), event, received_at)
+        if tick >= delivery.gone_at:
+            return  # nothing that is declared brings rows back
+        if not terms.same_times(delivery.terms):
+            self._settle(delivery, tick)
+        delivery.terms = self._terms[delivery.id] = terms
+        delivery.windows = windows_of(terms, self._options.timing)
+        if delivery.freeze_at != _UNHEARD:
+            delivery.start(delivery.started_at, self._options.timing)
+
+    def _settle(self, delivery: _Delivery, tick: float) -> None:
+        """End all waits of a delivery that are over by the terms that were in force up to now.
+
+        Sweeps come when they come; this way nothing depends on whether they have come before other terms did.
+        """
+        now, after = min(tick, delivery.freeze_at), None
+        while page := self._store.scan(delivery.id, after, _SETTLE_ROWS) if delivery.partial is not None else []:
+            for recipient, stored in page:
+                self._expire(delivery, recipient, stored, now)
+            after = page[-1][0]
+        for recipient in delivery.live:
+            self._expire(delivery, recipient, b"", now)
+        self._scans.pop(delivery.id, None)
+
     # Ticks.
 
     def _sweep(self, tick: float) -> None:
         """End the waits that are over and forget the rows that are past their retention, as far as time allows."""
         left = self._options.sweep_rows
         timing = self._options.timing
+        terms_of, changed = self._store.terms.get, self._terms
         for delivery_id, partial in self._store.partials():
             if left <= 0:
                 return
-            past = bool(delivery_id) and partial.started_at + timing.retention <= tick
+            terms = changed.get(delivery_id) or terms_of(delivery_id)
+            past = bool(delivery_id) and closes_at(partial.started_at, terms, timing)[1] <= tick
             if past and not partial.archived:
-                left -= self._forget(delivery_id, partial, tick, left)
+                left -= self._forget(delivery_id, tick, left)
             elif not past and self._due.get(delivery_id, 0.0) <= tick:
-                left -= self._look_through(delivery_id, partial, tick, left)
+                left -= self._look_through(delivery_id, tick, left)
 
-    def _look_through(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
+    def _look_through(self, delivery_id: str, tick: float, limit: int) -> int:
         """Look at the next page of a delivery's rows; return how many that were."""
         after, first_due = self._scans.pop(delivery_id, (None, _FOREVER))
         page = self._store.scan(delivery_id, after, limit)
         delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
-        now = min(tick, partial.started_at + self._options.timing.freeze) if delivery_id else tick
+        now = min(tick, delivery.freeze_at)
         for recipient, stored in page:
             if not delivery_id and self._forget_if_old(delivery, recipient, stored, tick):
                 continue
             due = self._expire(delivery, recipient, stored, now)
-            if due is not None and (not delivery_id or due <= partial.started_at + self._options.timing.freeze):
+            if due is not None and due <= delivery.freeze_at:
                 first_due = min(first_due, due)
         if len(page) == limit:
             self._scans[delivery_id] = page[-1][0], first_due
             return limit
-        again = tick + (_DAY if not delivery_id else min(self._options.timing.windows) * _SWEEP_SHARE)
+        again = tick + (_DAY if not delivery_id else min(delivery.windows) * _SWEEP_SHARE)
         self._due[delivery_id] = again if not delivery_id else max(first_due, again)
         return len(page)
 
@@ -344,7 +426,7 @@ class BatchFold:
             row = delivery.row(recipient)
             if row is None:
                 return None
-        due = due_at(row, self._options.timing.windows[row.source])
+        due = due_at(row, delivery.windows[row.source])
         if due is not None and due <= now:
             expire(row, due)
             return None
@@ -358,12 +440,14 @@ class BatchFold:
         delivery.forgotten.append(recipient)
         return True
 
-    def _forget(self, delivery_id: str, partial: KpiPartial, tick: float, limit: int) -> int:
+    def _forget(self, delivery_id: str, tick: float, limit: int) -> int:
         """Forget the next page of a delivery's rows; return how many that were."""
         delivery = self._deliveries.get(delivery_id) or self._open(delivery_id)
         page = self._store.scan(delivery_id, None, limit)
-        now = min(tick, partial.started_at + self._options.timing.freeze)
+        now = min(tick, delivery.freeze_at)
         delivery.archived = len(page) < limit
+        if delivery.archived and delivery.terms is not None:
+            self._terms[delivery_id] = None
         going = dict(page)
         if delivery.archived:  # with the rows that this very batch has made
             going |= dict.fromkeys(delivery.live, b"")
@@ -402,6 +486,11 @@ class BatchFold:
                     self._scans[delivery.id] = after, min(due_so_far, first_due)
         if self._contacts:
             self._write_contacts(output, changes)
+        for delivery_id, terms in self._terms.items():
+            changes.terms[delivery_id] = terms
+            value_or_none = None if terms is None else encode_json(terms)
+            kpis.append(codec.terms_key(delivery_id), value_or_none, int((tick if terms is None else terms.at) * 1000))
+            due[delivery_id] = 0.0  # its rows have to be looked at again
         if tick > self._store.tick:
             kpis.append(CLOCK_KEY, codec.encode_clock(partition, tick), int(tick * 1000))
         return Fold(changes, totals, due, records, self._errors, moved)
@@ -413,7 +502,7 @@ class BatchFold:
         delivery_id = delivery.id
         prefix = f"{delivery_id}{SEPARATOR}"
         attributed = bool(delivery_id)
-        windows = self._options.timing.windows
+        windows = delivery.windows
         cells: dict[int, int] = {}
         cells_get = cells.get
         first_due = _FOREVER
@@ -457,6 +546,8 @@ class BatchFold:
 #: A delivery is looked through again at the earliest after this share of the shortest window.
 _SWEEP_SHARE: Final = 0.005
 _DAY: Final = 86_400.0
+#: Rows that are looked at in one go when other terms come.
+_SETTLE_ROWS: Final = 50_000
 
 
 def _tally(keys: list[int]) -> dict[int, int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from schemas.delivery import Terms
 from schemas.feedback import Folded
 from schemas.state import KpiPartial
-from tables.store import Changes, PartitionStore
+from tables.store import Changes, PartitionStore, merge
 
 
 class MemoryStore(PartitionStore):
@@ -18,6 +19,7 @@ class MemoryStore(PartitionStore):
         self._rows: dict[str, dict[str, bytes]] = {}
         self._contacts: dict[str, bytes] = {}
         self._partials: dict[str, KpiPartial] = {}
+        self.terms: dict[str, Terms] = {}
         self._offsets: dict[str, int] = {}
         #: The delivery that is being scanned, the recipient that the scan has come to, all its recipients, and how many
         #: of them the scan has seen.
@@ -76,19 +78,21 @@ class MemoryStore(PartitionStore):
         for delivery_id, changed in changes.rows.items():
             rows = self._rows.setdefault(delivery_id, {})
             if None in changed.values():
-                _merge(rows, changed)
+                merge(rows, changed)
                 if not rows:
                     del self._rows[delivery_id]
             else:
                 rows.update(changed)  # type: ignore[arg-type]  # no None among them
-        _merge(self._contacts, changes.contacts)
+        merge(self._contacts, changes.contacts)
         self._partials.update(changes.partials)
+        merge(self.terms, changes.terms)
         self.tick = max(self.tick, changes.tick)
         self._offsets.update(offsets)
 
     def clear(self, reason: str) -> None:  # noqa: ARG002 - nothing was kept that anybody would miss
         """Forget everything."""
-        self._rows, self._contacts, self._partials, self._offsets, self.tick = {}, {}, {}, {}, 0.0
+        self._rows, self._contacts, self._partials, self.terms = {}, {}, {}, {}
+        self._offsets, self.tick = {}, 0.0
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -96,15 +100,7 @@ class MemoryStore(PartitionStore):
 
     def close(self) -> None:
         """Free the memory."""
-        self._rows, self._contacts, self._partials = {}, {}, {}
+        self._rows, self._contacts, self._partials, self.terms = {}, {}, {}, {}
 
 
 _NO_ROWS: dict[str, bytes] = {}
-
-
-def _merge(into: dict[str, bytes], changed: dict[str, bytes | None]) -> None:
-    for key, value in changed.items():
-        if value is None:
-            into.pop(key, None)
-        else:
-            into[key] = value

@@ -10,7 +10,17 @@ import structlog
 
 from engine import changelog
 from engine.lean import LeanRecord
-from tables.codec import CLOCK_KEY, Codec, decode_clock, decode_partial, encode_row, header_of
+from tables.codec import (
+    CLOCK_KEY,
+    TERMS_KEY,
+    Codec,
+    decode_clock,
+    decode_partial,
+    decode_terms,
+    encode_row,
+    header_of,
+    is_kpis,
+)
 from tables.store import Changes, PartitionStore
 
 log = structlog.get_logger(__name__)
@@ -103,9 +113,12 @@ def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
 def _kpis(batch: list[LeanRecord], changes: Changes) -> None:
     for record in batch:
         key = record.key or b""
-        if record.value is None:
+        if key.startswith(TERMS_KEY) and not is_kpis(key):
+            terms = None if record.value is None else decode_terms(record.value)
+            changes.terms[key.removeprefix(TERMS_KEY).decode()] = terms
+        elif record.value is None:
             continue
-        if key == CLOCK_KEY:
+        elif key == CLOCK_KEY:
             changes.tick = max(changes.tick, decode_clock(record.value))
         else:
             changes.partials[key.decode().rpartition("\t")[0]] = decode_partial(header_of(record.headers))

@@ -4,7 +4,8 @@ A committed batch goes down in one atomic write: rows, contacts, KPIs, tick and 
 all of it or none, and a restart reads only what the changelogs have beyond those offsets.
 
 Keys: `r` + length of the delivery id (4 bytes) + delivery id + recipient: a row; `c` + recipient: a contact; `k` +
-delivery id: its KPIs; `m` + name: what the store knows of itself. Values are those of the memory store.
+delivery id: its KPIs; `d` + delivery id: what was declared of it; `m` + name: what the store knows of itself. Values
+are those of the memory store.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from rules.contacts import CONCERNS
 from rules.lifecycle import KINDS
 from schemas.feedback import Folded
 from schemas.state import KpiPartial
-from tables.codec import decode_partial, encode_row
+from tables.codec import decode_partial, decode_terms, encode_json, encode_row
 from tables.rocks_open import FRESH_KEY, TIME, destroy, open_database, remove_forgotten, renew, unusable
 from tables.rocks_options import Shared
-from tables.store import Changes, PartitionStore
+from tables.store import Changes, PartitionStore, merge
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,8 @@ _ROW: Final = b"r"
 _CONTACT: Final = b"c"
 _KPIS: Final = b"k"
 _AFTER_KPIS: Final = b"l"
+_TERMS: Final = b"d"
+_AFTER_TERMS: Final = b"e"
 _OFFSET: Final = b"mo"
 _AFTER_OFFSETS: Final = b"mp"
 _TICK: Final = b"mtick"
@@ -132,6 +135,8 @@ class RocksStore(PartitionStore):
         self._as_of = 0.0
         self._fresh_at = 0.0
         self.tick = _number(TIME, self._get(_TICK), 0.0)
+        # Few, since not every delivery is declared, and asked for with each tick.
+        self.terms = {key[1:].decode(): decode_terms(value) for key, value in self._items(_TERMS, _AFTER_TERMS)}
         offsets = self._items(_OFFSET, _AFTER_OFFSETS)
         self._offsets = {key[len(_OFFSET) :].decode(): _offset.unpack(value)[0] for key, value in offsets}
 
@@ -265,6 +270,7 @@ class RocksStore(PartitionStore):
         _put(batch, _CONTACT, changes.contacts)
         for delivery_id, partial in changes.partials.items():
             batch.put(_KPIS + delivery_id.encode(), encode_row(partial))
+        _put(batch, _TERMS, {d: None if terms is None else encode_json(terms) for d, terms in changes.terms.items()})
         for topic, offset in offsets.items():
             batch.put(_OFFSET + topic.encode(), _offset.pack(offset))
         tick = max(self.tick, changes.tick)
@@ -281,6 +287,7 @@ class RocksStore(PartitionStore):
             self._fresh_at = self._as_of
         self.tick = tick
         self._offsets.update(offsets)
+        merge(self.terms, changes.terms)
         for delivery_id, partial in changes.partials.items():
             self._keep(delivery_id, partial)
         self._rows, self._contacts = {}, _Found(_CONTACT, self._get)

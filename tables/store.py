@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import msgspec
 
+from schemas.delivery import Terms
 from schemas.feedback import Folded
 from schemas.state import KpiPartial
 
@@ -21,6 +23,8 @@ class Changes(msgspec.Struct):
     partials: dict[str, KpiPartial] = {}
     #: The last tick folded, seconds since 1970.
     tick: float = 0.0
+    #: Of declared deliveries.
+    terms: dict[str, Terms | None] = {}
 
 
 class PartitionStore(abc.ABC):
@@ -32,6 +36,8 @@ class PartitionStore(abc.ABC):
 
     #: The last tick folded.
     tick: float = 0.0
+    #: What was declared of deliveries whose rows have not been forgotten; not to be changed.
+    terms: dict[str, Terms]
 
     @abc.abstractmethod
     def offsets(self) -> dict[str, int]:
@@ -90,3 +96,15 @@ class PartitionStore(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of files and memory."""
+
+
+T = TypeVar("T")
+
+
+def merge(into: dict[str, T], changed: Mapping[str, T | None]) -> None:
+    """Take changes over; None as a value: gone."""
+    for key, value in changed.items():
+        if value is None:
+            into.pop(key, None)
+        else:
+            into[key] = value

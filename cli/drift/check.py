@@ -18,7 +18,7 @@ from engine.lean import LeanRecord
 from engine.settings import Settings
 from rules.timing import DAY
 from schemas.state import DeliveryKpis
-from tables.codec import CLOCK_KEY
+from tables.codec import is_kpis
 
 #: How often something is read again before a difference counts.
 TRIES: Final = 3
@@ -108,6 +108,6 @@ async def _read_on(settings: Settings, versions: live.Versions, offsets: Offsets
     """Read the KPI topic on from where it was read to."""
 
     def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
-        versions.take(_decode_value(r.value) for r in records if r.value is not None and r.key != CLOCK_KEY)
+        versions.take(_decode_value(r.value) for r in records if r.value is not None and is_kpis(r.key))
 
     return await changelog.read(settings.kafka_options(), dict(offsets), apply)

@@ -12,7 +12,7 @@ from engine.lean import LeanRecord
 from rules.indicators import INDICATORS, cell_of, kpis, statuses
 from rules.lifecycle import Fact
 from schemas.state import DeliveryKpis, Row
-from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, header_of
+from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, header_of, is_kpis
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 
@@ -75,6 +75,8 @@ class Partition:
             return
         if record.key == CLOCK_KEY:
             self._tick = max(self._tick, decode_clock(record.value))
+            return
+        if not is_kpis(record.key):
             return
         value = _decode_value(record.value)
         self.parts[value.delivery_id] = value

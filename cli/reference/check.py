@@ -30,7 +30,7 @@ from cli.reference.raw import RawCheck
 from engine import admin, changelog
 from engine.lean import LeanRecord
 from engine.settings import Settings
-from schemas.feedback import Folded
+from schemas.feedback import Feedback, Folded
 from schemas.topics import Topics
 from sources.registry import REGISTRY
 
@@ -42,6 +42,7 @@ _WINDOWS: Final = {"unione": 24 * _HOUR, "elastic_email": 48 * _HOUR, "sendgrid"
 _REDIS_PATIENCE: Final = 15.0
 
 _decode_event: Final = msgspec.json.Decoder(Folded).decode
+_decode_whole_event: Final = msgspec.json.Decoder(Feedback).decode
 _decode_state: Final = msgspec.json.Decoder().decode
 
 
@@ -160,6 +161,8 @@ class _Run:
             for record in records:
                 try:
                     event = _decode_event(record.value or b"")
+                    if event.type == "declared":  # says more than the others
+                        event = _decode_whole_event(record.value or b"")
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     self.raw_check.unread_event(self.topics.events, partition, record)
                     continue
@@ -213,6 +216,8 @@ class _Run:
                 continue
             if key == "@clock":
                 table.tick = max(table.tick, _decode_state(record.value)["tick"])
+                continue
+            if "\t" not in key:  # what the partition notes of a delivery
                 continue
             delivery_id, _, number = key.rpartition("\t")
             if number != str(partition):

@@ -47,7 +47,7 @@ class Behind:
 
     def row(self, reference: Reference, delivery_id: str, recipient: str, row: Row) -> Row:
         """Return a row as it should be when the engine is behind with it, or not."""
-        return row if (delivery_id, recipient) in self.waiting else reference.settled(row)
+        return row if (delivery_id, recipient) in self.waiting else reference.settled(delivery_id, row)
 
 
 def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: Differences) -> Behind:
@@ -72,18 +72,18 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
                 differences.add(f"{where}: row {_name(key)} is missing")
                 continue
             shown = _shown(value)
-            if shown == _expected(reference.settled(row), delivery_id, recipient):
+            if shown == _expected(reference.settled(delivery_id, row), delivery_id, recipient):
                 continue
-            if reference.is_overdue(row) and shown == _expected(row, delivery_id, recipient):
+            if reference.is_overdue(delivery_id, row) and shown == _expected(row, delivery_id, recipient):
                 behind.waiting.add((delivery_id, recipient))
                 continue
-            expected = _expected(reference.settled(row), delivery_id, recipient)
+            expected = _expected(reference.settled(delivery_id, row), delivery_id, recipient)
             differences.add(f"{where}: row {_name(key)}: {_fields(shown, expected)}")
         for recipient, row in delivery.forgotten:  # may be there until the next sweep
             value = left.pop(f"{delivery_id}\t{recipient}", None)
             if (
                 value is not None
-                and reference.is_overdue(row)
+                and reference.is_overdue(delivery_id, row)
                 and _shown(value) == _expected(row, delivery_id, recipient)
             ):
                 behind.waiting.add((delivery_id, recipient))

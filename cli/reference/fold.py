@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cli.reference import domain
 from cli.reference.contacts import Contacts
-from schemas.feedback import MESSAGE_TYPES, Folded
+from schemas.feedback import MESSAGE_TYPES, Feedback, Folded
 
 #: Events of a row by whose ids the same event is known again.
 REMEMBERED: Final = 33
@@ -94,6 +94,18 @@ def _without_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What a sender has said of a delivery, as far as its rows go by it; times in seconds, None: as is usual."""
+
+    #: Arrival and event id.
+    at: float
+    event_id: str
+    window: float | None = None
+    freeze: float | None = None
+    start: float | None = None
+
+
 @dataclass(slots=True)
 class Delivery:
     """What one partition knows of one delivery."""
@@ -121,6 +133,8 @@ class Reference:
         self.partition = partition
         self.tick = 0.0
         self.deliveries: dict[str, Delivery] = {}
+        #: Deliveries that were declared, whether anything was heard of them or not.
+        self.declared: dict[str, Declared] = {}
         self.contacts = Contacts(options.address_validity)
         self.events = 0
 
@@ -141,6 +155,9 @@ class Reference:
         if kind == "released":  # about an address, not about a message
             self.contacts.hear(event, kind, now, confirmed=False)
             return
+        if kind == "declared":
+            self._declare(event, now)
+            return
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
             delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
@@ -154,11 +171,11 @@ class Reference:
             row = delivery.rows.get(event.recipient)
             if row is None:
                 row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at)
-            self._end_wait(row, max(now, self.tick))
+            self._end_wait(event.delivery_id, row, max(now, self.tick))
             if event.event_id in row.remembered:
                 decision = "duplicate"
             else:
-                self._reconsider(row, now)
+                self._reconsider(event.delivery_id, row, now)
                 decision = _change(row, event, kind, now)
                 keeps = row.waits() and (kind not in domain.PENDING or "given_up" in row.facts)
                 if not keeps and "expired" not in row.facts:
@@ -183,27 +200,62 @@ class Reference:
                 delivery.forgotten += delivery.rows.items()
                 delivery.rows = {}
 
-    def settled(self, row: Row) -> Row:
+    def settled(self, delivery_id: str, row: Row) -> Row:
         """Return a row with its wait ended, if that is over by now; the row itself stays as it is."""
-        if not self.is_overdue(row):
+        if not self.is_overdue(delivery_id, row):
             return row
         result = copy(row)
         result.facts = set(row.facts)
-        self._end_wait(result, self.tick)
+        self._end_wait(delivery_id, result, self.tick)
         return result
 
-    def is_overdue(self, row: Row) -> bool:
+    def is_overdue(self, delivery_id: str, row: Row) -> bool:
         """Say whether a row's wait is over, though nobody has ended it yet."""
-        due = self._due(row)
+        due = self._due(delivery_id, row)
         return due is not None and due <= min(self.tick, row.freeze_at)
 
-    def _due(self, row: Row) -> float | None:
+    def _declare(self, event: Folded, now: float) -> None:
+        """Take what a sender says of a delivery; it holds from here on, and does not undo what was."""
+        said = event.declaration if isinstance(event, Feedback) else None
+        known = self.declared.get(event.delivery_id)
+        if said is None or not event.delivery_id:
+            return
+        if known is not None and known.event_id == event.event_id:  # the same again
+            return
+        if known is not None and (known.at, known.event_id) > (now, event.event_id):  # overtaken
+            return
+        delivery = self.deliveries.get(event.delivery_id)
+        if delivery is not None:
+            if self._is_gone(event.delivery_id, delivery):
+                return
+            for row in delivery.rows.values():
+                self._end_wait(event.delivery_id, row, self.tick)
+        hours, days = said.validity_hours, said.statistics_update_period_days
+        self.declared[event.delivery_id] = Declared(
+            at=now,
+            event_id=event.event_id,
+            window=None if hours is None else hours * 3600,
+            freeze=None if days is None else days * 86_400,
+            start=said.start,
+        )
+        if delivery is not None:
+            for row in delivery.rows.values():
+                row.freeze_at = self._freeze_at(event.delivery_id, delivery)
+            self.pass_time(self.tick)  # by what is said now, it may be long ago
+
+    def _window(self, delivery_id: str, row: Row) -> float:
+        declared = self.declared.get(delivery_id)
+        if declared is not None and declared.window is not None:
+            return declared.window
+        return self.options.windows.get(row.source, self.options.window)
+
+    def _due(self, delivery_id: str, row: Row) -> float | None:
         if not row.waits() or row.pending_since is None or "given_up" in row.facts:
             return None
-        return row.pending_since + self.options.windows.get(row.source, self.options.window)
+        return row.pending_since + self._window(delivery_id, row)
 
-    def _end_wait(self, row: Row, now: float) -> None:
-        due = self._due(row)
+    def _end_wait(self, delivery_id: str, row: Row, now: float) -> None:
+        due = self._due(delivery_id, row)
         if due is None or due > min(now, row.freeze_at):
             return
         if row.status == domain.GIVEN_UP_AS:
@@ -218,11 +270,9 @@ class Reference:
         row.updated_at = due
         row.cause = {"kind": "expired"}
 
-    def _reconsider(self, row: Row, now: float) -> None:
+    def _reconsider(self, delivery_id: str, row: Row, now: float) -> None:
         """Take an end of a wait back if something arrived in time that a tick has overtaken."""
-        if row.pending_since is None or now >= row.pending_since + self.options.windows.get(
-            row.source, self.options.window
-        ):
+        if row.pending_since is None or now >= row.pending_since + self._window(delivery_id, row):
             return
         if "expired" in row.facts:
             row.status, row.final, row.previous = row.previous, False, ""
@@ -232,17 +282,28 @@ class Reference:
 
     def _freeze_at(self, delivery_id: str, delivery: Delivery) -> float:
         """Return when a delivery's statistics are closed; those of no delivery never are."""
-        return delivery.started_at + self.options.freeze if delivery_id else float("inf")
+        if not delivery_id:
+            return float("inf")
+        declared = self.declared.get(delivery_id)
+        freeze = self.options.freeze if declared is None or declared.freeze is None else declared.freeze
+        return self._start(delivery_id, delivery) + freeze
+
+    def _start(self, delivery_id: str, delivery: Delivery) -> float:
+        declared = self.declared.get(delivery_id)
+        return delivery.started_at if declared is None or declared.start is None else declared.start
 
     def _is_gone(self, delivery_id: str, delivery: Delivery) -> bool:
         """Say whether a delivery is past its retention; nothing makes rows of it any more."""
-        return bool(delivery_id) and delivery.started_at + self.options.retention <= self.tick
+        if not delivery_id:
+            return False
+        kept_until = self._start(delivery_id, delivery) + self.options.retention
+        return max(kept_until, self._freeze_at(delivery_id, delivery)) <= self.tick
 
     def _take_late(self, delivery: Delivery, event: Folded, kind: str, now: float) -> None:
         """Take an event after the freeze: statistics are closed, but who complains must not be mailed again."""
         row = delivery.rows.get(event.recipient)
         if row is not None:
-            self._end_wait(row, now)
+            self._end_wait(event.delivery_id, row, now)
             if event.event_id in row.remembered:
                 return
             if len(row.remembered) < REMEMBERED:

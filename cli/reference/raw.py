@@ -116,6 +116,8 @@ class RawCheck:
                 one = self._expected(_of_tenant(event, record), place, record.timestamp)
                 if one is None:
                     unreadable = True
+                elif event.type == "declared" and not event.recipient:  # comes to all partitions
+                    expected += [one._replace(partition=partition) for partition in range(self._partitions)]
                 else:
                     expected.append(one)
         except (SourceError, UnicodeError):

@@ -17,7 +17,7 @@ from cli.reference.fold import Reference
 from cli.worker import fold_options
 from engine.settings import Settings
 from engine.transport import Batch
-from schemas.feedback import Feedback, Folded
+from schemas.feedback import Feedback
 from sources.registry import NUMBERS
 from tables import restore
 from tables.codec import Codec
@@ -30,7 +30,7 @@ START: Final = 1757851200.0
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-_decode: Final = msgspec.json.Decoder(Folded).decode
+_decode: Final = msgspec.json.Decoder(Feedback).decode
 
 
 class Record:
@@ -175,7 +175,7 @@ class Partition:
         behind = compare_rows(reference, self.values(topics.status), found)
         if contacts:
             compare_contacts(reference, self.values(topics.contacts), found)
-        kpis = {k.rpartition("\t")[0]: v for k, v in self.values(topics.kpis).items() if not k.startswith("@")}
+        kpis = {k.rpartition("\t")[0]: v for k, v in self.values(topics.kpis).items() if "\t" in k}
         compare_kpis(reference, behind, kpis, found)
         return found.lines()
 

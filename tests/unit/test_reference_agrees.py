@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from schemas.delivery import Declaration
 from schemas.feedback import NOT_SENT_REASONS, Feedback
 from tests.unit.folding_in_memory import DAY, HOUR, START, Partition, tick
 
@@ -86,6 +87,24 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
     return event
 
 
+def a_declaration(choices: Choices, now: float, deliveries: Sequence[str]) -> Feedback:
+    """Return what a sender says of a delivery about now: other windows, another freeze, another start."""
+    return Feedback(
+        event_id=f"declaration-{choices.of(range(8))}",
+        recipient="",
+        delivery_id=choices.of(deliveries),
+        type="declared",
+        source="sender",
+        received_at=now - choices.of((0.0, 0.0, 30.0, DAY)),
+        declaration=Declaration(
+            name="Spring sale",
+            validity_hours=choices.of((None, 0.5, 1.0, 84.0, 2000.0)),
+            statistics_update_period_days=choices.of((None, 0.25, 2.0, 10.0, 300.0)),
+            start=choices.of((None, START, now, now + 5 * DAY, now - 20 * DAY)),
+        ),
+    )
+
+
 def a_history(codes: list[int], recipients: Sequence[str], deliveries: Sequence[str]) -> list[Feedback]:
     """Return events and ticks over weeks, in the order of their arrival, or nearly so, some of them twice."""
     now = START
@@ -98,6 +117,8 @@ def a_history(codes: list[int], recipients: Sequence[str], deliveries: Sequence[
             made.append(tick(now))
         elif what == 2 and made:
             made.append(replace(choices.of(made), received_at=now))
+        elif what == 3:
+            made.append(a_declaration(choices, now, deliveries))
         else:
             made.append(an_event(choices, now, recipients, deliveries))
     return made

@@ -199,6 +199,7 @@ STORED_KINDS = [
     "unsubscribed_one_click",
     "expired",
     "released",
+    "declared",
 ]
 STORED_REASONS = [
     "duplicate_address",

@@ -32,7 +32,7 @@ def test_topics_of_others_keep_their_names() -> None:
 def test_every_topic_has_a_layout() -> None:
     topics = Topics()
     wanted = {topics.raw(name) for name in (*SOURCES, "clock")} | {
-        *(topics.events, topics.status, topics.contacts, topics.kpis, topics.dead_letters)
+        *(topics.events, topics.status, topics.contacts, topics.kpis, topics.deliveries, topics.dead_letters)
     }
 
     assert wanted == {layout.name for layout in layouts(topics, SOURCES, 8)}
@@ -47,7 +47,7 @@ def test_tables_have_as_many_partitions_as_the_events() -> None:
     assert {8} == set(partitions.values())
 
 
-@pytest.mark.parametrize("table", ["status", "contacts", "kpis"])
+@pytest.mark.parametrize("table", ["status", "contacts", "kpis", "deliveries"])
 def test_tables_are_compacted_and_nothing_else(table: str) -> None:
     """A changelog that is cut off after some time would lose rows."""
     config = {layout.name: layout.config for layout in layouts(Topics(), SOURCES, 8)}[f"feedback.{table}"]

@@ -140,7 +140,13 @@ def test_every_kpi_is_described() -> None:
 
 
 TOPICS_PAGE = (DIRECTORY.parent / "topics.md").read_text(encoding="utf-8")
-EXAMPLES = {"status": "recipient-state", "contacts": "contact", "kpis": "delivery-kpis", "events": "feedback"}
+EXAMPLES = {
+    "status": "recipient-state",
+    "contacts": "contact",
+    "kpis": "delivery-kpis",
+    "deliveries": "delivery",
+    "events": "feedback",
+}
 
 
 @pytest.mark.parametrize("heading", EXAMPLES)

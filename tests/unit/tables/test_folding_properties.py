@@ -37,7 +37,7 @@ def any_events(
 
     Releases are about addresses: no row hears of them.
     """
-    types = [name for name in EVENT_TYPES if name != "tick" and (releases or name != "released")]
+    types = [name for name in EVENT_TYPES if name not in {"tick", "declared"} and (releases or name != "released")]
     made: list[Folded] = []
     for i in range(number):
         at = i * step

@@ -46,7 +46,7 @@ class Story:
 
     @property
     def row(self) -> Row:
-        return self.reference.settled(self.reference.deliveries["d"].rows["r"])
+        return self.reference.settled("d", self.reference.deliveries["d"].rows["r"])
 
     def kpi(self, name: str, delivery_id: str = "d") -> int:
         return kpis_of(self.reference, Behind())[delivery_id][name]

@@ -21,7 +21,7 @@ ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
 
 some_steps = st.lists(
     st.one_of(
-        st.sampled_from([*(t for t in EVENT_TYPES if t not in {"tick", "released"}), OVER]),
+        st.sampled_from([*(t for t in EVENT_TYPES if t not in {"tick", "released", "declared"}), OVER]),
         st.builds(event, st.just("not_sent"), st.just(1.0), reason=st.sampled_from(NOT_SENT_REASONS)),
         st.builds(event, st.sampled_from(["opened", "clicked"]), st.just(1.0), machine=st.just(value=True)),
         st.builds(event, st.just("clicked"), st.just(1.0), unsubscribe_link=st.just(value=True)),

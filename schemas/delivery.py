@@ -1,0 +1,89 @@
+"""A delivery as its sender declares it, and as the deliveries topic shows it (`docs/deliveries.md`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+
+#: Whose rules a delivery is looked at by, unless somebody asks for another view: the names of `rules.views.VIEWS`.
+POLICIES: Final = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
+
+#: Declared periods are ten years at most, in days and in hours, so that times stay within what rows can hold.
+MAX_DAYS: Final = 3660.0
+MAX_HOURS: Final = 24 * MAX_DAYS
+
+_Hours = Annotated[float, msgspec.Meta(gt=0, le=MAX_HOURS)]
+_Days = Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)]
+#: Seconds since 1970, to the end of 9999.
+_Time = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Declaration(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """What a sender says of a delivery, besides its id, tenant and message type."""
+
+    #: For people.
+    name: str = ""
+    #: The view that the delivery is meant to be looked at in; left out: nobody said.
+    policy: str = ""
+    #: How long a message may wait for an outcome after it was sent, hours; left out: by source.
+    validity_hours: _Hours | None = None
+    #: How long statuses and KPIs change after the start, days; left out: as the settings have it.
+    statistics_update_period_days: _Days | None = None
+    #: When sending begins, seconds since 1970: freeze and retention count from it. Left out: from the first event.
+    start: _Time | None = None
+    #: How many recipients it is meant for.
+    expected_audience: _Count | None = None
+
+
+class Delivery(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """The value of the deliveries topic: what was declared of one delivery. The key is `delivery_id`.
+
+    A later declaration replaces an earlier one as a whole. Times are seconds since 1970 (UTC). A delivery that nobody
+    has declared has no record: its first event makes it, with the installation's settings.
+    """
+
+    schema: int
+    delivery_id: str
+    #: Arrival of the declaration.
+    declared_at: float
+    #: For people.
+    name: str = ""
+    tenant: str = ""
+    message_type: str = ""
+    #: The view that the delivery is meant to be looked at in; left out: nobody said.
+    policy: str = ""
+    #: How long a message may wait for an outcome after it was sent, hours; left out: by source.
+    validity_hours: float | None = None
+    #: How long statuses and KPIs change after the start, days; left out: as the settings have it.
+    statistics_update_period_days: float | None = None
+    #: When sending begins: freeze and retention count from it. Left out: from the first event.
+    start: float | None = None
+    #: How many recipients it is meant for.
+    expected_audience: int | None = None
+    #: The declaration's event id.
+    event_id: str = ""
+
+
+class Terms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+    """The KPI topic's record with the key `@delivery:` and a delivery's id: by what a partition folds the delivery.
+
+    Each partition keeps its own: declarations come to all of them.
+    """
+
+    #: Arrival of the declaration, and its event id.
+    at: float
+    event_id: str
+    #: How long a row waits for an outcome, seconds; left out: by source.
+    validity: float | None = None
+    #: From the start until statuses and KPIs no longer change, seconds; left out: as the settings have it.
+    freeze: float | None = None
+    #: When the delivery starts, seconds since 1970; left out: with its first event.
+    start: float | None = None
+
+    def same_times(self, other: Terms | None) -> bool:
+        """Say whether rows fare the same by both; None: nothing was declared."""
+        if other is None:
+            return self.validity is None and self.freeze is None and self.start is None
+        return (self.validity, self.freeze, self.start) == (other.validity, other.freeze, other.start)
