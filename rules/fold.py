@@ -58,10 +58,9 @@ _PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE})
 _TEMPORARY: Final = frozenset({DEFERRED, SOFT_BOUNCE})
 #: Kinds that say why in `Row.failure`, as temporary failures do too: failures for good, and every reason for not
 #: sending but that of an extra copy.
-_FAILURES: Final = (
-    frozenset(range(HARD_BOUNCE, UNKNOWN + 1))
-    | frozenset(range(NOT_SENT, 64)) - {NOT_SENT_DUPLICATE_ADDRESS}
-)
+_FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64)) - {
+    NOT_SENT_DUPLICATE_ADDRESS
+}
 _FIRST_WAITING: Final = min(EXPIRES_TO)
 _LAST_WAITING: Final = max(EXPIRES_TO)
 
