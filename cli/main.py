@@ -56,6 +56,8 @@ COMMANDS: Final = (
     Command("kpi", "cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
     Command("recipient", "cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."),
     Command("explain", "cli.commands.explain:explain", _ASK, "Show every event of a recipient, what it did, and why."),
+    Command("deliveries", "cli.commands.deliveries:app", _ASK, "List deliveries, and declare what they are."),
+    Command("audience", "cli.commands.audience:app", _ASK, "Say whom a delivery is meant for, before it is sent."),
     Command("suppression", "cli.commands.suppression:app", _ASK, "Ask, before a send, which addresses may be mailed."),
     Command(
         "compute-stats",

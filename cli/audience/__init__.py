@@ -1,0 +1,1 @@
+"""What `aftersend audience` does."""
