@@ -25,11 +25,12 @@ def demo(  # noqa: PLR0913 - a command's options
 ) -> int:
     """Play a simulated campaign through a Kafka and Redis of its own.
 
-    Starts a real Kafka, a Redis and a worker on free ports of this machine, writes the raw log of a campaign as KumoMTA
-    and a tracker would (out of order, 3 % of it twice and one event 46 times, late, broken, with bounces of every
-    class, retries, complaints and opens by machines), shows the KPIs live, and in the end checks every number against
-    a plain reference fold of the same input. Nothing of it stays behind, and settings of yours (AFTERSEND_…) are left
-    alone.
+    Starts a real Kafka, a Redis, a worker and a gateway on free ports of this machine. Three quarters of a campaign are
+    written as KumoMTA and a tracker would write their logs, a fifth comes as signed POSTs of SendGrid, and the rest as
+    those of Amazon SES: out of order, 3 % of it twice and one event 46 times, late, broken, with bounces of every
+    class, retries, complaints and opens by machines. Shows the KPIs live, checks every number against a plain reference
+    fold of the same input in the end, and explains one recipient. Nothing of it stays behind, and settings of yours
+    (AFTERSEND_…) are left alone.
 
     For example:
 

@@ -33,7 +33,8 @@ def doctor(*, as_json: Json = False) -> int:
     - topics: whether they are there, with the right partitions and configuration;
     - workers: the consumer group's state, how far it is behind, and whether records were deleted unread;
     - Redis: version, memory, eviction, persistence, and its clock against this machine's;
-    - this machine: disk and directory of the RocksDB store, limit of open files; secrets of the webhooks.
+    - webhooks: for which sources the gateway has secrets, and whether they can be keys;
+    - this machine: disk and directory of the RocksDB store, limit of open files.
 
     For example:
 

@@ -15,14 +15,18 @@ from io import StringIO
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
+from zlib import crc32
 
+import msgspec
 from rich.console import Console
 
 from cli.demo.player import Player
+from cli.demo.providers import SHARES, Provider
 from cli.demo.screen import screen
 from cli.demo.stage import DemoError, Stage, stage
 from cli.demo.view import State, View, local_time, verdict
 from cli.demo.watch import Watch
+from cli.explain import Explained, explained, picture, where_of
 from cli.installation import topic_layouts
 from cli.output import print_json
 from cli.reference.check import Report, check
@@ -30,6 +34,7 @@ from cli.reference.progress import wait_until_folded
 from cli.simulation.campaign import simulate_campaign
 from engine import admin, logs
 from engine.errors import EXIT_FAILED, EXIT_OK
+from engine.settings import Settings
 
 #: How much of the campaign's own time is played.
 _CAMPAIGN_SECONDS: Final = 3 * 3600.0
@@ -38,6 +43,8 @@ _AGO: Final = 2 * _CAMPAIGN_SECONDS + 900.0
 #: Raw records for each recipient on average, and those that belong to no recipient of the campaign.
 _RECORDS_EACH: Final = 3.0
 _OTHER_RECORDS: Final = 140
+#: Events of each recipient on average of whom a provider tells.
+_EVENTS_EACH: Final = 2.85
 #: Seconds between two looks.
 _LOOK: Final = 0.25
 #: Seconds that workers get to come up, and to fold what is left when all is written.
@@ -60,6 +67,22 @@ class Options:
     keep_running: bool = False
     as_json: bool = False
     picture: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    report: Report
+    #: The recipient with the most events, explained.
+    explained: Explained
+    #: By provider, what became of its requests.
+    webhooks: dict[str, dict[str, Any]]
+
+    @property
+    def right(self) -> bool:
+        """Whether every number and every explanation is what it should be."""
+        return self.report.equal and not self.explained.explanation.disagreements
 
 
 class Demo:
@@ -88,54 +111,81 @@ class Demo:
         logs.quiet()
         with _ended_by_signals(), stage(self._say, processes=options.processes, store=options.store) as set_up:
             try:
-                report = asyncio.run(self._play(set_up))
-                self._show(report)
+                outcome = asyncio.run(self._play(set_up))
+                self._show(outcome)
                 if options.keep_running:
-                    self._keep_running(set_up, report)
+                    self._keep_running(set_up, outcome.report)
             except KeyboardInterrupt:
                 print("stopping", file=sys.stderr)
                 raise
-        return EXIT_OK if report.equal else EXIT_FAILED
+        return EXIT_OK if outcome.right else EXIT_FAILED
 
     def _say(self, text: str) -> None:
         self._console.print(f"{local_time(time.time())}  {text}", style="bright_black", soft_wrap=True)
 
-    async def _play(self, set_up: Stage) -> Report:
-        settings, options = set_up.settings, self._options
+    async def _play(self, set_up: Stage) -> Outcome:
+        settings = set_up.settings
         self._say("creating topics")
         await admin.apply_topics(settings.kafka_options(), topic_layouts(settings), settings.replication_factor)
-        self._say("starting the worker")
+        self._say("starting worker and gateway")
         await _start(set_up)
-        start = time.time() - _AGO
-        records = simulate_campaign(
-            options.recipients, options.deliveries, options.seed, start, duration=_CAMPAIGN_SECONDS
-        )
-        player = Player(settings, records, options.rate, options.seed)
-        self._say("playing the campaign: three hours in fast motion")
+        player, providers = self._cast(set_up)
+        self._say("playing the campaign: three hours in fast motion, from an MTA's log, SendGrid and Amazon SES")
         began = time.monotonic()
-        await self._watch(_play_and_wait(player, set_up), set_up, player)
+        await self._watch(_play_and_wait(player, providers, set_up), set_up, player, providers)
         seconds = time.monotonic() - began
         self._say("checking every number")
         report = await check(settings)
         self._say(
             f"{seconds:.1f} s from the first record written to the last one counted, {report.seconds:.1f} s to check"
         )
-        return report
+        found = await _explain(settings, *report.busiest)
+        return Outcome(report, found, {provider.name: provider.as_json() for provider in providers})
 
-    async def _watch(self, work: Coroutine[Any, Any, None], set_up: Stage, player: Player) -> None:
+    def _cast(self, set_up: Stage) -> tuple[Player, list[Provider]]:
+        """Return who plays: the MTA and the tracker, and the providers, each to recipients of its own."""
+        settings, options = set_up.settings, self._options
+        now = time.time()
+        left, providers = options.recipients, []
+        for name, (share, _) in SHARES.items():
+            recipients = options.recipients * share // 100
+            if recipients:
+                left -= recipients
+                provider = Provider(
+                    settings,
+                    name,
+                    set_up.keys,
+                    recipients=recipients,
+                    deliveries=options.deliveries,
+                    seed=options.seed,
+                    start=now - _CAMPAIGN_SECONDS,
+                    duration=_CAMPAIGN_SECONDS,
+                    rate=options.rate * share / 100,
+                )
+                providers.append(provider)
+        records = simulate_campaign(left, options.deliveries, options.seed, now - _AGO, duration=_CAMPAIGN_SECONDS)
+        return Player(settings, records, options.rate * left / options.recipients, options.seed), providers
+
+    async def _watch(
+        self, work: Coroutine[Any, Any, None], set_up: Stage, player: Player, providers: list[Provider]
+    ) -> None:
         """Show how things stand until the work is done."""
-        expected = _RECORDS_EACH * self._options.recipients + _OTHER_RECORDS
+        posted = sum(self._options.recipients * share // 100 for share, _ in SHARES.values())
+        expected = _RECORDS_EACH * (self._options.recipients - posted) + _EVENTS_EACH * posted + _OTHER_RECORDS
         task = asyncio.ensure_future(work)
         watch = Watch(set_up.settings)
         try:
             await watch.start()
             with screen(self._console, self._view) as shown:
                 while not task.done():
-                    set_up.workers.check()
+                    set_up.check()
                     snapshot = await watch.look()
                     # How many records there will be, only the end tells for certain.
-                    share = 1.0 if player.ended else min(0.99, player.written / expected)
-                    shown.show(State(snapshot, player.written, player.clock, share))
+                    events = player.written + sum(provider.posted.events for provider in providers)
+                    share = 1.0 if player.ended else min(0.99, events / expected)
+                    # A request is one raw record, however many events are in it.
+                    written = player.written + sum(provider.posted.requests for provider in providers)
+                    shown.show(State(snapshot, written, player.clock, share))
                     await asyncio.wait({task}, timeout=_LOOK)
             task.result()
         finally:
@@ -143,16 +193,23 @@ class Demo:
             await asyncio.gather(task, return_exceptions=True)
             await watch.stop()
 
-    def _show(self, report: Report) -> None:
+    def _show(self, outcome: Outcome) -> None:
+        report = outcome.report
         if self._options.picture is not None:
             self._options.picture.write_text(self._picture(report))
         if self._options.as_json:
-            print_json(_as_json(report))
+            print_json(_as_json(outcome))
             return
         self._console.print(self._view.final(report, self._console.width))
         self._console.print(verdict(report))
         for difference in report.differences:
             self._console.print(f"  {difference}", style="red", markup=False)
+        for name, posted in outcome.webhooks.items():
+            answers = ", ".join(f"{number:,} times {answer}" for answer, number in posted["answers"].items())
+            self._console.print(f"{name}: {posted['events']:,} events in signed requests, answered {answers}")
+        delivery_id, recipient = report.busiest
+        self._console.print(f"\nWhy? aftersend explain {delivery_id} {recipient}\n", style="bold", markup=False)
+        self._console.print(picture(outcome.explained, raw=False))
 
     def _picture(self, report: Report) -> str:
         """Return the last screen as SVG."""
@@ -176,36 +233,54 @@ Everything goes on running until you press Ctrl-C. In another terminal:
   aftersend kpi                      # the deliveries
   aftersend kpi {delivery_id}
   aftersend recipient {recipient}
+  aftersend explain {delivery_id} {recipient}
+  aftersend top                      # what goes on, live
+  aftersend dead-letters list        # what could not be read, and why
+  aftersend doctor
+  aftersend simulate sendgrid --key {set_up.keys} --url http://{settings.gateway_host}:{settings.gateway_port} --rate 50
   aftersend compute-stats            # recomputes every KPI from the rows
   curl http://{settings.web_host}:{settings.web_port}/ready
 
-The worker's log is {set_up.workers.log_path}""",
+The logs are {set_up.workers.log_path} and {set_up.gateway.log_path}""",
             file=sys.stderr,
         )
         with contextlib.suppress(KeyboardInterrupt):
             while True:
-                set_up.workers.check()
+                set_up.check()
                 time.sleep(1.0)
 
 
 async def _start(set_up: Stage) -> None:
-    """Start the workers and wait until they have their partitions in hand."""
-    set_up.workers.start()
+    """Start workers and gateway and wait until they can do their work."""
+    parts = (set_up.workers, set_up.gateway)
+    for part in parts:
+        part.start()
     deadline = time.monotonic() + _START_TIMEOUT
-    while not await asyncio.to_thread(set_up.workers.ready):
-        set_up.workers.check()
-        if time.monotonic() > deadline:
-            message = f"the worker was not ready after {_START_TIMEOUT:g} s; {set_up.workers.last_words()}"
-            raise DemoError(message)
-        await asyncio.sleep(_LOOK)
+    for part in parts:
+        while not await asyncio.to_thread(part.ready):
+            set_up.check()
+            if time.monotonic() > deadline:
+                message = f"not ready after {_START_TIMEOUT:g} s: {part.log_path.stem}; {part.last_words()}"
+                raise DemoError(message)
+            await asyncio.sleep(_LOOK)
 
 
-async def _play_and_wait(player: Player, set_up: Stage) -> None:
-    await player.play()
+async def _play_and_wait(player: Player, providers: list[Provider], set_up: Stage) -> None:
+    async with asyncio.TaskGroup() as all_of_them:
+        all_of_them.create_task(player.play())
+        for provider in providers:
+            all_of_them.create_task(provider.play())
     await wait_until_folded(set_up.settings, _FOLD_TIMEOUT)
 
 
-def _as_json(report: Report) -> dict[str, Any]:
+async def _explain(settings: Settings, delivery_id: str, recipient: str) -> Explained:
+    """Return one recipient explained, as `aftersend explain` does it."""
+    partition = crc32(recipient.encode()) % settings.partitions
+    return await explained(where_of(settings, partition, delivery_id, recipient))
+
+
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    report = outcome.report
     decisions: dict[str, Counter[str]] = {}
     for (source, _, decision), number in report.decisions.items():
         decisions.setdefault(source, Counter())[decision] += number
@@ -219,6 +294,8 @@ def _as_json(report: Report) -> dict[str, Any]:
         "contacts": report.contacts,
         "decisions": decisions,
         "deliveries": report.kpis,
+        "webhooks": outcome.webhooks,
+        "explained": msgspec.to_builtins(outcome.explained.as_json()),
     }
 
 

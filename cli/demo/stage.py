@@ -1,8 +1,9 @@
-"""What the demo plays on: Kafka, Redis and workers of its own, gone without a trace when it ends."""
+"""What the demo plays on: Kafka, Redis, workers and a gateway of its own, gone without a trace when it ends."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cli.simulation.signing import make_keys
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from engine.embedded.guard import Guard
 from engine.embedded.jars import ensure_jars
@@ -28,6 +30,7 @@ Say = Callable[[str], None]
 
 _PREFIX: Final = "AFTERSEND_"
 _PARTITIONS: Final = 4
+_LAST_PORT: Final = 65_535
 #: Seconds that workers get to end in good order.
 _PATIENCE: Final = 10.0
 _PROBE_TIMEOUT: Final = 1.0
@@ -38,27 +41,29 @@ class DemoError(AftersendError):
     """The demo can't go on; the message says why."""
 
 
-class Workers:
-    """`aftersend worker` as a process of its own.
+class Part:
+    """`aftersend worker` or `aftersend gateway` as a process of its own.
 
     Args:
+        name: the command, which names the log too.
         environment: with the settings.
         folder: where it runs, and keeps its log.
         ports: of the health checks, one for each process.
     """
 
-    def __init__(self, environment: dict[str, str], folder: Path, ports: list[int]) -> None:
+    def __init__(self, name: str, environment: dict[str, str], folder: Path, ports: list[int]) -> None:
         """Start nothing yet."""
+        self._name = name
         self._environment = environment
         self._folder = folder
         self._ports = ports
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
-        self.log_path = folder / "worker.log"
+        self.log_path = folder / f"{name}.log"
 
     def start(self) -> None:
         """Start the process, which is killed when this one ends, however that comes about."""
-        command = [sys.executable, "-P", "-m", "cli.main", "worker", "--processes", str(len(self._ports))]
+        command = [sys.executable, "-P", "-m", "cli.main", self._name, "--processes", str(len(self._ports))]
         self._guard = Guard()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -68,19 +73,19 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is the demo's affair, which then stops the workers in order
+                start_new_session=True,  # Ctrl-C is the demo's affair, which then stops everything in order
             )
         self._guard.watch(self._process.pid)
 
     def check(self) -> None:
-        """See that the workers are there.
+        """See that it is there.
 
         Raises:
             DemoError: if they have ended.
         """
         if self._process is None or self._process.poll() is not None:
             code = self._process.returncode if self._process is not None else None
-            message = f"the worker has ended by itself with exit code {code}; {self.last_words()}"
+            message = f"the {self._name} has ended by itself with exit code {code}; {self.last_words()}"
             raise DemoError(message)
 
     def last_words(self) -> str:
@@ -89,7 +94,7 @@ class Workers:
         return "\n".join(["its last words:", *lines])
 
     def ready(self) -> bool:
-        """Say whether all processes have their partitions in hand."""
+        """Say whether all processes can do their work: workers have their partitions in hand."""
         return all(_answers(f"http://{HOST}:{port}/ready") for port in self._ports)
 
     def stop(self) -> None:
@@ -118,17 +123,29 @@ def _answers(url: str) -> bool:
 
 @dataclass(slots=True)
 class Stage:
-    """Everything that runs; the workers have yet to be started."""
+    """Everything that runs; workers and gateway have yet to be started."""
 
     kafka: EmbeddedKafka
     redis: EmbeddedRedis
-    workers: Workers
+    workers: Part
+    gateway: Part
     settings: Settings
+    #: What providers sign with.
+    keys: Path
+
+    def check(self) -> None:
+        """See that all parts are there.
+
+        Raises:
+            DemoError: if one has ended.
+        """
+        self.workers.check()
+        self.gateway.check()
 
 
 @contextlib.contextmanager
 def stage(say: Say, *, processes: int, store: str) -> Iterator[Stage]:
-    """Start Kafka and Redis; in the end, stop everything and remove all files.
+    """Start Kafka and Redis, and make keys; in the end, stop everything and remove all files.
 
     Args:
         say: told what is going on.
@@ -151,7 +168,10 @@ def stage(say: Say, *, processes: int, store: str) -> Iterator[Stage]:
         redis = EmbeddedRedis(folder / "redis")
         stack.callback(redis.kill)
         redis.start()
-        first = _first_of_free_ports(processes)
+        first = _first_of_free_ports(processes + 2)
+        gateway_port, gateway_admin_port = first + processes, first + processes + 1
+        keys = folder / "keys"
+        made = make_keys(keys)
         chosen = {
             "kafka_bootstrap": kafka.bootstrap,
             "redis_url": redis.url,
@@ -165,12 +185,20 @@ def stage(say: Say, *, processes: int, store: str) -> Iterator[Stage]:
             "store": store,
             "data_dir": str(folder / "data"),
             "web_port": first,
+            "gateway_port": gateway_port,
+            "gateway_admin_port": gateway_admin_port,
+            "gateway_secrets_dir": str(made.secrets),
+            "gateway_certificates": made.certificates,
             "log_format": "console",
         }
-        workers = Workers(_environment(chosen), folder, [first + i for i in range(processes)])
+        environment = _environment(chosen)
+        workers = Part("worker", environment, folder, [first + i for i in range(processes)])
+        gateway = Part("gateway", environment, folder, [gateway_admin_port])
+        # Stopped first, since it writes to what the workers read.
         stack.callback(workers.stop)
+        stack.callback(gateway.stop)
         stack.enter_context(_uninterrupted_end())
-        yield Stage(kafka, redis, workers, _settings(chosen, folder))
+        yield Stage(kafka, redis, workers, gateway, _settings(chosen, folder), keys)
 
 
 @contextlib.contextmanager
@@ -188,16 +216,17 @@ def _first_of_free_ports(count: int) -> int:
     """Return the first of some free ports in a row."""
     for _ in range(100):
         first = pick_free(1)[0]
-        if all(is_free(first + i) for i in range(count)):
+        if first + count <= _LAST_PORT and all(is_free(first + i) for i in range(count)):
             return first
     message = f"no {count} free ports in a row found on {HOST}"
     raise DemoError(message)
 
 
 def _environment(chosen: dict[str, Any]) -> dict[str, str]:
-    """Return the workers' environment; settings that somebody has made for a real installation stay out of it."""
+    """Return the parts' environment; settings that somebody has made for a real installation stay out of it."""
     others = {name: value for name, value in os.environ.items() if not name.upper().startswith(_PREFIX)}
-    return others | {f"{_PREFIX}{name.upper()}": str(value) for name, value in chosen.items()}
+    texts = {name: json.dumps(value) if isinstance(value, dict) else str(value) for name, value in chosen.items()}
+    return others | {f"{_PREFIX}{name.upper()}": text for name, text in texts.items()}
 
 
 def _settings(chosen: dict[str, Any], folder: Path) -> Settings:

@@ -1,4 +1,4 @@
-"""Checks of this machine: its disk, the limit of open files, and the secrets of the webhooks."""
+"""Checks of this machine: its disk, and the limit of open files."""
 
 from __future__ import annotations
 

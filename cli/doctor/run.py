@@ -11,6 +11,7 @@ from cli.doctor.findings import Finding, failed
 from cli.doctor.kafka import check_group, check_kafka, check_topics, check_transactions
 from cli.doctor.machine import check_disk, check_files
 from cli.doctor.redis import check_redis
+from cli.doctor.webhooks import check_webhooks
 from engine.settings import Settings
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
@@ -22,6 +23,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("topics", check_topics),
     ("workers", check_group),
     ("Redis", check_redis),
+    ("webhooks", check_webhooks),
     ("disk", check_disk),
     ("open files", check_files),
 )

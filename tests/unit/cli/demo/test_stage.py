@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.demo.stage import DemoError, Workers, _environment, _first_of_free_ports, _settings
+from cli.demo.stage import DemoError, Part, _environment, _first_of_free_ports, _settings
 from engine.embedded.ports import is_free
 
 
@@ -34,7 +34,7 @@ def test_processes_get_ports_in_a_row() -> None:
 
 
 def test_a_worker_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
-    workers = Workers({"PATH": os.environ["PATH"], "AFTERSEND_PARTITIONS": "none"}, tmp_path, [1])
+    workers = Part("worker", {"PATH": os.environ["PATH"], "AFTERSEND_PARTITIONS": "none"}, tmp_path, [1])
     workers.start()
     assert workers._process is not None
     workers._process.wait(30)
