@@ -114,7 +114,7 @@ class StoredRows:
         self._still(recipient, state)
         if stored is None and partial is None:
             return None
-        known = Known(decode_row(stored) if stored is not None else None)
+        known = Known(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
         if partial is not None:
             known.started_at, known.archived = partial.started_at, partial.archived
         where = where_of(self._settings, state.partition, delivery_id, recipient)

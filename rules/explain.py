@@ -29,7 +29,8 @@ from rules.lifecycle import (
     kind_of,
     names_of_facts,
 )
-from rules.timing import Timing
+from rules.timing import Timing, closes_at, replaces, terms_of, windows_of
+from schemas.delivery import Declaration, Terms
 from schemas.feedback import Feedback
 from schemas.state import Row
 
@@ -39,7 +40,9 @@ _ALWAYS_DUE: Final = (-_FOREVER,) * (MAX_SOURCE + 1)
 #: What is done with an event that came before.
 _REPEATS: Final = frozenset({Decision.DUPLICATE, Decision.LATE})
 #: Types of events that are about an address: no row hears of them, only the contact.
-_NO_ROW: Final = frozenset({"released", "declared"})
+_NO_ROW: Final = frozenset({"released"})
+#: The type of events that are about a delivery as such: what its rows go by from then on.
+_DECLARED: Final = "declared"
 #: What the end of a wait leaves; other events give the same statuses.
 _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 #: What no terminal status lets happen.
@@ -109,6 +112,7 @@ class Replay:
         numbers: of the sources, by name.
         timing: of the installation.
         started_at: when the delivery started in this partition, seconds since 1970; None: with the first event.
+        terms: what was declared of the delivery before the first event that is taken; None: nothing.
     """
 
     def __init__(
@@ -118,8 +122,10 @@ class Replay:
         numbers: Mapping[str, int],
         timing: Timing,
         started_at: float | None = None,
+        terms: Terms | None = None,
     ) -> None:
         """Begin without a row."""
+        self._terms = terms
         self.row: Row | None = None
         self._delivery = delivery_id
         self._partition = partition
@@ -149,8 +155,8 @@ class Replay:
             place=place,
             told=told,
         )
-        freeze_at = self._started_at + self._timing.freeze if self._delivery else _FOREVER
-        past = tick >= self._started_at + self._timing.retention
+        freeze_at, gone_at = self._closes_at(self._started_at)
+        past = tick >= gone_at
         if received_at >= freeze_at or (tick >= freeze_at and past):
             steps = self._late(step, freeze_at, gone=past)
         else:
@@ -159,9 +165,33 @@ class Replay:
             steps = self._fold(self.row, step, source, min(tick, freeze_at))
         return steps
 
+    def declare(self, told: Told) -> list[Step]:
+        """Take what the sender declares of the delivery: from now on the row goes by that.
+
+        Waits that are over by what was in force until now end first.
+        """
+        event = told.event
+        terms = terms_of(event.declaration or Declaration(), told.received_at, event.event_id)
+        if not replaces(terms, self._terms):
+            return []
+        steps = []
+        freeze_at, gone_at = (_FOREVER, _FOREVER) if self._started_at is None else self._closes_at(self._started_at)
+        if told.tick >= gone_at:
+            return []
+        due = self.due()
+        if not terms.same_times(self._terms) and due is not None and due <= min(told.tick, freeze_at):
+            steps.append(_expire(self.row or Row(), due))
+        self._terms = terms
+        return steps
+
+    def _closes_at(self, started_at: float) -> tuple[float, float]:
+        """Return when the delivery freezes and when its rows are forgotten, seconds since 1970."""
+        return closes_at(started_at, self._terms, self._timing) if self._delivery else (_FOREVER, _FOREVER)
+
     def due(self) -> float | None:
         """Return when the row's wait ends, seconds since 1970; None if it waits for nothing."""
-        return None if self.row is None else due_at(self.row, self._timing.windows[self.row.source])
+        windows = windows_of(self._terms, self._timing)
+        return None if self.row is None else due_at(self.row, windows[self.row.source])
 
     def expired(self) -> tuple[Row, Step] | None:
         """Return the row as it is when its wait has ended, and that step; None if it waits for nothing."""
@@ -175,7 +205,7 @@ class Replay:
         steps = []
         row = None if gone else self.row
         step.reference = words.reference(step.kind, Decision.LATE, None)
-        step.rule = words.forgotten() if gone else words.late(self._started_at, self._timing.freeze)
+        step.rule = words.forgotten() if gone else words.late(self._started_at, freeze_at)
         if row is not None and step.place is not None:
             due = self.due()
             if due is not None and due <= freeze_at:
@@ -190,7 +220,7 @@ class Replay:
         due = self.due()
         if due is not None and (due <= step.received_at or due <= limit):
             steps.append(_expire(row, due))
-        _take(row, step, source, limit, self._timing.windows)
+        _take(row, step, source, limit, windows_of(self._terms, self._timing))
         return [*steps, step]
 
 
@@ -287,7 +317,7 @@ def explain(row: Row | None, told: Sequence[Told], replay: Replay, *, complete: 
     #: How many of them made the row what it is, the end of its wait if that came last, and the status and facts then.
     matched: tuple[int, list[Step], tuple[int, int]] | None = None
     for event in told:
-        steps += replay.take(event)
+        steps += replay.declare(event) if event.event.type == _DECLARED else replay.take(event)
         if row is None:
             continue
         if replay.row is not None and _same(replay.row, row):
@@ -303,6 +333,7 @@ def explain(row: Row | None, told: Sequence[Told], replay: Replay, *, complete: 
             del ahead[0]  # the same end of the same wait
         _count_repeats(made)
         return Explanation(steps=made + _waiting(ahead), disagreements=_differences(row, *shows))
+    told = [one for one in told if one.event.type != _DECLARED]
     remembered = from_history(row, told)
     if complete:
         remembered.disagreements.append(

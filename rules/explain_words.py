@@ -86,17 +86,17 @@ def duplicate(first_at: float | None) -> str:
     return f"the row remembers an event with this id{when}: nothing counts twice"
 
 
-def late(started_at: float | None, freeze: float | None) -> str:
+def late(started_at: float | None, freeze_at: float | None) -> str:
     """Return why an event changed nothing but the history.
 
     Args:
         started_at: when its delivery started in this partition, seconds since 1970; None if that is not known.
-        freeze: after so long statuses no longer change, seconds; None if that is not known.
+        freeze_at: from then on statuses no longer change, seconds since 1970; None if that is not known.
     """
-    if started_at is None or freeze is None:
+    if started_at is None or freeze_at is None:
         return "arrived after the delivery's freeze: statuses and KPIs no longer change"
-    days = freeze / (24 * _HOUR)
-    when = f"{iso(started_at + freeze)}, {days:g} days after its first event"
+    days = (freeze_at - started_at) / (24 * _HOUR)
+    when = f"{iso(freeze_at)}, {days:.4g} days after its first event"
     return f"arrived after the delivery's freeze ({when}): statuses and KPIs no longer change"
 
 

@@ -15,9 +15,10 @@ from engine import changelog
 from engine.lean import LeanRecord
 from rules.explain import Explanation, Replay, Told, explain
 from rules.timing import Timing
+from schemas.delivery import Terms
 from schemas.feedback import Feedback
 from schemas.state import Row
-from tables.codec import SEPARATOR, Codec, decode_partial, header_of, key
+from tables.codec import SEPARATOR, Codec, decode_partial, decode_terms, header_of, key, terms_key
 
 _decode_event: Final = msgspec.json.Decoder(Feedback).decode
 #: Ticks are looked for from so many seconds before the delivery's start on: the one that was in force then.
@@ -37,6 +38,8 @@ class Known(msgspec.Struct):
     started_at: float | None = None
     #: The delivery's rows were forgotten after their retention.
     archived: bool = False
+    #: By what the partition folds the delivery, as its sender has declared; None: nothing was declared.
+    terms: Terms | None = None
 
 
 class Log(msgspec.Struct):
@@ -76,11 +79,12 @@ async def read_row(where: Where) -> Known:
     topics, partition = where.codec.topics, where.partition
     row_key = key(where.delivery_id, where.recipient)
     kpi_key = f"{where.delivery_id}{SEPARATOR}{partition}".encode()
+    declared_key = terms_key(where.delivery_id)
     last: dict[bytes, LeanRecord] = {}
 
     def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
         for record in records:
-            if record.key in {row_key, kpi_key}:
+            if record.key in {row_key, kpi_key, declared_key}:
                 last[record.key or b""] = record
 
     await changelog.read(where.options, {(topics.kpis, partition): None, (topics.status, partition): None}, apply)
@@ -90,6 +94,8 @@ async def read_row(where: Where) -> Known:
     if (kpis := last.get(kpi_key)) is not None and kpis.value is not None:
         partial = decode_partial(header_of(kpis.headers))
         known.started_at, known.archived = partial.started_at, partial.archived
+    if (declared := last.get(declared_key)) is not None and declared.value is not None:
+        known.terms = decode_terms(declared.value)
     return known
 
 
@@ -120,7 +126,9 @@ async def read_log(where: Where, started_at: float | None) -> Log:
                 continue
             if event.type == "tick":
                 tick = max(tick, event.received_at or record.timestamp / 1000)
-            elif (event.delivery_id, event.recipient) == (delivery_id, where.recipient):
+            elif event.delivery_id == delivery_id and (
+                event.recipient == where.recipient or (event.type == "declared" and not event.recipient)
+            ):
                 log.told.append(Told(event, record.offset, record.timestamp / 1000, tick))
 
     if begin is not None:
@@ -150,7 +158,10 @@ async def explain_row(where: Where, known: Known) -> Explanation:
         KafkaError: if Kafka can't be read.
     """
     log = await read_log(where, known.started_at)
-    replay = Replay(where.delivery_id, where.partition, where.numbers, where.timing, known.started_at)
+    declared = {one.event.event_id for one in log.told if one.event.type == "declared"}
+    # What was declared before the delivery's start is not among what was read, but still in force where nothing came.
+    before = known.terms if known.terms is not None and known.terms.event_id not in declared else None
+    replay = Replay(where.delivery_id, where.partition, where.numbers, where.timing, known.started_at, before)
     return explain(known.row, log.told, replay, complete=log.complete)
 
 

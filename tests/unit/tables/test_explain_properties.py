@@ -12,9 +12,10 @@ from rules.explain import Explanation, Replay, Told, explain, from_history
 from rules.history import MAX_ENTRIES, entries
 from rules.lifecycle import EXPIRED, Decision
 from rules.timing import timing
+from schemas.delivery import Declaration
 from schemas.feedback import Feedback, Folded
 from schemas.state import Row
-from tests.unit.rules.making import DAY, HOUR, MINUTE, NUMBERS
+from tests.unit.rules.making import DAY, HOUR, MINUTE, NUMBERS, START
 from tests.unit.tables.making import Partition
 from tests.unit.tables.test_folding_properties import DELIVERIES, RECIPIENTS, any_events, divided, taken
 
@@ -32,7 +33,7 @@ def told_of(events: list[Folded], delivery_id: str, recipient: str) -> list[Told
     for offset, one in enumerate(events):
         if one.type == "tick":
             tick = max(tick, one.received_at)
-        elif (one.delivery_id, one.recipient) == (delivery_id, recipient):
+        elif one.delivery_id == delivery_id and (one.recipient == recipient or one.type == "declared"):
             event = msgspec.json.decode(msgspec.json.encode(one), type=Feedback)
             told.append(Told(event, offset, one.received_at, tick))
     return told
@@ -75,6 +76,50 @@ def test_the_decisions_are_those_of_the_fold(random: Random, number: int, step: 
             assert [] == found.disagreements
             assert row.status == found.steps[-1].after
             assert not any(s.waiting for s in found.steps)
+
+
+declarations = st.lists(
+    st.tuples(
+        st.integers(0, 60),
+        st.sampled_from(DELIVERIES),
+        st.builds(
+            Declaration,
+            validity_hours=st.sampled_from([None, 0.5, 6.0, 30.0]),
+            statistics_update_period_days=st.sampled_from([None, 0.25, 2.0]),
+            start=st.sampled_from([None, START, START + DAY]),
+        ),
+    ),
+    max_size=4,
+)
+
+
+@given(randoms, st.integers(1, 60), steps, declarations)
+def test_a_delivery_that_was_declared_meanwhile(
+    random: Random, number: int, step: float, declared: list[tuple[int, str, Declaration]]
+) -> None:
+    """Windows, freeze and start change in the midst of it; what was decided before stays."""
+    events: list[Folded] = list(any_events(random, number, step))
+    for at, delivery_id, declaration in sorted(declared, key=lambda one: -one[0]):
+        received_at = START + at * step
+        events.insert(
+            at,
+            Feedback(
+                f"declared {at} {delivery_id}",
+                delivery_id,
+                "",
+                "declared",
+                source="sender",
+                received_at=received_at,
+                declaration=declaration,
+            ),
+        )
+    expected = decided(events)
+    partition = taken(Partition(), divided(random, events))
+    for delivery_id, recipient in ROWS:
+        found = explained(partition, events, delivery_id, recipient)
+
+        assert expected[delivery_id, recipient] == [s.decision for s in found.steps if s.kind != EXPIRED]
+        assert [] == found.disagreements
 
 
 @settings(max_examples=40)
