@@ -1,0 +1,168 @@
+"""Declared deliveries on real servers: folded by their own times, through a restart, and as the commands show them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from zlib import crc32
+
+from cli.deliveries.known import Known, read_declared, read_known
+from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from tests.system.chaos.installation import Input, Installation
+
+HOUR: Final = 3600.0
+NOW: Final = float(int(time.time()))
+PEOPLE: Final = [f"r{number}@example.org" for number in range(12)]
+
+Install = Callable[..., Installation]
+
+
+def said(installation: Installation, at: float, **fields: Any) -> Input:
+    """Return a raw record of the sender that arrives at a time."""
+    value = json.dumps(fields).encode()
+    topic = installation.topics.raw("sender")
+    return Input(topic, crc32(value) % 4, None, value, int(at * 1000))
+
+
+def happened(installation: Installation, at: float, kind: str, delivery: str, recipient: str) -> Input:
+    """Return a raw record of the sender's tracker that arrives at a time."""
+    event = {"event": kind, "delivery_id": delivery, "recipient": recipient, "time": at}
+    return Input(installation.topics.raw("tracking"), 0, None, json.dumps(event).encode(), int(at * 1000))
+
+
+def declared(installation: Installation, at: float, delivery: str, **fields: Any) -> Input:
+    return said(installation, at, type="delivery", delivery_id=delivery, **fields)
+
+
+def sent(installation: Installation, at: float, delivery: str) -> list[Input]:
+    return [said(installation, at, type="sent", delivery_id=delivery, recipient=person) for person in PEOPLE]
+
+
+async def known(installation: Installation) -> dict[str, Known]:
+    return await read_known(installation.settings)
+
+
+async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) -> None:
+    """Expiry by the delivery's own window, freeze by its own period; another delivery goes by the settings."""
+    installation = install()
+    (worker,) = await installation.start()
+    begin = NOW - 10 * HOUR
+    await installation.write(
+        [
+            declared(
+                installation, begin, "short", name="Short", validity_hours=1, statistics_update_period_days=5 / 24
+            ),
+            declared(installation, begin, "long", validity_days=3.5, start=begin - 24 * HOUR),
+        ]
+    )
+    await installation.await_caught_up(60.0)
+    worker.kill()  # what was declared must be there after a restart, though no event has come yet
+    await worker.wait()
+    worker.start()
+    await installation.write(
+        record for delivery in ("short", "long", "plain") for record in sent(installation, begin + HOUR, delivery)
+    )
+    await installation.await_caught_up(60.0)
+    worker.kill()
+    await worker.wait()
+    worker.start()
+    await installation.write(
+        [
+            happened(installation, begin + 7 * HOUR, "open", delivery, PEOPLE[0])
+            for delivery in ("short", "long", "plain")
+        ]
+    )
+    report = await installation.finish()
+
+    short, long, plain = (report.kpis[delivery] for delivery in ("short", "long", "plain"))
+    assert (len(PEOPLE), len(PEOPLE), 1, 0) == (
+        short["expired"],
+        short["status_unknown"],
+        short["late"],
+        short["unique_opens"],
+    )
+    assert (0, 1, 0) == (long["expired"], long["unique_opens"], long["late"])
+    assert (0, 1, 0) == (plain["expired"], plain["unique_opens"], plain["late"])
+
+
+async def test_a_later_declaration_is_in_force_from_then_on(install: Install) -> None:
+    """What waits goes by the new window; the same declaration again, or an older one, changes nothing."""
+    installation = install()
+    await installation.start(2)
+    await installation.write([declared(installation, NOW - 9 * HOUR, "d", validity_hours=1000, event_id="first")])
+    await installation.await_caught_up(60.0)
+    await installation.write(sent(installation, NOW - 8 * HOUR, "d"))
+    await installation.await_caught_up(60.0)
+    assert (await known(installation))["d"].seen is not None
+    await installation.write([declared(installation, NOW - 7 * HOUR, "d", validity_hours=2, name="Two", event_id="2")])
+    await installation.await_caught_up(60.0)
+    await installation.write(
+        [
+            declared(installation, NOW - 7.5 * HOUR, "d", name="Overtaken", event_id="overtaken"),
+            declared(installation, NOW - 6 * HOUR, "d", name="Two", validity_hours=2, event_id="2"),
+        ]
+    )
+    report = await installation.finish()
+
+    assert len(PEOPLE) == report.kpis["d"]["expired"]
+    (delivery,) = (await read_declared(installation.settings)).values()
+    assert ("Two", "2", NOW - 7 * HOUR) == (delivery.name, delivery.event_id, delivery.declared_at)
+
+
+async def test_the_commands(install: Install, tmp_path: Path) -> None:
+    """Declared with `set`, loaded with `audience load` twice, and listed with what was heard of them."""
+    installation = install()
+    await installation.start()
+    assert (EXIT_OK, "") == await said_nothing(installation, "deliveries", "list", "--json")
+    code, text = await installation.command("deliveries", "set", "spring", "--name", "Spring sale", "--policy", "efs")
+    assert EXIT_OK == code, text
+    await installation.await_caught_up(60.0)
+    code, text = await installation.command("deliveries", "set", "spring", "--validity-days", "2", "--tenant", "acme")
+    assert EXIT_OK == code, text
+    await installation.await_caught_up(60.0)
+
+    file = tmp_path / "audience.csv"
+    file.write_text(
+        "name;E-Mail;test\nJane;Jane@Example.org;\nJo;jo@example.org;yes\nJane;JANE@example.org;\n"
+        "Max;max@@example;\nNobody;;\n",
+        encoding="utf-8-sig",
+    )
+    load = ("audience", "load", "spring", str(file), "--test-column", "test", "--json")
+    for _ in range(2):
+        code, text = await installation.command(*load)
+        assert EXIT_OK == code, text
+        assert {"lines": 5, "recipients": 2, "tests": 1, "duplicates": 1, "invalid": 1, "empty": 1} == {
+            name: number for name, number in json.loads(text).items() if type(number) is int
+        }
+    await installation.write([happened(installation, NOW, "open", "heard-of", "jane@example.org")])
+    await installation.await_caught_up(60.0)
+
+    code, text = await installation.command("deliveries", "list", "--json")
+    listed = {one["delivery_id"]: one for one in map(json.loads, text.splitlines())}
+    assert {"spring", "heard-of"} == set(listed)
+    assert ("Spring sale", "efs", "acme", 48.0, 2, True) == tuple(
+        listed["spring"][name] for name in ("name", "policy", "tenant", "validity_hours", "audience", "declared")
+    )
+    assert (False, 1) == (listed["heard-of"]["declared"], listed["heard-of"]["audience"])
+    code, text = await installation.command("deliveries", "show", "spring")
+    assert (EXIT_OK, True) == (code, "Spring sale" in text), text
+    assert EXIT_FAILED == (await installation.command("deliveries", "show", "nothing"))[0]
+    assert EXIT_USAGE == (await installation.command("deliveries", "set", "spring"))[0]
+    assert EXIT_USAGE == (await installation.command("deliveries", "set", "spring", "--validity-hours", "-1"))[0]
+
+    report = await installation.finish()
+    spring = report.kpis["spring"]
+    assert (2, 1, 1, 1, 0) == tuple(
+        spring[name]
+        for name in ("audience", "status_planned", "status_not_sent_invalid_address", "duplicate_address", "late")
+    )
+    # Of five lines each: two planned (one of them to a test address), a copy, and an invalid address.
+    assert (3, 1, 4) == (spring["applied"] + spring["lower_priority"], spring["test"], spring["duplicate"])
+
+
+async def said_nothing(installation: Installation, *words: str) -> tuple[int, str]:
+    code, text = await installation.command(*words)
+    return code, text.strip()
