@@ -15,8 +15,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 #: Providers send some 2 kB.
 _MAX_HEAD: Final = 32 * 1024
-#: Of a request that is answered already; a provider that is told 503 need not see its connection broken.
-_MAX_DISCARDED: Final = 4 * 1024 * 1024
+#: Of a whole request, with all that frames the chunks of a body. The application counts the body itself; what comes
+#: after its answer is read and thrown away up to here, so that a provider that is told 503 sees no broken connection.
+_MAX_REQUEST: Final = 8 * 1024 * 1024
 #: Requests that wait behind one on the same connection. Providers do not do that at all.
 _MAX_PIPELINED: Final = 16
 
@@ -48,8 +49,8 @@ class BoundedProtocol(HttpToolsProtocol):
         #: Between the first byte of a head and its end; between that and the end of the body.
         self._in_head = False
         self._in_body = False
-        #: Bytes that came in since the application read the last of it.
-        self._unread = 0
+        #: Bytes of this request so far.
+        self._came = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -72,30 +73,27 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_body and not self.cycle.response_complete:
-            # The application reads it, in its own time.
-            self._disarm()
-            self._unread = 0
-            return
-        if self._idle() and not data.strip():
-            # Empty lines between requests: as good as nothing.
-            self._arm()
-        if self._in_head or self._in_body:
-            self._unread += len(data)
-            limit = _MAX_HEAD if self._in_head else _MAX_DISCARDED
-            if self._unread > limit:
+        # Empty lines between requests are as good as nothing, but not without end.
+        if self._in_head or self._in_body or data.isspace():
+            self._came += len(data)
+            if self._came > (_MAX_REQUEST if self._in_body else _MAX_HEAD):
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            else:
-                self._arm()
+                return
         else:
-            self._unread = 0
-            if not self._idle():
-                self._disarm()
+            self._came = 0
+        # An application that reads, or that works on what it has read, has bounds of its own in time.
+        waits_for_us = self._in_body and not self.cycle.response_complete
+        if self._in_head or (self._in_body and not waits_for_us):
+            self._arm()
+        elif not self._idle():
+            self._disarm()
+        elif data.isspace():
+            self._arm()
 
     def on_message_begin(self) -> None:
         """Note that a head begins."""
         self._in_head = True
-        self._unread = 0
+        self._came = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

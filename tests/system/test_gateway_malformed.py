@@ -244,7 +244,7 @@ async def test_what_never_ends_is_ended(gateway: GatewayProcess, head: bytes, en
         return sent
 
     sent = await asyncio.gather(*(pour() for _ in range(10)))
-    assert max(sent) < 100 * MIB
+    assert max(sent) < 40 * MIB  # with what the kernel's buffers took
     assert gateway.resident_bytes() - before < 60 * MIB
     assert (await talk(gateway.port, b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).startswith(
         b"HTTP/1.1 200"
