@@ -354,12 +354,10 @@ class BatchFold:
             return
         delivery = self._deliveries.get(event.delivery_id) or self._open(event.delivery_id)
         terms = declarations.newer(event, received_at, delivery.terms)
-        if terms is None:
-            return
+        if terms is None or tick >= delivery.gone_at:
+            return  # nothing new, or too late: nothing brings rows back
         if declarations.is_home(event.delivery_id, self._partition, self._options.partitions):
             declarations.show(output.channel(self._codec.topics.deliveries, self._partition), event, received_at)
-        if tick >= delivery.gone_at:
-            return  # nothing that is declared brings rows back
         if not terms.same_times(delivery.terms):
             self._settle(delivery, tick)
         delivery.terms = self._terms[delivery.id] = terms

@@ -70,3 +70,13 @@ def test_an_event_that_is_too_large_holds_no_others_back() -> None:
     events, letters, _ = normalise(parse, b"r")
     assert ["a", "b"] == [event.event_id for event in events]
     assert b"more than a Kafka record may" in letters[0][1]["aftersend.message"]
+
+
+def test_a_declaration_comes_to_every_partition_as_ticks_do() -> None:
+    """A delivery's rows lie in all of them; what is said of a recipient comes to his own only."""
+    parse = REGISTRY["sender"].parser(SourceOptions())
+    body = b'[{"type":"delivery","delivery_id":"d"},{"type":"planned","delivery_id":"d","recipient":"a@b.example"}]'
+    events, letters, counted = normalise(parse, body)
+    assert [*["declared"] * 4, "planned"] == [event.type for event in events]
+    assert 1 == len({event.event_id for event in events if event.type == "declared"})
+    assert ([], 5) == (letters, counted.events)
