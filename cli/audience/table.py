@@ -64,7 +64,7 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
 
     Args:
         first: the line.
-        separator: between columns; "": the one of comma, semicolon, tab and bar that comes most often.
+        separator: between columns; "": the one of comma, semicolon, tab and bar that makes most of them.
         address: heading of the column with the address; "": one of the usual headings, else the first column that
             holds an address.
         test: heading of the column that marks test addresses; "": there is none.
@@ -73,8 +73,8 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
         UsageError: if there is no such heading, or nothing looks like an address.
     """
     if not separator:
-        separator = max(_SEPARATORS, key=first.count) if any(map(first.count, _SEPARATORS)) else ","
-    names = [cell.strip().casefold() for cell in next(csv.reader([first], delimiter=separator), [])]
+        separator = max(_SEPARATORS, key=lambda one: len(_cells(first, one)))
+    names = [cell.strip().casefold() for cell in _cells(first, separator)]
     usual = (*HEADINGS, *_MORE_HEADINGS)
     if address:
         at = _place(names, address, "--address-column")
@@ -83,11 +83,15 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
     mark = _place(names, test, "--test-column") if test else None
     if at >= 0:
         return Columns(separator, at, mark, headings=True)
-    at = next((place for place, cell in enumerate(names) if "@" in cell), 0 if len(names) == 1 else -1)
+    at = next((place for place, cell in enumerate(names) if "@" in cell), 0 if len(names) <= 1 else -1)
     if at < 0 or test:
         message = f"which column holds the address? Name it with --address-column: {', '.join(map(repr, names))}"
         raise UsageError(message)
     return Columns(separator, at, None, headings=False)
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return next(csv.reader([line], delimiter=separator), [])
 
 
 def _place(names: list[str], heading: str, option: str) -> int:
