@@ -96,6 +96,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._came = 0
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, but none behind the body: trailers may be many, and must not be taken for what they are not."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Note that the head is there."""
         self._in_head = False
