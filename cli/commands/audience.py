@@ -27,9 +27,9 @@ from sources.metadata import label
 
 app: Final = App(
     name="audience",
-    help="""Say whom a delivery is meant for, before it is sent: a whole file at once.
+    help="""Say whom a delivery is meant for, before it is sent.
 
-    The sender's own system may do the same over the gateway, a recipient at a time (docs/sources/sender.md).
+    A whole file at once. The sender's own system may do the same over the gateway, a recipient at a time (docs/sources/sender.md).
     """,
 )
 

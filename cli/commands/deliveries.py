@@ -18,9 +18,9 @@ from engine.settings import Settings
 
 app: Final = App(
     name="deliveries",
-    help="""List deliveries, and declare what they are: name, policy, validity, statistics period, start, audience.
+    help="""List deliveries, and declare what they are.
 
-    A delivery that nobody declares is made by its first event, with the installation's settings (docs/deliveries.md).
+    Name, policy, validity, statistics period, start, expected audience. A delivery that nobody declares is made by its first event, with the installation's settings (docs/deliveries.md).
     """,
 )
 
