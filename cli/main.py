@@ -54,6 +54,12 @@ COMMANDS: Final = (
     Command("gateway", "cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),
     Command("top", "cli.commands.top:top", _ASK, "Show deliveries and the pipeline, live."),
     Command("kpi", "cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
+    Command(
+        "log",
+        "cli.commands.log:log",
+        _ASK,
+        "Write a log of a delivery, recipient by recipient, as other products have it.",
+    ),
     Command("recipient", "cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."),
     Command("explain", "cli.commands.explain:explain", _ASK, "Show every event of a recipient, what it did, and why."),
     Command("deliveries", "cli.commands.deliveries:app", _ASK, "List deliveries, and declare what they are."),

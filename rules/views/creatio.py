@@ -162,9 +162,10 @@ def error_chart(cells: Mapping[int, int]) -> dict[str, int]:
     Args:
         cells: `KpiPartial.cells`.
     """
-    return _chart(VIEW.kpis(cells, {}))
+    return chart_of(VIEW.kpis(cells, {}))
 
 
-def _chart(report: Report) -> dict[str, int]:
+def chart_of(report: Report) -> dict[str, int]:
+    """Return the error chart's data from a report of this view."""
     failures = (response.name for response in RESPONSES if response.not_delivered)
     return {name: report.statuses[name] for name in failures if report.statuses[name]}
