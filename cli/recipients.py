@@ -13,6 +13,7 @@ from engine.settings import Settings
 from rules.history import Entry, entries
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
 from rules.quarantine import standing
+from rules.views.escala_card import Line, card
 from schemas.state import Contact, RecipientState
 from tables.codec import SEPARATOR, Codec, decode_contact, header_of
 
@@ -74,6 +75,19 @@ def _take(found: Found, key: bytes, record: LeanRecord) -> None:
         found.rows.pop(delivery, None)
         return
     found.rows[delivery] = _decode_state(record.value), entries(header_of(record.headers))
+
+
+def card_of(found: Found, codec: Codec, delivery: str | None = None) -> list[Line]:
+    """Return the lines of an address's card, the newest message first, as Escala has them.
+
+    Args:
+        found: what there is of the address.
+        codec: of the installation.
+        delivery: the only one whose lines are wanted; None: all.
+    """
+    # Of what came without a delivery, the contact's own notices tell more than the row.
+    lines = card(found.contact, {name: codec.row(state) for name, (state, _) in found.rows.items() if name})
+    return [line for line in lines if delivery is None or line.delivery_id == delivery]
 
 
 def event_as_json(entry: Entry, codec: Codec) -> dict[str, Any]:

@@ -147,9 +147,21 @@ class Codec:
             KeyError: if it holds a name that this version does not know.
         """
         state = decode_state(value)
+        return state.delivery_id, state.recipient, self.row(state, history)
+
+    def row(self, state: RecipientState, history: bytes = b"") -> Row:
+        """Return the row that a value of the status topic shows.
+
+        Args:
+            state: the value.
+            history: the record's header `HEADER`; without it the row has forgotten its events, and nothing else.
+
+        Raises:
+            KeyError: if it holds a name that this version does not know.
+        """
         fields = astuple(state)
         failure, cause = state.failure, state.cause
-        row = Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
+        return Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
             STATUS_NUMBER[state.status, state.final],
             self._facts_of(state.facts),
             _previous(state.previous),
@@ -162,7 +174,6 @@ class Codec:
             _cause(cause, history),
             history,
         )
-        return state.delivery_id, state.recipient, row
 
     def kpis(self, delivery_id: str, partition: int, partial: KpiPartial) -> tuple[bytes, bytes]:
         """Return a delivery's KPIs as the JSON of the KPI topic, and the header that goes with it."""

@@ -12,12 +12,14 @@ from cli.context import Json, command_settings, wait_for
 from cli.installation import codec
 from cli.kafka import partitions_of
 from cli.output import console, local, print_json, table
-from cli.recipients import Found, contact_as_json, find, row_as_json
+from cli.recipients import Found, card_of, contact_as_json, find, row_as_json
 from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
 from engine.settings import Settings
 from rules.history import Entry
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
 from rules.quarantine import VALID, standing
+from rules.views.escala_card import Line
+from rules.views.escala_card import as_json as lines_as_json
 from schemas.state import Contact, RecipientState
 from sources.address import normalise
 from sources.base import SourceError
@@ -29,7 +31,8 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
 
     For each delivery: the status, what ever happened (facts), when, the last failure in the other side's words, and
     the last events with what each of them did. Then the contact's card: whether the address may be mailed, why not,
-    and its notices. Read from the compacted topics: the truth, not a copy.
+    and a notice for each message that did not go well, the newest first, of a campaign or an automation: bounced,
+    delivered and then marked as spam, or not sent, and why. Read from the compacted topics: the truth, not a copy.
 
     One partition of them is read from its beginning, at some hundred thousand rows a second. Exit code 1 if nothing is
     known of the address.
@@ -54,10 +57,11 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
     names = codec(settings)
     if as_json:
         rows = [row_as_json(state, history, names) for state, history in found.rows.values()]
-        card = contact_as_json(found.contact, time.time()) if found.contact is not None else None
-        print_json({"recipient": key, "deliveries": rows, "contact": card})
+        contact = contact_as_json(found.contact, time.time()) if found.contact is not None else None
+        card = lines_as_json(card_of(found, names, delivery))
+        print_json({"recipient": key, "deliveries": rows, "contact": contact, "card": card})
     else:
-        console().print(_picture(key, found, names))
+        console().print(_picture(key, found, card_of(found, names, delivery), names))
     return EXIT_OK if found.rows or found.contact else EXIT_FAILED
 
 
@@ -68,14 +72,14 @@ async def _find(settings: Settings, key: str, delivery: str | None) -> Found:
     return await find(settings, key, partition_of(key, partitions), delivery)
 
 
-def _picture(key: str, found: Found, names: Codec) -> RenderableType:
+def _picture(key: str, found: Found, card: list[Line], names: Codec) -> RenderableType:
     parts: list[RenderableType] = [Text(key, style="bold"), ""]
     if not found.rows:
         parts.append("no delivery")
     latest = sorted(found.rows.values(), key=lambda row: -row[0].updated_at)
     for state, history in latest:
         parts += [_row(state), _history(history, names), ""]
-    parts.append(_card(found.contact))
+    parts += [_contact(found.contact), *([_card(card)] if card else ())]
     return Group(*parts)
 
 
@@ -120,7 +124,7 @@ def _history(history: list[Entry], names: Codec) -> RenderableType:
     return Padding(shown, (0, 0, 0, 2), expand=False)
 
 
-def _card(contact: Contact | None) -> RenderableType:
+def _contact(contact: Contact | None) -> Text:
     if contact is None:
         return Text("card: nothing is held against the address")
     title = Text("card: ", style="bold")
@@ -139,8 +143,11 @@ def _card(contact: Contact | None) -> RenderableType:
     if contact.release is not None:
         of = contact.release
         title.append(f", released {local(of.at)} by {of.by} ({of.why})")
-    shown = table("", "at", "notice", "delivery", "type", "reason")
-    for notice in reversed(contact.notices):
-        kind = f"delivered, then {notice.kind}" if notice.delivered else notice.kind
-        shown.add_row(local(notice.at), kind.replace("_", " "), notice.delivery_id, notice.message_type, notice.reason)
-    return Group(title, Padding(shown, (0, 0, 0, 2), expand=False))
+    return title
+
+
+def _card(lines: list[Line]) -> RenderableType:
+    shown = table("", "at", "notice", "delivery", "of", "reason")
+    for line in lines:
+        shown.add_row(local(line.at), line.notice, line.delivery_id, line.label, line.reason.replace("_", " "))
+    return Padding(shown, (0, 0, 0, 2), expand=False)

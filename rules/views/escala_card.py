@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,6 +11,7 @@ from rules.fold import MESSAGE_TYPE_NUMBER
 from rules.lifecycle import NOT_SENT, STATUS_NAME, Fact
 from rules.views.escala import BOUNCED, status_of
 from schemas.state import Contact, Notice, Row
+from schemas.times import iso
 
 #: By the reason for not sending. **choice** The others have no name on the card; they are shown under their own.
 FOUR_REASONS: Final = {
@@ -57,6 +58,11 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[Line]:
             messages += _of_notice(notice)
     messages.sort(key=lambda lines: (-lines[-1].at, lines[0].delivery_id))
     return [line for lines in messages for line in lines]
+
+
+def as_json(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """Return a card as scripts and the API read it: times as ISO 8601."""
+    return [msgspec.structs.asdict(line) | {"at": iso(line.at)} for line in lines]
 
 
 def _of_row(delivery_id: str, row: Row) -> Iterator[list[Line]]:

@@ -293,7 +293,7 @@ def test_a_recipient_that_nobody_knows(installation: Installation, campaign: dic
     done = installation.run("recipient", "nobody@nowhere.example", "--json")
 
     assert EXIT_FAILED == done.code
-    assert {"recipient": "nobody@nowhere.example", "deliveries": [], "contact": None} == done.json
+    assert {"recipient": "nobody@nowhere.example", "deliveries": [], "contact": None, "card": []} == done.json
 
 
 def test_recomputing_finds_no_drift(installation: Installation, campaign: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from rules.contacts import update
 from rules.lifecycle import kind_of
-from rules.views.escala_card import Line, card
+from rules.views.escala_card import Line, as_json, card
 from schemas.feedback import Folded
 from schemas.state import Contact, Notice, Row
 from tests.unit.rules.making import DAY, START, event
@@ -119,3 +119,15 @@ def test_a_bounced_row_that_complains_all_the_same_has_both() -> None:
     row: Row = row_of("sent", event("hard_bounce", 5), event("complained", 9))
 
     assert ["delivered", "marked as spam", "bounced"] == [line.notice for line in card(None, {"d": row})]
+
+
+def test_as_scripts_read_it() -> None:
+    line = {
+        "delivery_id": "d",
+        "at": "2025-09-14T12:00:00.000Z",
+        "label": "campaign",
+        "notice": "bounced",
+        "reason": "x",
+    }
+
+    assert [line] == as_json([Line("d", START, "campaign", "bounced", "x")])
