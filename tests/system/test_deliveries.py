@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
 
+import aiohttp
+
 from cli.deliveries.known import Known, read_declared, read_known
 from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from sources.standard_webhooks import sign
 from tests.system.chaos.installation import Input, Installation
+from tests.system.gateways import GatewayProcess
 
 HOUR: Final = 3600.0
 NOW: Final = float(int(time.time()))
@@ -110,6 +115,43 @@ async def test_a_later_declaration_is_in_force_from_then_on(install: Install) ->
     assert len(PEOPLE) == report.kpis["d"]["expired"]
     (delivery,) = (await read_declared(installation.settings)).values()
     assert ("Two", "2", NOW - 7 * HOUR) == (delivery.name, delivery.event_id, delivery.declared_at)
+
+
+async def test_a_sender_declares_over_the_gateway(install: Install) -> None:
+    """Signed as Standard Webhooks has it; what is not signed, or not now, does not come in."""
+    installation = install()
+    await installation.start()
+    secret = f"whsec_{b64encode(bytes(32)).decode()}"
+    gateway = GatewayProcess(installation, gateway_secrets={"sender": secret})
+    await gateway.start()
+    body = json.dumps(
+        [
+            {"type": "delivery", "delivery_id": "spring", "name": "Spring sale", "expected_audience": 1},
+            {"type": "planned", "delivery_id": "spring", "recipient": PEOPLE[0]},
+        ]
+    ).encode()
+    now = int(time.time())
+    genuine = sign(secret, "msg-1", now, body)
+    try:
+        async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
+            statuses = []
+            for headers in (
+                genuine,
+                genuine,
+                sign(secret, "msg-1", now - 400, body),
+                genuine | {"webhook-id": "x"},
+                {},
+            ):
+                async with session.post(f"{gateway.url}/webhooks/sender", data=body, headers=headers) as answer:
+                    statuses.append(answer.status)
+    finally:
+        gateway.close()
+    assert [200, 200, 401, 401, 401] == statuses
+    report = await installation.finish()
+
+    assert (1, 1) == (report.kpis["spring"]["audience"], report.kpis["spring"]["duplicate"])
+    shown = (await read_declared(installation.settings))["spring"]
+    assert ("Spring sale", 1) == (shown.name, shown.expected_audience)
 
 
 async def test_the_commands(install: Install, tmp_path: Path) -> None:

@@ -61,6 +61,29 @@ def direct_events(topics: Topics, number: int, seed: int, start: float, partitio
             )
 
 
+def declarations(topics: Topics, number: int, seed: int, start: float, partitions: int) -> Iterator[Input]:
+    """Yield what a sender declares of the deliveries of the direct events, again and again, on any partition.
+
+    Windows short enough that rows expire meanwhile, and statistics that are closed at times.
+    """
+    rng = random.Random(f"{seed} declarations")  # noqa: S311 - the same for the same seed
+    topic = topics.raw("sender")
+    for at in range(number):
+        record: dict[str, str | float] = {
+            "type": "delivery",
+            "delivery_id": f"direct-{rng.randrange(6)}",
+            "name": f"Number {at}",
+        }
+        for field, values in (
+            ("validity_hours", (None, 0.001, 0.5, 48.0)),
+            ("statistics_update_period_days", (None, None, None, 0.0001, 1.0)),
+            ("start", (None, start, start - 86_400.0)),
+        ):
+            if (value := rng.choice(values)) is not None:
+                record[field] = value
+        yield Input(topic, rng.randrange(partitions), None, _encode(record), int((start + at) * 1000))
+
+
 def _message(rng: random.Random, number: int) -> Iterator[Feedback]:
     recipient = f"person{rng.randrange(1, 2 + number // 3)}@example.org"
     delivery = f"direct-{rng.randrange(6)}"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from tests.system.chaos.faults import Chaos
 from tests.system.chaos.installation import Installation
-from tests.system.chaos.load import direct_events, raw_records
+from tests.system.chaos.load import declarations, direct_events, raw_records
 
 
 class Scale(NamedTuple):
@@ -85,5 +85,6 @@ async def _write(installation: Installation, scale: Scale, seed: int) -> int:
         installation.write(
             direct_events(installation.topics, scale.events, seed, start, partitions), rate=scale.events / seconds
         ),
+        installation.write(declarations(installation.topics, 100, seed, start, partitions), rate=100 / seconds),
     )
     return sum(written)
