@@ -97,7 +97,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, but none behind the body: trailers may be many, and must not be taken for what they are not."""
+        """Keep a header, but none behind the body: trailers may be many, and are no headers of the request."""
         if not self._in_body:
             super().on_header(name, value)
 
