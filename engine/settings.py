@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
+    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -39,6 +40,29 @@ Mapped = Annotated[dict[str, str], NoDecode]
 MappedNames = Annotated[dict[str, tuple[str, ...]], NoDecode]
 
 
+#: Names that other products have for a setting of ours; in the environment behind our prefix, in any case.
+OTHER_NAMES: Final = {"MailingStatisticUpdatePeriod": "statistics_update_period_days"}
+_OURS: Final = {name.lower(): ours for name, ours in OTHER_NAMES.items()}
+
+
+def _under_our_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what one source says, under our own names; what it says under two names stays, to be complained of."""
+    for given in list(values):
+        ours = _OURS.get(given.lower().removeprefix(PREFIX.lower()))
+        if ours is not None and ours not in values:
+            values[ours] = values.pop(given)
+    return values
+
+
+class _Env(EnvSettingsSource):
+    """The environment."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what it says of us."""
+        others = {name: self.env_vars.get(PREFIX.lower() + name) for name in _OURS}
+        return _under_our_names(super().__call__() | {name: value for name, value in others.items() if value})
+
+
 class _DotEnv(DotEnvSettingsSource):
     """A `.env` file that others may use too: only what begins with our prefix is ours, and then it has to be right."""
 
@@ -46,7 +70,16 @@ class _DotEnv(DotEnvSettingsSource):
         """Return what the file says of us."""
         ours = PREFIX.lower()
         known = self.settings_cls.model_fields
-        return {name: value for name, value in super().__call__().items() if name in known or name.startswith(ours)}
+        said = {name: value for name, value in super().__call__().items() if name in known or name.startswith(ours)}
+        return _under_our_names(said)
+
+
+class _Toml(TomlConfigSettingsSource):
+    """The file `aftersend.toml`."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return what the file says."""
+        return _under_our_names(super().__call__())
 
 
 class Settings(BaseSettings):
@@ -125,7 +158,10 @@ class Settings(BaseSettings):
     )
 
     statistics_update_period_days: float = Field(
-        30.0, gt=0, description="From a delivery's start until its statuses and KPIs are final, days."
+        30.0,
+        gt=0,
+        description="From a delivery's start until its statuses and KPIs are final, days. Also under the name that "
+        "Creatio has for it, `MailingStatisticUpdatePeriod` (`AFTERSEND_MAILINGSTATISTICUPDATEPERIOD`).",
     )
     retention_days: float = Field(
         120.0, gt=0, description="From a delivery's start until its rows are tombstoned (KPIs stay), days."
@@ -387,16 +423,16 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours is in its place
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - ours is in its place
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Ask, in this order: the caller, the environment, `.env`, `aftersend.toml`."""
         return (
             init_settings,
-            env_settings,
+            _Env(settings_cls),
             _DotEnv(settings_cls),
-            TomlConfigSettingsSource(settings_cls),
+            _Toml(settings_cls),
             file_secret_settings,
         )
 
@@ -463,10 +499,15 @@ def _told(place: tuple[int | str, ...], words: str, given: object) -> str:
     words = words.removeprefix("Value error, ")
     if not name:
         return words
+    if name.lower() in _OURS:
+        return (
+            f"setting {_OURS[name.lower()]!r} is given under two names, {name!r} being the other one: give one of them"
+        )
     if name not in Settings.model_fields:
         return f"there is no setting {name!r}{_meant(name)}"
     shown = "" if any(secret in name for secret in _SECRET) else f", got {given!r}"
-    return f"setting {name!r} ({PREFIX}{name.upper()}): {words}{shown}"
+    others = "".join(f", also {other}" for other, ours in OTHER_NAMES.items() if ours == name)
+    return f"setting {name!r} ({PREFIX}{name.upper()}{others}): {words}{shown}"
 
 
 def _meant(name: str, cutoff: float = 0.6) -> str:
@@ -483,6 +524,8 @@ def misspelt(environment: Iterable[str]) -> list[str]:
     hints = []
     for variable in sorted(environment):
         name = variable.lower().removeprefix(PREFIX.lower())
-        if variable.startswith(PREFIX) and name not in Settings.model_fields and (meant := _meant(name, 0.8)):
+        if not variable.startswith(PREFIX) or name in Settings.model_fields or name in _OURS:
+            continue
+        if meant := _meant(name, 0.8):
             hints.append(f"{variable} is no setting{meant}")
     return hints

@@ -167,3 +167,35 @@ def test_the_options_of_a_connection() -> None:
 
 def test_a_plain_connection_has_no_options_of_others() -> None:
     assert not {"ssl_context", "sasl_mechanism"} & load().kafka_options().keys()
+
+
+@pytest.mark.parametrize(
+    "variable", ["AFTERSEND_MailingStatisticUpdatePeriod", "AFTERSEND_MAILINGSTATISTICUPDATEPERIOD"]
+)
+def test_the_name_that_creatio_has_for_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From every source, which keep their order of precedence whichever name they use."""
+    Path("aftersend.toml").write_text("MailingStatisticUpdatePeriod = 7\n")
+    assert 7.0 == load().statistics_update_period_days
+    Path(".env").write_text(f"{variable}=8\n")
+    assert 8.0 == load().statistics_update_period_days
+    monkeypatch.setenv(variable, "9")
+    assert 9.0 == load().statistics_update_period_days
+    assert [] == misspelt([variable])
+    monkeypatch.delenv(variable)
+    monkeypatch.setenv("AFTERSEND_STATISTICS_UPDATE_PERIOD_DAYS", "10")
+    assert 10.0 == load().statistics_update_period_days
+
+
+def test_one_setting_under_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERSEND_MAILINGSTATISTICUPDATEPERIOD", "9")
+    monkeypatch.setenv("AFTERSEND_STATISTICS_UPDATE_PERIOD_DAYS", "10")
+
+    with pytest.raises(SettingsError, match="'statistics_update_period_days' is given under two names"):
+        load()
+
+
+def test_a_wrong_value_under_the_other_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AFTERSEND_MAILINGSTATISTICUPDATEPERIOD", "-1")
+
+    with pytest.raises(SettingsError, match=r"also MailingStatisticUpdatePeriod.*greater than 0"):
+        load()
