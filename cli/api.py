@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from agents.normalise import partition_of
 from agents.track import TrackState
 from cli.explain import explained, where_of
 from cli.installation import codec
+from cli.suppression.audience import key_of
 from console.api import Api
 from console.auth import Gate
 from console.backend import Held
@@ -29,6 +30,7 @@ from engine.errors import SettingsError
 from engine.settings import MIN_TOKEN, Settings
 from publish.kpi_reader import KpiReader, Page, Position
 from publish.kpis import Kpis
+from rules.suppression import Verdict, check
 from schemas.state import RecipientState
 from sources.address import normalise
 from sources.base import SourceError
@@ -39,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 #: Rows that are looked up without a pause: less than a millisecond, so that the fold does not wait.
 _UNBROKEN: Final = 200
+_MAY_BE_MAILED: Final = check(None)
 #: Explanations that may wait for the one that is being made; each reads a partition of the events topic.
 _MAX_WAITING: Final = 8
 _EXPLAIN_SECONDS: Final = 30.0
@@ -68,6 +71,31 @@ class StoredRows:
             return normalise(address)
         except SourceError as error:
             raise ValueError(str(error)) from error
+
+    def key_of(self, address: str) -> str:
+        """Return an address in the spelling of the tables; "" if it is none that mail could be sent to."""
+        return key_of(address)
+
+    def partition(self, recipient: str) -> int:
+        """Return the partition that a recipient lies in."""
+        if not self.partitions:
+            message = "this worker does not know the topics yet"
+            raise ApiError(Code.PARTITION_MOVING, message)
+        return self._partition(recipient)
+
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+        """Return for each of some recipients of one and the same partition whether it may be mailed."""
+        scope = self._settings.unsubscribe_scope
+        state = self._surely(recipients[0])
+        found: list[Verdict] = []
+        for at in range(0, len(recipients), _UNBROKEN):
+            found += [
+                _MAY_BE_MAILED if stored is None else check(decode_contact(stored), message_type, scope)
+                for stored in state.store.peek_contacts(recipients[at : at + _UNBROKEN])
+            ]
+            self._still(recipients[0], state)
+            await asyncio.sleep(0)
+        return found
 
     def is_here(self, recipient: str) -> bool:
         """Tell whether this worker surely owns the recipient's partition."""

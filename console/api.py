@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import math
@@ -11,7 +12,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -20,7 +21,8 @@ from console.auth import OPERATOR, Gate
 from console.backend import Deliveries, Rows
 from console.errors import ApiError, Code
 from console.forward import EXPLAIN_SECONDS, FORWARDED, SECONDS, Forwarder
-from console.routes import DEFAULT_LIMIT, MAX_ADDRESS, MAX_CURSOR, MAX_LIMIT, PREFIX, ROUTES, Route, openapi
+from console.routes import DEFAULT_LIMIT, MAX_ADDRESS, MAX_BODY, MAX_CURSOR, MAX_LIMIT, PREFIX, ROUTES, Route, openapi
+from console.suppression import Asker, SuppressionChecks
 from publish.kpi_reader import ORDERS, Position
 from publish.kpis import Kpis
 from schemas.times import iso
@@ -29,11 +31,14 @@ log = structlog.get_logger(__name__)
 
 _MAX_TARGET: Final = 4096
 _MAX_QUERY_FIELDS: Final = 10
-_METHODS: Final = frozenset({"GET", "HEAD"})
+#: For the whole of what is posted.
+_BODY_SECONDS: Final = 10.0
 _BOOLEANS: Final = {"true": True, "1": True, "": True, "false": False, "0": False}
 _encode: Final = msgspec.json.Encoder().encode
 #: Numbers change by the second, and what is masked for one is not for another.
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+#: Where a body is not read to its end.
+_CLOSE: Final = {"Connection": "close"}
 
 
 class Asked(msgspec.Struct):
@@ -70,6 +75,7 @@ class Api:
         self._deliveries = deliveries
         self._rows = rows
         self._forwarder = Forwarder()
+        self._checks = SuppressionChecks(rows, self._forwarder)
         self._document = _encode(openapi(version))
         self._handlers: dict[str, Callable[[Asked], Awaitable[Response]]] = {
             "openapi": self._openapi,
@@ -78,6 +84,7 @@ class Api:
             "row": self._row,
             "recipient": self._recipient,
             "explanation": self._explanation,
+            "suppression": self._suppression,
         }
 
     async def close(self) -> None:
@@ -110,9 +117,10 @@ class Api:
         role = ""
         if not route.public:
             role = self._gate.role(request.headers.get("authorization"), request.headers.get("host"))
-        if request.method not in _METHODS:
-            message = "there is nothing but GET here"
-            raise ApiError(Code.METHOD_NOT_ALLOWED, message, {"Allow": "GET, HEAD"})
+        if request.method not in route.methods:
+            allowed = ", ".join(route.methods)
+            message = f"here there is nothing but {allowed}"
+            raise ApiError(Code.METHOD_NOT_ALLOWED, message, {"Allow": allowed})
         asked = Asked(route, names, _query(raw_query, route), role, request, raw_path.decode("latin-1"))
         return await self._handlers[route.handler](asked)
 
@@ -180,6 +188,15 @@ class Api:
             raise ApiError(Code.UNKNOWN_ROW, message)
         return _for(asked.role, msgspec.to_builtins(explanation))
 
+    async def _suppression(self, asked: Asked) -> Response:
+        headers = asked.request.headers
+        asker = Asker(asked.path, headers.get("authorization"), FORWARDED in headers, asked.role != OPERATOR)
+        self._checks.enter()
+        try:
+            return _json(await self._checks.answer(await _body(asked.request), asker))
+        finally:
+            self._checks.leave()
+
     def _address(self, asked: Asked) -> str:
         given = asked.names["recipient"]
         if len(given) > MAX_ADDRESS:
@@ -217,6 +234,33 @@ def _for(role: str, answer: dict[str, Any]) -> Response:
 
 def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
     return Response(_encode(answer), status, {**_HEADERS, **(headers or {})}, "application/json")
+
+
+async def _body(request: Request) -> bytes:
+    """Return what was posted.
+
+    Raises:
+        ApiError: if it is no JSON by its headers, too large, too slow, or its sender has gone.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" or request.headers.get("content-encoding", "identity") != "identity":
+        message = "post JSON, not compressed: Content-Type: application/json"
+        raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, message, _CLOSE)
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    message = f"more than {MAX_BODY} bytes: ask about fewer addresses at once"
+                    raise ApiError(Code.CONTENT_TOO_LARGE, message, _CLOSE)
+    except TimeoutError as error:
+        message = f"not all of it came within {_BODY_SECONDS:g} s"
+        raise ApiError(Code.REQUEST_TIMEOUT, message, _CLOSE) from error
+    except ClientDisconnect as error:
+        message = "only a part of it came"
+        raise ApiError(Code.INVALID_BODY, message) from error
+    return bytes(body)
 
 
 def _find(raw_path: bytes) -> tuple[Route, dict[str, str]]:

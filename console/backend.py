@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from console.schemas import Explanation
 from publish.kpi_reader import Page, Position
 from publish.kpis import Kpis
+from rules.suppression import Verdict
 from schemas.state import Contact, RecipientState
 
 
@@ -50,6 +52,20 @@ class Rows(Protocol):
 
     def owner(self, recipient: str) -> str:
         """Return the URL of the process that owns the recipient's partition; "": not known, or this very one."""
+
+    def key_of(self, address: str) -> str:
+        """Return an address in the spelling of the tables; "" if it is none that mail could be sent to."""
+
+    def partition(self, recipient: str) -> int:
+        """Return the partition that a recipient lies in."""
+
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+        """Return for each of some recipients of one and the same partition whether it may be mailed.
+
+        Args:
+            recipients: normalised.
+            message_type: of the message that is to be sent; "": not known.
+        """
 
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
         """Return a row; None: there is none."""

@@ -14,6 +14,7 @@ class Code(StrEnum):
     INVALID_ENCODING = "invalid_encoding"
     INVALID_DELIVERY = "invalid_delivery"
     INVALID_ADDRESS = "invalid_address"
+    INVALID_BODY = "invalid_body"
     UNAUTHORIZED = "unauthorized"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
@@ -22,7 +23,10 @@ class Code(StrEnum):
     UNKNOWN_RECIPIENT = "unknown_recipient"
     UNKNOWN_ROW = "unknown_row"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    CONTENT_TOO_LARGE = "content_too_large"
     URI_TOO_LONG = "uri_too_long"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     PARTITION_MOVING = "partition_moving"
     OWNER_UNREACHABLE = "owner_unreachable"
     REDIS_UNAVAILABLE = "redis_unavailable"
@@ -36,6 +40,7 @@ STATUSES: Final = {
     Code.INVALID_ENCODING: 400,
     Code.INVALID_DELIVERY: 400,
     Code.INVALID_ADDRESS: 400,
+    Code.INVALID_BODY: 400,
     Code.UNAUTHORIZED: 401,
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
@@ -44,7 +49,10 @@ STATUSES: Final = {
     Code.UNKNOWN_RECIPIENT: 404,
     Code.UNKNOWN_ROW: 404,
     Code.METHOD_NOT_ALLOWED: 405,
+    Code.REQUEST_TIMEOUT: 408,
+    Code.CONTENT_TOO_LARGE: 413,
     Code.URI_TOO_LONG: 414,
+    Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.PARTITION_MOVING: 503,
     Code.OWNER_UNREACHABLE: 503,
     Code.REDIS_UNAVAILABLE: 503,

@@ -36,7 +36,14 @@ class Forwarder:
             await session.close()
 
     async def ask(
-        self, url: str, path: str, query: str, authorization: str | None, *, seconds: float = SECONDS
+        self,
+        url: str,
+        path: str,
+        query: str,
+        authorization: str | None,
+        *,
+        seconds: float = SECONDS,
+        body: bytes | None = None,
     ) -> Response:
         """Return another worker's answer.
 
@@ -46,6 +53,7 @@ class Forwarder:
             query: of the request, as it came.
             authorization: of the request.
             seconds: to wait for the answer.
+            body: JSON, to be posted; None: a GET.
 
         Raises:
             ApiError: 503, if the worker does not answer as it should.
@@ -54,17 +62,22 @@ class Forwarder:
             self._session = aiohttp.ClientSession(requote_redirect_url=False)
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         headers = {FORWARDED: "1"} | ({"Authorization": authorization} if authorization else {})
+        method = "GET"
+        if body is not None:
+            method, headers["Content-Type"] = "POST", "application/json"
         # Escapes stay as they are: an address may have a slash in it.
         target = yarl.URL(url.rstrip("/") + path + (f"?{query}" if query else ""), encoded=True)
         try:
-            async with self._session.get(target, headers=headers, allow_redirects=False, timeout=timeout) as answer:
-                body = await answer.read()
+            async with self._session.request(
+                method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
+            ) as answer:
+                said = await answer.read()
                 status, told = answer.status, answer.headers
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             message = f"the worker that has this recipient does not answer ({type(error).__name__})"
             raise ApiError(Code.OWNER_UNREACHABLE, message) from error
-        if status in _REFUSED or b'"api_off"' in body:
+        if status in _REFUSED or b'"api_off"' in said:
             message = "the worker that has this recipient does not know your token: are its api_tokens others?"
             raise ApiError(Code.OWNER_UNREACHABLE, message)
         kept = {name: told[name] for name in _PASSED_ON if name in told}
-        return Response(body, status, kept)
+        return Response(said, status, kept)

@@ -7,7 +7,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from console.errors import STATUSES, Code
-from console.schemas import MAX_DELIVERY, Deliveries, Delivery, Explanation, Failed, Recipient
+from console.schemas import (
+    MAX_ADDRESSES,
+    MAX_DELIVERY,
+    Deliveries,
+    Delivery,
+    Explanation,
+    Failed,
+    Recipient,
+    Suppression,
+    SuppressionQuestion,
+)
 from console.views import RecipientRow
 from publish.kpi_reader import ORDERS
 
@@ -16,6 +26,8 @@ MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 50
 MAX_CURSOR: Final = 4000
 MAX_ADDRESS: Final = 512
+#: What may be posted, bytes: the most addresses that a check may ask about, of a length that hardly any has.
+MAX_BODY: Final = 4 * 1024 * 1024
 
 
 class Parameter(NamedTuple):
@@ -27,7 +39,7 @@ class Parameter(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One route; every one is a GET."""
+    """One route."""
 
     #: Behind the prefix; `{delivery_id}` and `{recipient}` stand for one segment each.
     path: str
@@ -40,11 +52,18 @@ class Route(NamedTuple):
     codes: tuple[Code, ...] = ()
     #: It is answered without a token.
     public: bool = False
+    #: The type of the JSON that is posted; None: the route is a GET.
+    question: Any = None
 
     @property
     def segments(self) -> tuple[str, ...]:
         """The path's parts."""
         return tuple(self.path.strip("/").split("/"))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """What it is asked with."""
+        return ("GET", "HEAD") if self.question is None else ("POST",)
 
 
 _ROW_CODES: Final = (
@@ -111,6 +130,22 @@ ROUTES: Final = (
         Recipient,
         codes=(*_ROW_CODES, Code.UNKNOWN_RECIPIENT),
     ),
+    Route(
+        "/suppression/check",
+        "suppression",
+        f"For each of up to {MAX_ADDRESSES} addresses whether it may be mailed, and if not why",
+        Suppression,
+        codes=(
+            Code.INVALID_BODY,
+            Code.REQUEST_TIMEOUT,
+            Code.CONTENT_TOO_LARGE,
+            Code.UNSUPPORTED_MEDIA_TYPE,
+            Code.PARTITION_MOVING,
+            Code.OWNER_UNREACHABLE,
+            Code.OVERLOADED,
+        ),
+        question=SuppressionQuestion,
+    ),
 )
 
 _IN_PATH: Final = {
@@ -132,8 +167,11 @@ def openapi(version: str) -> dict[str, Any]:
         version: of Aftersend.
     """
     answers = [route.answer for route in ROUTES]
-    schemas, components = msgspec.json.schema_components([*answers, Failed], ref_template="#/components/schemas/{name}")
-    *of_routes, failed = schemas
+    questions = [route.question for route in ROUTES if route.question is not None]
+    schemas, components = msgspec.json.schema_components(
+        [*answers, Failed, *questions], ref_template="#/components/schemas/{name}"
+    )
+    of_routes, failed, of_questions = schemas[: len(ROUTES)], schemas[len(ROUTES)], iter(schemas[len(ROUTES) + 1 :])
     return {
         "openapi": "3.1.0",
         "info": {
@@ -146,7 +184,11 @@ def openapi(version: str) -> dict[str, Any]:
         "servers": [{"url": PREFIX}],
         "security": [{"token": []}],
         "paths": {
-            route.path: {"get": _operation(route, schema, failed)}
+            route.path: {
+                route.methods[0].lower(): _operation(
+                    route, schema, failed, next(of_questions) if route.question is not None else None
+                )
+            }
             for route, schema in zip(ROUTES, of_routes, strict=True)
         },
         "components": {
@@ -156,7 +198,9 @@ def openapi(version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route, schema: dict[str, Any], failed: dict[str, Any]) -> dict[str, Any]:
+def _operation(
+    route: Route, schema: dict[str, Any], failed: dict[str, Any], question: dict[str, Any] | None
+) -> dict[str, Any]:
     names = [segment.strip("{}") for segment in route.segments if segment.startswith("{")]
     parameters = [_described(_IN_PATH[name], "path") for name in names]
     parameters += [_described(parameter, "query") for parameter in route.query]
@@ -166,6 +210,8 @@ def _operation(route: Route, schema: dict[str, Any], failed: dict[str, Any]) -> 
         "parameters": parameters,
         "responses": {"200": {"description": "the answer", "content": {"application/json": {"schema": schema}}}},
     }
+    if question is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": question}}}
     by_status: dict[int, list[Code]] = {}
     for code in (*_ALWAYS, *route.codes):
         by_status.setdefault(STATUSES[code], []).append(code)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from console.views import ContactCard, RecipientRow, Time
 from publish.kpis import Rate
+from rules import suppression
 
 #: Longest delivery id that is looked for, characters.
 MAX_DELIVERY: Final = 512
+#: That one suppression check may ask about.
+MAX_ADDRESSES: Final = 10_000
+#: Of a message; "": not known.
+MessageType = Literal["", "campaign", "automation", "transactional"]
 
 
 class Delivery(msgspec.Struct, kw_only=True):
@@ -106,6 +111,43 @@ class Explanation(msgspec.Struct, kw_only=True):
     missing: Annotated[int, Meta(description="changes that nothing tells of any more")]
     notes: Annotated[list[str], Meta(description="what is not known, and why")]
     disagreements: Annotated[list[str], Meta(description="should be empty: the row is not what its events make of it")]
+
+
+class SuppressionQuestion(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which addresses may be mailed?"""
+
+    addresses: Annotated[list[str], Meta(max_length=MAX_ADDRESSES, description="in any spelling")]
+    message_type: Annotated[
+        MessageType,
+        Meta(description="of the message that is to be sent; empty: an unsubscription from any type counts"),
+    ] = ""
+
+
+class Objection(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One thing that speaks against mailing an address."""
+
+    reason: Annotated[str, Meta(extra_json_schema={"enum": list(suppression.REASONS)})]
+    since: Annotated[Time | None, Meta(description="arrival of the event that gave it, where that is known")] = None
+    #: The delivery that the event was about.
+    delivery_id: str = ""
+
+
+class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whether an address may be mailed."""
+
+    address: Annotated[str, Meta(description="as it was asked about")]
+    recipient: Annotated[str, Meta(description="as the tables spell it; empty: this is no address")]
+    may_be_mailed: bool
+    reason: Annotated[str, Meta(description="the weightiest; not there where it may be mailed")] = ""
+    not_sent: Annotated[str, Meta(description="what a sender reports who leaves the address out for it")] = ""
+    objections: Annotated[list[Objection], Meta(description="the weightiest first")] = []
+
+
+class Suppression(msgspec.Struct, kw_only=True):
+    """Which addresses may be mailed, and why the others not."""
+
+    may_be_mailed: Annotated[int, Meta(ge=0, description="how many of them")]
+    results: Annotated[list[Checked], Meta(description="in the order of the question")]
 
 
 class Problem(msgspec.Struct, kw_only=True):

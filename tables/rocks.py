@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from struct import Struct
@@ -209,6 +209,14 @@ class RocksStore(PartitionStore):
     def contact(self, recipient: str) -> bytes | None:
         """Return the encoded contact of an address."""
         return self._contacts[recipient]
+
+    def peek_contacts(self, recipients: Sequence[str]) -> list[bytes | None]:
+        """Return the encoded contacts of some addresses, read in one go."""
+        try:
+            values: list[bytes | None] = self._database.get([_CONTACT + r.encode() for r in recipients]) or []
+        except Exception as error:
+            raise self._failed(error) from error
+        return values
 
     def partial(self, delivery_id: str) -> KpiPartial | None:
         """Return a delivery's KPIs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -62,6 +62,10 @@ class PartitionStore(abc.ABC):
     @abc.abstractmethod
     def contact(self, recipient: str) -> bytes | None:
         """Return the encoded contact of an address."""
+
+    def peek_contacts(self, recipients: Sequence[str]) -> list[bytes | None]:
+        """Return the encoded contacts of some addresses, in their order, without a trace as `peek`."""
+        return [self.contact(recipient) for recipient in recipients]
 
     @abc.abstractmethod
     def partial(self, delivery_id: str) -> KpiPartial | None:

@@ -41,7 +41,7 @@ def read(lines: Iterable[str], name: str) -> Iterator[Asked]:
                 continue
             if any(cell.strip() for cell in row):
                 spelled = row[column].strip() if column < len(row) else ""
-                yield Asked(spelled, _key(spelled))
+                yield Asked(spelled, key_of(spelled))
     except csv.Error as error:
         message = f"{name}: line {rows.line_num}: {error}"
         raise UsageError(message) from error
@@ -53,7 +53,8 @@ def _heading(row: list[str]) -> int | None:
     return next((names.index(heading) for heading in HEADINGS if heading in names), None)
 
 
-def _key(spelled: str) -> str:
+def key_of(spelled: str) -> str:
+    """Return what an address is called in the tables; "" if it is none that mail could be sent to."""
     try:
         key = normalise(spelled)
     except SourceError:

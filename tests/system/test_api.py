@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
@@ -43,6 +44,13 @@ class Client:
     async def get(self, port: int, path: str, token: str = OPERATOR, **headers: str) -> Answer:
         given = {"Authorization": f"Bearer {token}", **headers}
         async with self._session.get(f"http://127.0.0.1:{port}/api/v1{path}", headers=given) as answer:
+            return Answer(answer.status, await answer.json(content_type=None), answer.headers)
+
+    async def check(self, port: int, addresses: list[str], token: str = OPERATOR, **question: str) -> Answer:
+        """Ask which addresses may be mailed."""
+        path = f"http://127.0.0.1:{port}/api/v1/suppression/check"
+        given = {"Authorization": f"Bearer {token}"}
+        async with self._session.post(path, headers=given, json={"addresses": addresses, **question}) as answer:
             return Answer(answer.status, await answer.json(content_type=None), answer.headers)
 
     async def until(self, port: int, path: str, patience: float = 40.0) -> Answer:
@@ -152,7 +160,7 @@ async def test_every_route_answers_as_the_document_says(install: Callable[..., I
         ],
         "/recipients/{recipient}": [f"/recipients/{someone}", "/recipients/nobody@example.org"],
     }
-    assert set(document["paths"]) == set(asked)
+    assert {path for path, operations in document["paths"].items() if "get" in operations} == set(asked)
     for path, examples in asked.items():
         for example in examples:
             for token in (OPERATOR, VIEWER, "a token of nobody's"):
@@ -271,6 +279,53 @@ async def test_a_worker_frozen_in_the_midst_of_answers_is_right_or_silent(
     stop.set()
     await asyncio.gather(*asking)
     assert seen > 5
+
+
+@pytest.mark.timeout(180)
+async def test_a_suppression_check_is_whole_and_the_same_from_any_worker(
+    install: Callable[..., Installation], client: Client
+) -> None:
+    """Of some addresses' partitions each of the workers has only a part; where one is silent, there is no answer."""
+    installation, ports = await start(install, 2, unsubscribe_scope="type")
+    kinds = ["hard_bounce", "complained", "unsubscribed", "delivered"]
+    told = dict(zip(RECIPIENTS, kinds * 3, strict=True))
+    for kind in kinds:
+        await write(installation, kind, [recipient for recipient in RECIPIENTS if told[recipient] == kind])
+    await installation.await_caught_up(60)
+    asked = [recipient.upper() for recipient in RECIPIENTS] + ["unheard.of@example.org", "no address"]
+    reasons = {"hard_bounce": "bounced", "complained": "complained", "unsubscribed": "unsubscribed", "delivered": None}
+
+    results: list[dict[str, Any]] = []
+    for port in ports:
+        answer = await client.check(port, asked)
+        results = answer.body["results"]
+        assert (200, asked) == (answer.status, [one["address"] for one in results])
+        assert [reasons[told[recipient]] for recipient in RECIPIENTS] == [one.get("reason") for one in results[:12]]
+        assert [(True, None), (False, "invalid")] == [(one["may_be_mailed"], one.get("reason")) for one in results[12:]]
+        assert {"sale"} == {found["delivery_id"] for one in results[:12] for found in one.get("objections", ())}
+        assert 4 == answer.body["may_be_mailed"]
+        hidden = await client.check(port, asked, token=VIEWER)
+        assert "erson0" not in str(hidden.body).lower()
+        assert [one.get("reason") for one in results] == [one.get("reason") for one in hidden.body["results"]]
+    # Of the command, which reads the topic, the answer is the same.
+    file = installation.folder / "asked.csv"
+    file.write_text("\n".join(asked))
+    _, said = await installation.command("suppression", "check", str(file), "--json")
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [(one["recipient"], one.get("reason")) for one in lines] == [
+        (o["recipient"], o.get("reason")) for o in results
+    ]
+
+    silent, port = installation.workers[1], ports[0]
+    silent.pause()
+    refused = await client.check(port, asked)
+    assert (503, "2") == (refused.status, refused.headers["Retry-After"])
+    assert refused.body["error"]["code"] in {"owner_unreachable", "partition_moving"}
+    deadline = time.monotonic() + 40
+    while (found := await client.check(port, asked)).status == 503 and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    assert (200, results) == (found.status, found.body["results"]), "the one that is left has all of it now"
+    silent.resume()
 
 
 async def test_without_tokens_the_api_is_off(install: Callable[..., Installation], client: Client) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from agents.normalise import partition_of
+from cli.suppression.audience import key_of
 from console.api import Api
 from console.auth import Gate
 from console.backend import Held
@@ -12,6 +15,7 @@ from console.errors import ApiError, Code
 from console.schemas import Explanation
 from publish.kpi_reader import Page, Position
 from publish.kpis import Kpis, from_counters
+from rules.suppression import Verdict, check
 from schemas.state import Contact, RecipientState
 from sources.address import normalise
 from sources.base import SourceError
@@ -35,6 +39,8 @@ class Memory:
         self.here = True
         self.url = ""
         self.moved = False
+        #: What verdicts were asked for.
+        self.asked: list[tuple[str, ...]] = []
 
     async def read(self, delivery_id: str) -> Kpis | None:
         return from_counters("sale", {"audience": 4, "delivered": 2}, 1.0, 2.0) if delivery_id == "sale" else None
@@ -55,6 +61,18 @@ class Memory:
 
     def owner(self, recipient: str) -> str:
         return self.url
+
+    def key_of(self, address: str) -> str:
+        return key_of(address)
+
+    def partition(self, recipient: str) -> int:
+        return partition_of(recipient, 4)
+
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+        self._check()
+        self.asked += [tuple(recipients)]
+        assert len({self.partition(recipient) for recipient in recipients}) == 1
+        return [check(CONTACT if recipient == KNOWN else None, message_type) for recipient in recipients]
 
     def _check(self) -> None:
         if self.moved:
@@ -112,6 +130,7 @@ async def ask(
     method: str = "GET",
     token: str | None = OPERATOR,
     headers: dict[str, str] | None = None,
+    body: bytes = b"",
 ) -> Answer:
     """Send a request as a server passes it on: path and query as bytes, not decoded."""
     path, _, query = (target.encode() if isinstance(target, str) else target).partition(b"?")
@@ -128,8 +147,11 @@ async def ask(
     }
     sent: list[Any] = []
 
+    chunks = [body[at : at + 100_000] for at in range(0, len(body), 100_000)] or [b""]
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        chunk = chunks.pop(0) if chunks else b""
+        return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -223,6 +223,7 @@ async def test_the_document_has_every_route_and_every_schema_is_sound() -> None:
         ),
         "/recipients/{recipient}": f"/recipients/{KNOWN}",
     }
+    assert {route.path for route in ROUTES if route.question is None} == set(examples)
     for path, example in examples.items():
         for token in (VIEWER, "nobody's token"):
             found = await ask(api(Memory()), f"/api/v1{example}", token=token)
