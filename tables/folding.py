@@ -154,9 +154,14 @@ class _Delivery:
             stored = self.stored(recipient)
             if stored is None:
                 return None
-            row = self.live[recipient] = decode_row(stored)
-            self.before.append(_cell(row))
+            row = decode_row(stored)
+            self.touch(recipient, row)
         return row
+
+    def touch(self, recipient: str, row: Row) -> None:
+        """Have a stored row among those that this batch writes."""
+        self.live[recipient] = row
+        self.before.append(_cell(row))
 
 
 def _cell(row: Row) -> int:
@@ -421,14 +426,14 @@ class BatchFold:
         if row is None:
             if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
                 return None
-            row = delivery.row(recipient)
-            if row is None:
-                return None
+            row = decode_row(stored)
         due = due_at(row, delivery.windows[row.source])
-        if due is not None and due <= now:
-            expire(row, due)
-            return None
-        return due
+        if due is None or due > now:
+            return due
+        if recipient not in delivery.live:
+            delivery.touch(recipient, row)
+        expire(row, due)
+        return None
 
     def _forget_if_old(self, delivery: _Delivery, recipient: str, stored: bytes, tick: float) -> bool:
         """Forget a row that belongs to no delivery when nothing was heard of it for the whole retention."""
