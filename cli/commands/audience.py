@@ -29,7 +29,8 @@ app: Final = App(
     name="audience",
     help="""Say whom a delivery is meant for, before it is sent.
 
-    A whole file at once. The sender's own system may do the same over the gateway, a recipient at a time (docs/sources/sender.md).
+    A whole file at once. The sender's own system may do the same over the gateway, a recipient at a time
+    (docs/sources/sender.md).
     """,
 )
 

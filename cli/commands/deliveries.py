@@ -20,7 +20,8 @@ app: Final = App(
     name="deliveries",
     help="""List deliveries, and declare what they are.
 
-    Name, policy, validity, statistics period, start, expected audience. A delivery that nobody declares is made by its first event, with the installation's settings (docs/deliveries.md).
+    Name, policy, validity, statistics period, start, expected audience. A delivery that nobody declares is made by its
+    first event, with the installation's settings (docs/deliveries.md).
     """,
 )
 
