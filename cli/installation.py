@@ -5,9 +5,12 @@ Imports neither Faust nor a client, so that a command that only asks something s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from engine.errors import SettingsError
-from engine.settings import Settings
+from engine.settings import ANY_TENANT, AlertLimit, AlertName, Settings
 from rules.timing import DAY, HOUR, Timing, timing
+from rules.views.alerts import THRESHOLDS, Threshold, Thresholds
 from schemas.topics import TopicLayout, layouts
 from sources.base import Parser, SourceOptions
 from sources.registry import NUMBERS, REGISTRY
@@ -27,6 +30,18 @@ def fold_timing(settings: Settings) -> Timing:
         window=settings.response_window_hours * HOUR,
         numbers=source_numbers(),
     )
+
+
+def alert_thresholds(settings: Settings) -> Thresholds:
+    """Return what deliveries are alarmed of; what a tenant does not say is as for all, and else as documented."""
+    usual = _changed(THRESHOLDS, settings.alert_thresholds.get(ANY_TENANT, {}))
+    own = {t: _changed(usual, given) for t, given in settings.alert_thresholds.items() if t != ANY_TENANT}
+    return Thresholds(usual, own)
+
+
+def _changed(base: tuple[Threshold, ...], given: Mapping[AlertName, AlertLimit]) -> tuple[Threshold, ...]:
+    said = {str(name): limit.model_dump(exclude_none=True) for name, limit in given.items()}
+    return tuple(threshold._replace(**said.get(threshold.name, {})) for threshold in base)
 
 
 def raw_sources() -> tuple[str, ...]:

@@ -15,11 +15,12 @@ import uvloop
 from aiokafka.errors import KafkaError
 from starlette.routing import Route
 
+from agents.alerts import Alerts
 from agents.clock import Clock
 from agents.normalise import Normalise
 from agents.track import Track
 from cli.api import QueryApi
-from cli.installation import codec, fold_timing, parsers, raw_sources, source_numbers, topic_layouts
+from cli.installation import alert_thresholds, codec, fold_timing, parsers, raw_sources, source_numbers, topic_layouts
 from engine import admin, logs
 from engine import app as engine_app
 from engine.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
@@ -27,12 +28,15 @@ from engine.health import Probe
 from engine.health_server import HealthServer
 from engine.lifeline import Deadline
 from engine.settings import Settings
+from publish.metrics_alerts import AlertMetrics
 from publish.metrics_deliveries import Deliveries
 from publish.metrics_page import MetricsPage
 from publish.metrics_worker import WorkerMetrics
 from publish.redis_kpis import KpiPublisher
 from rules.validity import VALIDITY_POLICIES
+from rules.views.alerts import THRESHOLDS
 from sources.registry import NAMES
+from tables.alerts import DeliveryAlerts
 from tables.folding import Fold, FoldOptions
 from tables.memory import MemoryStore
 from tables.store import PartitionStore
@@ -156,8 +160,10 @@ class Worker:
         )
         self.app = app = self._assemble(cluster, publisher)
         clock = Clock(settings, self._leads, time.time)
+        alerts = self._alerts(cluster)
         publisher.start()
         clock.start()
+        alerts.start()
         try:
             app.finalize()
             try:
@@ -172,6 +178,7 @@ class Worker:
             log.info("stopping")
             self._on_stopping()
             await clock.stop()
+            await alerts.stop()
             await app.flow.quiesce()
             await publisher.stop()
             await app.flow.close()
@@ -234,6 +241,26 @@ class Worker:
         )
         self._metrics.add(metrics, publisher.heartbeat, publisher.metrics, deliveries)
         return metrics
+
+    def _alerts(self, cluster: admin.Cluster) -> Alerts:
+        """Return who watches the deliveries while this worker leads."""
+        settings = self.settings
+        topics, timing, thresholds = settings.topics, fold_timing(settings), alert_thresholds(settings)
+        metrics = AlertMetrics(settings.metrics_deliveries, [threshold.name for threshold in THRESHOLDS])
+        self._metrics.add(metrics)
+        return Alerts(
+            settings,
+            (cluster.partitions[topics.deliveries], cluster.partitions[topics.kpis]),
+            self._owns_clock,
+            lambda: DeliveryAlerts(topics, timing, thresholds),
+            metrics.told,
+            self._fatal,
+        )
+
+    def _owns_clock(self) -> bool:
+        """Tell whether this worker leads, or did until a rebalance that is going on: it may well stay so."""
+        app = self.app
+        return app is not None and any(tp.topic == self.settings.topics.clock for tp in app.flow.tasks)
 
     def _leads(self) -> bool:
         app = self.app

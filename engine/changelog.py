@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -41,15 +42,7 @@ async def read(
     Returns:
         By (topic, partition), the end that was reached.
     """
-    lean.install()
-    consumer = AIOKafkaConsumer(
-        **options,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
-        value_deserializer=lean.LEAN,
-    )
+    consumer = _consumer(options)
     await consumer.start()
     try:
         partitions = [TopicPartition(*key) for key in starts]
@@ -77,6 +70,44 @@ async def read(
         return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
     finally:
         await consumer.stop()
+
+
+@asynccontextmanager
+async def follow(
+    options: Mapping[str, Any], starts: Mapping[tuple[str, int], int]
+) -> AsyncIterator[Callable[[Apply], Awaitable[None]]]:
+    """Go on reading partitions, committed records only; gives what fetches the next ones, if there are any by then.
+
+    Args:
+        options: of the connection, as aiokafka takes them.
+        starts: by (topic, partition), the offset to read from, as `read` returns them.
+    """
+    consumer = _consumer(options)
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(*key) for key in starts])
+        for key, offset in starts.items():
+            consumer.seek(TopicPartition(*key), offset)
+
+        async def fetch(apply: Apply) -> None:
+            for tp, records in (await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)).items():
+                apply(tp.topic, tp.partition, records)
+
+        yield fetch
+    finally:
+        await consumer.stop()
+
+
+def _consumer(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - aiokafka has no types here
+    lean.install()
+    return AIOKafkaConsumer(
+        **options,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        value_deserializer=lean.LEAN,
+    )
 
 
 async def bounds(

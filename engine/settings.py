@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -61,6 +61,28 @@ class _Env(EnvSettingsSource):
         """Return what it says of us."""
         others = {name: self.env_vars.get(PREFIX.lower() + name) for name in _OURS}
         return _under_our_names(super().__call__() | {name: value for name, value in others.items() if value})
+
+
+class AlertLimit(BaseModel):
+    """A threshold that a tenant wants to be otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: The share above which the alert is raised; 0.05 is 5 %, and above 1 there is none.
+    limit: float | None = Field(None, ge=0, le=1)
+    #: No alert while fewer have been sent (or delivered, where the share is of those).
+    minimum: int | None = Field(None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_alone(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+        return {"limit": value} if isinstance(value, (int, float)) else value
+
+
+#: By the names of `rules.views.alerts.THRESHOLDS`.
+AlertName = Literal["hard_bounces", "unsubscribes", "complaints"]
+#: Stands for all tenants that have no thresholds of their own.
+ANY_TENANT: Final = "*"
 
 
 class _DotEnv(DotEnvSettingsSource):
@@ -179,6 +201,14 @@ class Settings(BaseSettings):
     )
     clock_interval: float = Field(
         5.0, gt=0, description="How often the leader's clock writes a tick, which is the heartbeat of /metrics, too."
+    )
+
+    alert_thresholds: Annotated[dict[str, dict[AlertName, AlertLimit]], NoDecode] = Field(
+        {},
+        description="By tenant, or `*` for all others: what a delivery is alarmed of, as "
+        '`{"*": {"complaints": 0.002}, "acme": {"hard_bounces": {"limit": 0.03, "minimum": 500}}}` (JSON object). What '
+        "is left out stays: `hard_bounces` and `unsubscribes` above 5 % of at least 100 messages, `complaints` above "
+        "0.1 % of 1,000. A limit of 1 is never exceeded.",
     )
 
     delivery_keys: Names = Field(
@@ -332,7 +362,9 @@ class Settings(BaseSettings):
             return value
         return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
 
-    @field_validator("raw_topics", "gateway_tokens", "gateway_certificates", "api_tokens", mode="before")
+    @field_validator(
+        "alert_thresholds", "raw_topics", "gateway_tokens", "gateway_certificates", "api_tokens", mode="before"
+    )
     @classmethod
     def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
         return json.loads(value) if isinstance(value, str) else value

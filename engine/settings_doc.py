@@ -19,6 +19,7 @@ SECTIONS: Final = {
     "redis_url": "Redis",
     "store": "Store",
     "statistics_update_period_days": "Time",
+    "alert_thresholds": "Alerts",
     "delivery_keys": "Sources",
     "breaker_share": "Breaker",
     "web_host": "Health",

@@ -139,6 +139,10 @@ async def abandon(producer: AIOKafkaProducer) -> None:
     under way ends at once; its futures may never be done.
     """
     producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
+    manager = producer._txn_manager  # noqa: SLF001
+    if manager is not None and manager._transaction_waiter is not None:  # noqa: SLF001
+        # Of a transaction that failed before its end nobody waits for it.
+        manager._transaction_waiter.add_done_callback(_heard)  # noqa: SLF001
     await producer.client.close()
     sender = producer._sender.sender_task  # noqa: SLF001
     for _ in range(_CANCELS):
@@ -196,12 +200,14 @@ class TransactionalWriter:
         """Return an empty output for a batch."""
         return Output(self._producer)
 
-    async def commit(self, output: Output, source: tuple[str, int], next_offset: int) -> dict[tuple[str, int], int]:
+    async def commit(
+        self, output: Output, source: tuple[str, int] | None = None, next_offset: int = 0
+    ) -> dict[tuple[str, int], int]:
         """Write a batch's output and the offset that follows the batch, in one transaction.
 
         Args:
             output: what to write; may be empty.
-            source: topic and partition that the batch came from.
+            source: topic and partition that the batch came from; None: from none whose offset the group keeps.
             next_offset: of the first record after the batch.
 
         Returns:
@@ -232,7 +238,9 @@ class TransactionalWriter:
             return sender.exception() or error
         return error
 
-    async def _commit(self, output: Output, source: tuple[str, int], next_offset: int) -> dict[tuple[str, int], int]:
+    async def _commit(
+        self, output: Output, source: tuple[str, int] | None, next_offset: int
+    ) -> dict[tuple[str, int], int]:
         producer = self._producer
         await producer.begin_transaction()
         sent = []
@@ -245,7 +253,8 @@ class TransactionalWriter:
         for channel, count, future in sent:
             metadata = await future
             ends[channel.topic, channel.partition] = metadata.offset + count
-        await producer.send_offsets_to_transaction({TopicPartition(*source): next_offset}, self._group)
+        if source is not None:
+            await producer.send_offsets_to_transaction({TopicPartition(*source): next_offset}, self._group)
         await producer.commit_transaction()
         return ends
 

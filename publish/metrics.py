@@ -187,6 +187,19 @@ DELIVERY_KPIS: Final = {
     **{t.name: _gauge(f"delivery_{t.name}", f"Events: {t.meaning}.", "delivery") for t in TOTALS},
 }
 
+# Alerts.
+
+DELIVERY_ALERT: Final = _gauge(
+    "delivery_alert",
+    "1: this share of the delivery is above its limit (`alert_thresholds`), as long as its statistics change. Shown by "
+    "the worker that leads; deliveries beyond `metrics_deliveries` are counted together.",
+    "delivery",
+    "alert",
+)
+ALERTS: Final = _counter(
+    "alerts", "Alerts on deliveries that were written to the alerts topic: `raised` or `ended`.", "alert", "state"
+)
+
 # The check.
 
 DRIFT: Final = _gauge("compute_stats_drift", "Numbers that were not the same everywhere; should be 0.")
@@ -239,6 +252,7 @@ SECTIONS: Final = {
     "Worker: the heartbeat": (HEARTBEAT, HEARTBEAT_LATENCY),
     "Worker: Redis": (REDIS_UP, REDIS_FLUSHES, REDIS_FLUSH, REDIS_WRITES, REDIS_FENCED, REDIS_BACKLOG),
     "Worker: deliveries": (DELIVERIES, DELIVERY_STATUS, DELIVERY_EVENTS, *DELIVERY_KPIS.values()),
+    "Worker: alerts": (DELIVERY_ALERT, ALERTS),
     "The check": (DRIFT, DRIFT_COMPARED, DRIFT_AT),
     "Gateway": (GATEWAY_REQUESTS, GATEWAY_BYTES, GATEWAY_ACK, GATEWAY_IN_FLIGHT, GATEWAY_READY),
 }

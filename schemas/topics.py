@@ -28,6 +28,7 @@ class Topics:
         self.contacts = f"{prefix}.contacts"
         self.kpis = f"{prefix}.kpis"
         self.deliveries = f"{prefix}.deliveries"
+        self.alerts = f"{prefix}.alerts"
         self.dead_letters = f"{prefix}.dead-letters"
         self.clock = self.raw("clock")
 
@@ -70,6 +71,8 @@ def layouts(
         # A tombstone stays long enough for a restart from local state to see it (`store_max_age`).
         "delete.retention.ms": str(_DAY_MS),
     }
+    # An alert's last record is the state, which must stay; who was away for a week still sees every change.
+    alarms = compacted | {"min.compaction.lag.ms": str(7 * _DAY_MS)}
     return (
         *(
             TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}, as they came")
@@ -81,5 +84,6 @@ def layouts(
         TopicLayout(topics.contacts, partitions, compacted, "what is known of every address"),
         TopicLayout(topics.kpis, partitions, compacted, "KPIs of every delivery, one partial per partition"),
         TopicLayout(topics.deliveries, partitions, compacted, "what senders have declared of deliveries"),
+        TopicLayout(topics.alerts, 1, alarms, "alerts on deliveries, raised and ended"),
         TopicLayout(topics.dead_letters, partitions, kept, "records that could not be read, bytes untouched"),
     )

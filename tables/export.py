@@ -20,6 +20,8 @@ import msgspec
 from rules.contacts import MAX_NOTICES
 from rules.indicators import INDICATORS, TOTALS
 from rules.lifecycle import DECISION_NAMES, FACT_NAMES, KINDS, STATUS_NAMES
+from rules.views.alerts import THRESHOLDS
+from schemas.alert import DeliveryAlert
 from schemas.delivery import POLICIES, Declaration, Delivery
 from schemas.feedback import EVENT_TYPES, MESSAGE_TYPES, NOT_SENT_REASONS, Feedback
 from schemas.state import (
@@ -44,6 +46,7 @@ DOCUMENTED: Final[dict[str, type[msgspec.Struct]]] = {
     "delivery-kpis": DeliveryKpis,
     "clock": Clock,
     "delivery": Delivery,
+    "alert": DeliveryAlert,
     "feedback": Feedback,
 }
 _PARTS: Final[tuple[type[msgspec.Struct], ...]] = (
@@ -117,6 +120,10 @@ _MORE: Final[dict[str, dict[str, dict[str, Any]]]] = {
                 },
             }
         },
+    },
+    "DeliveryAlert": {
+        "alert": {"enum": [threshold.name for threshold in THRESHOLDS]},
+        "state": {"enum": ["raised", "ended"]},
     },
     "Declaration": {"policy": {"enum": ["", *POLICIES]}},
     "Delivery": {

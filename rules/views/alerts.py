@@ -29,6 +29,18 @@ THRESHOLDS: Final = (
 )
 
 
+class Thresholds(NamedTuple):
+    """What is alarmed of."""
+
+    #: For tenants that have none of their own, and for deliveries of which no tenant is known.
+    usual: tuple[Threshold, ...]
+    by_tenant: Mapping[str, tuple[Threshold, ...]]
+
+    def of(self, tenant: str) -> tuple[Threshold, ...]:
+        """Return a tenant's thresholds."""
+        return self.by_tenant.get(tenant, self.usual)
+
+
 class Alert(msgspec.Struct, frozen=True):
     """A share that has gone above its limit, and what it was computed from."""
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 import redis
 
+from cli.installation import raw_sources
 from cli.simulation.people import person
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from engine.embedded.ports import pick_free
@@ -349,8 +350,8 @@ def test_health_tells_of_every_partition(installation: Installation, campaign: d
     assert [200, 200] == [status for status, _ in answers]
     names = [name for _, body in answers for name in body["partitions"]]
     assert sorted(names) == sorted(set(names))
-    # Two partitions each of two raw topics and the events, and the clock's one.
-    assert 7 == len(names)
+    # Two partitions of each source's raw topic and of the events, and the clock's one.
+    assert 2 * len(raw_sources()) + 2 + 1 == len(names)
 
 
 def test_a_process_that_is_killed_is_started_again(installation: Installation, campaign: dict[str, Any]) -> None:

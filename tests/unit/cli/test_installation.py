@@ -1,8 +1,11 @@
+from typing import get_args
+
 import pytest
 
-from cli.installation import foreign_topics, parsers, raw_sources, source_options, topic_layouts
+from cli.installation import alert_thresholds, foreign_topics, parsers, raw_sources, source_options, topic_layouts
 from engine.errors import SettingsError
-from engine.settings import Settings, load
+from engine.settings import AlertName, Settings, load
+from rules.views.alerts import THRESHOLDS
 from sources.base import SourceOptions
 from sources.registry import REGISTRY
 
@@ -56,3 +59,23 @@ def test_topics_that_others_lay_out() -> None:
 def test_settings_that_the_sources_can_not_do_with(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parsers(load(**wrong))
+
+
+def test_thresholds_by_tenant() -> None:
+    """What a tenant does not say is as for all others, and what they don't as documented."""
+    settings = load(
+        alert_thresholds={"*": {"complaints": 0.002}, "acme": {"hard_bounces": {"limit": 0.03, "minimum": 500}}}
+    )
+    thresholds = alert_thresholds(settings)
+
+    assert {"hard_bounces": (0.05, 100), "unsubscribes": (0.05, 100), "complaints": (0.002, 1000)} == {
+        one.name: (one.limit, one.minimum) for one in thresholds.of("anybody")
+    }
+    assert {"hard_bounces": (0.03, 500), "unsubscribes": (0.05, 100), "complaints": (0.002, 1000)} == {
+        one.name: (one.limit, one.minimum) for one in thresholds.of("acme")
+    }
+    assert THRESHOLDS == alert_thresholds(load()).of("")
+
+
+def test_settings_know_the_thresholds() -> None:
+    assert [threshold.name for threshold in THRESHOLDS] == list(get_args(AlertName))

@@ -32,7 +32,15 @@ def test_topics_of_others_keep_their_names() -> None:
 def test_every_topic_has_a_layout() -> None:
     topics = Topics()
     wanted = {topics.raw(name) for name in (*SOURCES, "clock")} | {
-        *(topics.events, topics.status, topics.contacts, topics.kpis, topics.deliveries, topics.dead_letters)
+        *(
+            topics.events,
+            topics.status,
+            topics.contacts,
+            topics.kpis,
+            topics.deliveries,
+            topics.alerts,
+            topics.dead_letters,
+        )
     }
 
     assert wanted == {layout.name for layout in layouts(topics, SOURCES, 8)}
@@ -40,14 +48,14 @@ def test_every_topic_has_a_layout() -> None:
 
 
 def test_tables_have_as_many_partitions_as_the_events() -> None:
-    """A partition's events, rows, contacts and KPIs have the same number; ticks come from one."""
+    """A partition's events, rows, contacts and KPIs have the same number; ticks and alerts come from one."""
     partitions = {layout.name: layout.partitions for layout in layouts(Topics(), SOURCES, 8)}
 
-    assert {1} == {partitions.pop("feedback.raw.clock")}
+    assert {1} == {partitions.pop("feedback.raw.clock"), partitions.pop("feedback.alerts")}
     assert {8} == set(partitions.values())
 
 
-@pytest.mark.parametrize("table", ["status", "contacts", "kpis", "deliveries"])
+@pytest.mark.parametrize("table", ["status", "contacts", "kpis", "deliveries", "alerts"])
 def test_tables_are_compacted_and_nothing_else(table: str) -> None:
     """A changelog that is cut off after some time would lose rows."""
     config = {layout.name: layout.config for layout in layouts(Topics(), SOURCES, 8)}[f"feedback.{table}"]

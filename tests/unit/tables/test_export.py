@@ -145,6 +145,7 @@ EXAMPLES = {
     "contacts": "contact",
     "kpis": "delivery-kpis",
     "deliveries": "delivery",
+    "alerts": "alert",
     "events": "feedback",
 }
 

@@ -1,0 +1,216 @@
+"""Alerts on whole deliveries: what the KPI topic and the deliveries topic say, added up, and what was raised already.
+
+The alerts topic is the whole state: an alert is raised if and only if its last record says so. Everything else is read
+again from topics that are kept anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from engine.lean import LeanRecord
+from rules.timing import Timing, closes_at, terms_of
+from rules.views.alerts import Threshold, Thresholds, alerts
+from schemas.alert import DeliveryAlert
+from schemas.delivery import Declaration, Delivery, Terms
+from schemas.state import SCHEMA_VERSION
+from schemas.topics import Topics
+from tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpis
+
+RAISED: Final = "raised"
+ENDED: Final = "ended"
+
+
+class Counts(msgspec.Struct, gc=False):
+    """The KPIs that thresholds are about; the rest of a record is not decoded."""
+
+    sent: int = 0
+    delivered: int = 0
+    hard_bounced: int = 0
+    unsubscribed: int = 0
+    complained: int = 0
+
+
+class _Partial(msgspec.Struct, gc=False):
+    """What is needed of a record of the KPI topic (`schemas.state.DeliveryKpis`)."""
+
+    delivery_id: str
+    partition: int
+    started_at: float
+    updated_at: float
+    kpis: Counts
+    archived: bool = False
+
+
+class _Total(NamedTuple):
+    """A delivery, added up over its partitions."""
+
+    counts: dict[str, int]
+    updated_at: float
+
+
+_decode_partial: Final = msgspec.json.Decoder(_Partial).decode
+_decode_delivery: Final = msgspec.json.Decoder(Delivery).decode
+_decode_alert: Final = msgspec.json.Decoder(DeliveryAlert).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class DeliveryAlerts:
+    """The alerts of all deliveries.
+
+    Args:
+        topics: names of the topics.
+        timing: of the installation.
+        thresholds: of its tenants.
+    """
+
+    def __init__(self, topics: Topics, timing: Timing, thresholds: Thresholds) -> None:
+        """Have read nothing yet."""
+        self._timing = timing
+        self._thresholds = thresholds
+        self._take: dict[str, Callable[[LeanRecord], None]] = {
+            topics.kpis: self._take_partial,
+            topics.deliveries: self._take_delivery,
+            topics.alerts: self._take_alert,
+        }
+        self._partials: dict[str, dict[int, _Partial]] = {}
+        self._declared: dict[str, tuple[Delivery, Terms]] = {}
+        #: By delivery and threshold: the last that was said.
+        self._said: dict[str, dict[str, DeliveryAlert]] = {}
+        #: Deliveries that may have active alerts.
+        self._alarming: set[str] = set()
+        self._tick = 0.0
+        #: Deliveries that something new is known of.
+        self._changed: set[str] = set()
+
+    def take(self, topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        """Take records of one of the topics (an `engine.changelog.Apply`)."""
+        take = self._take[topic]
+        for record in records:
+            take(record)
+
+    def _take_partial(self, record: LeanRecord) -> None:
+        if record.key == CLOCK_KEY:
+            if record.value is not None:
+                self._tick = max(self._tick, decode_clock(record.value))
+        elif is_kpis(record.key) and record.value is not None:
+            partial = _decode_partial(record.value)
+            if not partial.delivery_id:
+                return  # what came without a delivery is none
+            if partial.archived:
+                self._partials.pop(partial.delivery_id, None)
+            else:
+                self._partials.setdefault(partial.delivery_id, {})[partial.partition] = partial
+                self._changed.add(partial.delivery_id)
+
+    def _take_delivery(self, record: LeanRecord) -> None:
+        delivery_id = (record.key or b"").decode()
+        if record.value is None:
+            self._declared.pop(delivery_id, None)
+            return
+        delivery = _decode_delivery(record.value)
+        declaration = Declaration(
+            statistics_update_period_days=delivery.statistics_update_period_days, start=delivery.start
+        )
+        self._declared[delivery_id] = delivery, terms_of(declaration, delivery.declared_at, delivery.event_id)
+        self._changed.add(delivery_id)
+
+    def _take_alert(self, record: LeanRecord) -> None:
+        if record.value is not None:
+            self.said(_decode_alert(record.value))
+
+    def said(self, alert: DeliveryAlert) -> None:
+        """Take note of a record that is on the alerts topic for good."""
+        self._alarming.add(alert.delivery_id)
+        self._said.setdefault(alert.delivery_id, {})[alert.alert] = alert
+
+    def crossings(self) -> list[DeliveryAlert]:
+        """Return what is to be said of deliveries that have changed since the last call; `said` when it is."""
+        changed, self._changed = self._changed, set()
+        return [alert for delivery_id in sorted(changed) for alert in self._crossings(delivery_id)]
+
+    def _crossings(self, delivery_id: str) -> list[DeliveryAlert]:
+        total = self._open(delivery_id)
+        if total is None:
+            return []
+        declared = self._declared.get(delivery_id)
+        name, tenant = (declared[0].name, declared[0].tenant) if declared is not None else ("", "")
+        said = self._said.get(delivery_id, {})
+        active = frozenset(alert.alert for alert in said.values() if alert.state == RAISED)
+        if active:
+            self._alarming.add(delivery_id)
+        thresholds = {threshold.name: threshold for threshold in self._thresholds.of(tenant)}
+        result = alerts(active, total.counts, thresholds.values())
+        changes = [(alert.name, RAISED) for alert in result.raised] + [(ended, ENDED) for ended in result.ended]
+        return [
+            _event(delivery_id, thresholds[alert], state, total, said.get(alert), name, tenant)
+            for alert, state in changes
+        ]
+
+    def _open(self, delivery_id: str) -> _Total | None:
+        """Return a delivery's sums while its statistics change; None: nobody can do anything about it any more."""
+        partials = self._partials.get(delivery_id)
+        if not partials:
+            return None
+        started_at = max(partial.started_at for partial in partials.values())
+        _, terms = self._declared.get(delivery_id, (None, None))
+        if closes_at(started_at, terms, self._timing)[0] <= self._tick:
+            return None
+        counts = dict.fromkeys(Counts.__struct_fields__, 0)
+        for partial in partials.values():
+            for name in counts:
+                counts[name] += getattr(partial.kpis, name)
+        return _Total(counts, max(partial.updated_at for partial in partials.values()))
+
+    def active(self) -> list[DeliveryAlert]:
+        """Return the alerts of deliveries whose statistics still change, the one raised last first."""
+        raised: list[DeliveryAlert] = []
+        for delivery_id in tuple(self._alarming):
+            active = [alert for alert in self._said[delivery_id].values() if alert.state == RAISED]
+            if active and self._open(delivery_id) is not None:
+                raised += active
+            else:
+                self._alarming.discard(delivery_id)
+        return sorted(raised, key=lambda alert: (-alert.at, alert.delivery_id, alert.alert))
+
+
+def _event(
+    delivery_id: str,
+    threshold: Threshold,
+    state: str,
+    total: _Total,
+    before: DeliveryAlert | None,
+    name: str,
+    tenant: str,
+) -> DeliveryAlert:
+    above, below = total.counts[threshold.numerator], total.counts[threshold.denominator]
+    return DeliveryAlert(
+        SCHEMA_VERSION,
+        delivery_id,
+        threshold.name,
+        state,
+        (before.version if before is not None else 0) + 1,
+        total.updated_at,
+        above / below if below else 0.0,
+        threshold.limit,
+        threshold.minimum,
+        above,
+        threshold.numerator,
+        below,
+        threshold.denominator,
+        name,
+        tenant,
+    )
+
+
+def key_of(alert: DeliveryAlert) -> bytes:
+    """Return an alert's key on the alerts topic."""
+    return f"{alert.delivery_id}{SEPARATOR}{alert.alert}".encode()
+
+
+def encode(alert: DeliveryAlert) -> bytes:
+    """Return an alert's value on the alerts topic."""
+    return _encode(alert)
