@@ -24,6 +24,7 @@ from console.api import Api
 from console.auth import Gate
 from console.backend import Held
 from console.errors import ApiError, Code
+from console.explanations import Wish
 from console.schemas import Explanation
 from engine.app import WorkerApp
 from engine.errors import SettingsError
@@ -135,7 +136,7 @@ class StoredRows:
         rows.sort(key=lambda row: -row.updated_at)
         return Held(rows, decode_contact(card) if card is not None else None)
 
-    async def explain(self, delivery_id: str, recipient: str, *, raw: bool) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
         """Return how a row came to be; None: nothing is known of it."""
         state = self._surely(recipient)
         stored, partial = state.store.peek(delivery_id, recipient), state.store.partial(delivery_id)
@@ -152,7 +153,7 @@ class StoredRows:
         self._waiting += 1
         try:
             async with asyncio.timeout(_EXPLAIN_SECONDS), self._explaining:
-                found = await explained(where, known, raw=raw)
+                found = await explained(where, known, wish)
         except TimeoutError as error:
             message = f"not done after {_EXPLAIN_SECONDS:g} s: `aftersend explain` has no such limit"
             raise ApiError(Code.OVERLOADED, message) from error
@@ -161,7 +162,7 @@ class StoredRows:
             raise ApiError(Code.KAFKA_UNAVAILABLE, message) from error
         finally:
             self._waiting -= 1
-        return found.as_json() if found.explanation.steps or known.row is not None else None
+        return found.as_json() if found.explanation.steps or found.state is not None else None
 
     def _partition(self, recipient: str) -> int:
         return partition_of(recipient, self.partitions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import msgspec
 from rich.console import Group, RenderableType
@@ -11,7 +12,7 @@ from rich.text import Text
 
 from cli.installation import codec, fold_timing, source_numbers
 from cli.output import local
-from console.explanations import Names, notes, shown
+from console.explanations import Names, Wish, in_view, notes, shown
 from console.schemas import Explanation
 from engine.settings import Settings
 from rules import explain
@@ -21,6 +22,7 @@ from tables.explain import Known, Place, Where, explain_row, read_raw, read_row
 
 #: Of a raw record that is no text, so many bytes are shown.
 _SHOWN_BYTES = 2_000
+_PLAIN: Final = Wish()
 
 
 class Explained(msgspec.Struct):
@@ -30,18 +32,21 @@ class Explained(msgspec.Struct):
     known: Known
     explanation: explain.Explanation
     names: Names
+    #: The row, as of the time that was asked for; None: there was none.
+    state: explain.State | None
+    wish: Wish
     #: Values of the raw records, if they were asked for.
     raw: dict[Place, bytes] = {}
 
     @property
     def row(self) -> Row | None:
-        """The row as it is stored."""
+        """The row as it is stored, now."""
         return self.known.row
 
     def as_json(self) -> Explanation:
         """Return what scripts read."""
         where = self.where
-        return shown(where.delivery_id, where.recipient, self.row, self.explanation, self.names, self.raw)
+        return shown(where.delivery_id, where.recipient, self.state, self.explanation, self.names, self.wish, self.raw)
 
 
 def where_of(settings: Settings, partition: int, delivery_id: str, recipient: str) -> Where:
@@ -64,23 +69,23 @@ def where_of(settings: Settings, partition: int, delivery_id: str, recipient: st
     )
 
 
-async def explained(where: Where, known: Known | None = None, *, raw: bool = False) -> Explained:
+async def explained(where: Where, known: Known | None = None, wish: Wish = _PLAIN) -> Explained:
     """Read all that there is of a row, and explain it.
 
     Args:
         where: the row.
         known: what is stored of it, if the caller knows; None: it is read from the changelogs.
-        raw: read the raw records too.
+        wish: what is to be shown.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
     known = await read_row(where) if known is None else known
-    found = await explain_row(where, known)
+    found, state = await explain_row(where, known, wish.as_of)
     topics = where.codec.topics
     names = Names(where.codec.source_names, topics.raw, topics.events, where.partition)
-    result = Explained(where, known, found, names)
-    if raw:
+    result = Explained(where, known, found, names, state, wish)
+    if wish.raw:
         places = (names.raw(step) for step in found.steps)
         result.raw = await read_raw(where.options, [place for place in places if place is not None])
     return result
@@ -91,24 +96,28 @@ async def explained(where: Where, known: Known | None = None, *, raw: bool = Fal
 
 def picture(of: Explained, *, raw: bool) -> RenderableType:
     """Return a row explained, as people read it."""
-    where, row = of.where, of.row
+    where, state = of.where, of.state
     title = Text(f"{where.recipient or '(no recipient)'} in {where.delivery_id or '(no delivery id)'}", style="bold")
+    if of.wish.as_of is not None:
+        title.append(f", as of {local(of.wish.as_of)}")
     parts: list[RenderableType] = [title]
-    if row is not None:
-        status = Text("  ").append(STATUS_NAME[row.status].replace("_", " "), style="bold cyan")
-        status.append(" (final)" if STATUS_TERMINAL[row.status] else "").append(f" since {local(row.updated_at)}")
-        facts = ", ".join(names_of_facts(row.facts)).replace("_", " ")
+    if state is not None:
+        status = Text("  ").append(_status(state.status), style="bold cyan")
+        final = state.status is not None and STATUS_TERMINAL[state.status]
+        status.append(" (final)" if final else "").append(f" since {local(state.updated_at)}")
+        facts = "not known" if state.facts is None else ", ".join(names_of_facts(state.facts)).replace("_", " ")
         parts += [status, Text(f"  facts: {facts or 'none'}")]
-    parts += [Text(f"  {note}", style="yellow") for note in notes(row, of.explanation)]
+        parts += [Text(f"  {view}: {in_view(view, state.status, state.facts) or '?'}") for view in of.wish.views]
+    parts += [Text(f"  {note}", style="yellow") for note in notes(state, of.explanation, of.wish)]
     parts += [Text(f"  DISAGREES: {what}", style="bold red") for what in of.explanation.disagreements]
     for number, step in enumerate(of.explanation.steps, 1):
-        parts += ["", _step(number, step, of.names)]
+        parts += ["", _step(number, step, of.names, of.wish)]
         if raw:
             parts.append(_raw(of.names.raw(step), of.raw))
     return Group(*parts)
 
 
-def _step(number: int, step: explain.Step, names: Names) -> RenderableType:
+def _step(number: int, step: explain.Step, names: Names, wish: Wish) -> RenderableType:
     kind = KIND_NAME[step.kind].replace("_", " ")
     head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
     if source := names.source(step):
@@ -119,9 +128,24 @@ def _step(number: int, step: explain.Step, names: Names) -> RenderableType:
     why = Text("     ").append(decision.replace("_", " "), style="cyan").append(f": {step.rule}")
     if step.reference:
         why.append(f"  [{step.reference}]", style="dim")
-    lines: list[RenderableType] = [head, why]
+    lines: list[RenderableType] = [head, why, *_views(step, wish)]
     lines += [Text(f"     {line}", style="dim") for line in _details(step, names)]
     return Group(*lines)
+
+
+def _views(step: explain.Step, wish: Wish) -> list[Text]:
+    """Return a line for each view, the changes marked; those that show the same share one."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for view in wish.views:
+        before = in_view(view, step.before, step.facts_before) or "?"
+        after = in_view(view, step.after, step.facts_after) or "?"
+        lines.setdefault((before, after), []).append(view)
+    return [
+        Text(f"     {', '.join(views)}: ").append(
+            f"{before} → {after}" if before != after else f"{after}, as before", style="" if before != after else "dim"
+        )
+        for (before, after), views in lines.items()
+    ]
 
 
 def _status(status: int | None) -> str:

@@ -20,6 +20,7 @@ from console import schemas, views
 from console.auth import OPERATOR, Gate
 from console.backend import Deliveries, Rows
 from console.errors import ApiError, Code
+from console.explanations import Wish, time_of, views_of
 from console.forward import EXPLAIN_SECONDS, FORWARDED, SECONDS, Forwarder
 from console.routes import DEFAULT_LIMIT, MAX_ADDRESS, MAX_BODY, MAX_CURSOR, MAX_LIMIT, PREFIX, ROUTES, Route, openapi
 from console.suppression import Asker, SuppressionChecks
@@ -176,15 +177,15 @@ class Api:
 
     async def _explanation(self, asked: Asked) -> Response:
         delivery_id, recipient = _delivery_id(asked), self._address(asked)
-        raw = _boolean("raw", asked.query.get("raw", "false"))
-        if raw and asked.role != OPERATOR:
+        wish = _wish(asked.query)
+        if wish.raw and asked.role != OPERATOR:
             message = "raw records are full of personal data: for operators only"
             raise ApiError(Code.FORBIDDEN, message)
         if (elsewhere := await self._elsewhere(asked, recipient)) is not None:
             return elsewhere
-        explanation = await self._rows.explain(delivery_id, recipient, raw=raw)
+        explanation = await self._rows.explain(delivery_id, recipient, wish)
         if explanation is None:
-            message = "there is no such recipient in this delivery"
+            message = f"there {'is' if wish.as_of is None else 'was'} no such recipient in this delivery"
             raise ApiError(Code.UNKNOWN_ROW, message)
         return _for(asked.role, msgspec.to_builtins(explanation))
 
@@ -331,6 +332,16 @@ def _boolean(name: str, given: str) -> bool:
         message = f"{name} is true or false"
         raise ApiError(Code.INVALID_PARAMETER, message)
     return _BOOLEANS[given]
+
+
+def _wish(query: Mapping[str, str]) -> Wish:
+    try:
+        as_of = time_of(query["as_of"]) if "as_of" in query else None
+        views = views_of(query["view"].split(",")) if "view" in query else ()
+    except ValueError as error:
+        message = f"as_of or view: {error}"
+        raise ApiError(Code.INVALID_PARAMETER, message) from error
+    return Wish(as_of, views, _boolean("raw", query.get("raw", "false")))
 
 
 def _delivery_id(asked: Asked) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from console.explanations import Wish
 from console.schemas import Explanation
 from publish.kpi_reader import Page, Position
 from publish.kpis import Kpis
@@ -73,11 +74,11 @@ class Rows(Protocol):
     async def recipient(self, recipient: str) -> Held:
         """Return all rows of an address, last change first, and its card."""
 
-    async def explain(self, delivery_id: str, recipient: str, *, raw: bool) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
         """Return how a row came to be; None: nothing is known of it.
 
         Args:
             delivery_id: of the row.
             recipient: of the row.
-            raw: with the raw records.
+            wish: what is to be shown.
         """

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
+import msgspec
 from msgspec import UNSET
 
-from console.schemas import Explanation, RawRecord, RecordPlace, Step
+from console.schemas import Explanation, RawRecord, RecordPlace, Shown, Step
 from rules import explain
 from rules.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
-from schemas.state import Row
+from rules.views import VIEWS
 from schemas.times import iso
 
+#: Stands for every view.
+ALL_VIEWS: Final = "all"
+#: The last second of the year 9999.
+_END_OF_TIME: Final = 253_402_300_799
 #: Topic, partition, offset.
 Place = tuple[str, int, int]
 #: Those details of an event that are shown as they are.
@@ -67,12 +73,82 @@ class Names:
         return (self._raw_topic(name) if source and name else self.events_topic), partition, offset
 
 
+class Wish(msgspec.Struct, frozen=True):
+    """What an explanation is to show besides."""
+
+    #: As of when, seconds since 1970; None: as of now.
+    as_of: float | None = None
+    #: Names of views.
+    views: tuple[str, ...] = ()
+    #: The raw records.
+    raw: bool = False
+
+
+def views_of(given: Iterable[str]) -> tuple[str, ...]:
+    """Return names of views, each once and in their order.
+
+    Args:
+        given: names; `all` stands for all of them.
+
+    Raises:
+        ValueError: if there is no such view.
+    """
+    asked = set(given)
+    if unknown := sorted(asked - VIEWS.keys() - {ALL_VIEWS}):
+        message = f"there is no view {unknown[0][:40]!r}; there are {', '.join(VIEWS)}"
+        raise ValueError(message)
+    return tuple(name for name in VIEWS if name in asked or ALL_VIEWS in asked)
+
+
+def time_of(given: str) -> float:
+    """Return a point in time, seconds since 1970, from ISO 8601 with its zone, or such seconds.
+
+    Raises:
+        ValueError: if it is neither, or not between 1970 and 9999.
+    """
+    try:
+        seconds = (
+            float(given) if given.isascii() and given.replace(".", "", 1).isdecimal() else _with_zone(given).timestamp()
+        )
+    except (ValueError, OverflowError) as error:
+        message = "say ISO 8601 with its zone (2026-01-31T12:00:00Z), or seconds since 1970"
+        raise ValueError(message) from error
+    if not 0 <= seconds <= _END_OF_TIME:
+        message = "not a time between 1970 and 9999"
+        raise ValueError(message)
+    return seconds
+
+
+def _with_zone(given: str) -> datetime:
+    moment = datetime.fromisoformat(given)
+    if moment.tzinfo is None:
+        message = "no zone"
+        raise ValueError(message)
+    return moment
+
+
+def in_view(view: str, status: int | None, facts: int | None) -> str | None:
+    """Return what a view shows of a row; None: not known any more.
+
+    Args:
+        view: its name.
+        status: of the row; None: not known.
+        facts: of the row, bits; None: not known.
+    """
+    if status is None or facts is None:
+        return None
+    if not status and not facts:
+        return STATUS_NAME[0]  # there is no row
+    return VIEWS[view].status_of(facts, status).name
+
+
 def shown(
     delivery_id: str,
     recipient: str,
-    row: Row | None,
+    state: explain.State | None,
     explanation: explain.Explanation,
     names: Names,
+    wish: Wish,
     raw: Mapping[Place, bytes] | None = None,
 ) -> Explanation:
     """Return an explanation for others to read.
@@ -80,29 +156,38 @@ def shown(
     Args:
         delivery_id: of the row.
         recipient: of the row.
-        row: as it is stored; None: there is none.
+        state: of the row, as of the time that is wished for; None: there is none.
         explanation: of the row.
         names: of the installation.
+        wish: what is to be shown.
         raw: the values of raw records, if they are to be shown.
     """
-    return Explanation(
+    status = state.status if state is not None else None
+    result = Explanation(
         delivery_id=delivery_id,
         recipient=recipient,
-        status=STATUS_NAME[row.status] if row is not None else None,
-        final=row is not None and STATUS_TERMINAL[row.status],
-        facts=names_of_facts(row.facts) if row is not None else [],
-        version=row.version if row is not None else 0,
-        steps=[_step(number, step, names, raw or {}) for number, step in enumerate(explanation.steps, 1)],
+        status=STATUS_NAME[status] if status is not None else None,
+        final=status is not None and STATUS_TERMINAL[status],
+        facts=names_of_facts(state.facts or 0) if state is not None else [],
+        version=(state.version or 0) if state is not None else 0,
+        steps=[_step(number, step, names, wish, raw or {}) for number, step in enumerate(explanation.steps, 1)],
         missing=explanation.missing,
-        notes=notes(row, explanation),
+        notes=notes(state, explanation, wish),
         disagreements=explanation.disagreements,
     )
+    if wish.as_of is not None:
+        result.as_of = iso(wish.as_of) or "1970-01-01T00:00:00.000Z"
+    if wish.views and state is not None:
+        result.views = {view: in_view(view, status, state.facts) for view in wish.views}
+    return result
 
 
-def notes(row: Row | None, explanation: explain.Explanation) -> list[str]:
+def notes(state: explain.State | None, explanation: explain.Explanation, wish: Wish) -> list[str]:
     """Return in words what is not known of a row, and why."""
     found = []
-    if row is None and explanation.steps:
+    if wish.as_of is not None and state is not None and (state.status is None or state.facts is None):
+        found.append("of the row as it was then not all is known any more")
+    if state is None and explanation.steps:
         found.append("there is no row: its events were not folded yet, or the row was forgotten after its retention")
     if explanation.missing:
         found.append(
@@ -113,7 +198,7 @@ def notes(row: Row | None, explanation: explain.Explanation) -> list[str]:
     if unknown:
         found.append(f"of {unknown} earlier events it is not known any more what they did")
     waiting = sum(step.waiting for step in explanation.steps)
-    if waiting and row is not None:
+    if waiting and state is not None:
         found.append(f"{waiting} events are on the events topic but not in the row yet")
     return found
 
@@ -122,7 +207,7 @@ def _names(statuses: Sequence[int | None]) -> list[str | None]:
     return [STATUS_NAME[status] if status is not None else None for status in statuses]
 
 
-def _step(number: int, step: explain.Step, names: Names, raw: Mapping[Place, bytes]) -> Step:
+def _step(number: int, step: explain.Step, names: Names, wish: Wish, raw: Mapping[Place, bytes]) -> Step:
     before, after = _names((step.before, step.after))
     result = Step(
         number=number,
@@ -132,6 +217,12 @@ def _step(number: int, step: explain.Step, names: Names, raw: Mapping[Place, byt
         reference=step.reference,
         before=before,
         after=after,
+        views={
+            view: Shown(
+                before=in_view(view, step.before, step.facts_before), after=in_view(view, step.after, step.facts_after)
+            )
+            for view in wish.views
+        },
         new_facts=names_of_facts(step.new_facts) if step.new_facts is not None else None,
         lost_facts=names_of_facts(step.lost_facts),
         arrived_at=iso(step.received_at),

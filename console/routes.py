@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from console.errors import STATUSES, Code
+from console.explanations import ALL_VIEWS
 from console.schemas import (
     MAX_ADDRESSES,
     MAX_DELIVERY,
@@ -120,7 +121,17 @@ ROUTES: Final = (
         "explanation",
         "Every event of one recipient of one delivery, what each did and why",
         Explanation,
-        (Parameter("raw", "with the raw records; for operators only", {"type": "boolean", "default": False}),),
+        (
+            Parameter("raw", "with the raw records; for operators only", {"type": "boolean", "default": False}),
+            Parameter(
+                "view", f"names of views, divided by commas, or {ALL_VIEWS}: with their statuses", {"type": "string"}
+            ),
+            Parameter(
+                "as_of",
+                "as it was then: ISO 8601 with its zone, or seconds since 1970",
+                {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]},
+            ),
+        ),
         (*_ROW_CODES, Code.INVALID_DELIVERY, Code.UNKNOWN_ROW, Code.KAFKA_UNAVAILABLE),
     ),
     Route(

@@ -65,6 +65,13 @@ class RawRecord(msgspec.Struct, kw_only=True):
     text: Annotated[str, Meta(description="the same as text, where it is UTF-8")] | UnsetType = UNSET
 
 
+class Shown(msgspec.Struct, kw_only=True):
+    """What a view shows as a recipient's status, around a step."""
+
+    before: Annotated[str | None, Meta(description="null: not known any more; none: no row yet")]
+    after: Annotated[str | None, Meta(description="null: not known any more")]
+
+
 class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One event of a row, or the end of its wait, and what it did."""
 
@@ -75,6 +82,7 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     reference: Annotated[str, Meta(description="where the rule stands")]
     before: Annotated[str | None, Meta(description="the status before; null: not known any more")]
     after: Annotated[str | None, Meta(description="the status after it; null: not known any more")]
+    views: Annotated[dict[str, Shown], Meta(description="by the names of the views that were asked for")] = {}
     new_facts: Annotated[list[str] | None, Meta(description="null: not known any more")]
     lost_facts: list[str] = []
     arrived_at: Time | None
@@ -103,8 +111,13 @@ class Explanation(msgspec.Struct, kw_only=True):
 
     delivery_id: str
     recipient: str
-    status: Annotated[str | None, Meta(description="null: there is no row")]
+    as_of: Annotated[Time, Meta(description="all is as it was then; not there: as it is now")] | UnsetType = UNSET
+    status: Annotated[str | None, Meta(description="null: there is no row, or it is not known any more")]
     final: bool
+    views: (
+        Annotated[dict[str, str | None], Meta(description="what the views that were asked for show; null: unknown")]
+        | UnsetType
+    ) = UNSET
     facts: list[str]
     version: int
     steps: list[Step]

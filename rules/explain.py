@@ -81,6 +81,10 @@ class Step(msgspec.Struct, kw_only=True):
     #: Bits of `lifecycle.Fact` that were not set before, and that are no longer; None: not known any more.
     new_facts: int | None = None
     lost_facts: int = 0
+    #: All facts, bits of `lifecycle.Fact`, which together with the statuses make what views show; None: not known any
+    #: more.
+    facts_before: int | None = None
+    facts_after: int | None = None
     received_at: float
     #: How often the same event came again.
     repeats: int = 0
@@ -101,6 +105,17 @@ class Explanation(msgspec.Struct, kw_only=True):
     missing: int = 0
     #: What does not agree with the row; empty: the row is what its events make of it.
     disagreements: list[str] = []
+
+
+class State(msgspec.Struct, kw_only=True):
+    """A row as it was at some time."""
+
+    #: None: not known any more.
+    status: int | None
+    facts: int | None
+    version: int | None
+    #: Arrival of the event that made it so, seconds since 1970.
+    updated_at: float
 
 
 class Replay:
@@ -212,6 +227,7 @@ class Replay:
                 steps.append(_expire(row, due))
             late(row, step.kind, step.received_at, step.digest, place_of(*step.place))
         step.before = step.after = row.status if row is not None else 0
+        step.facts_before = step.facts_after = row.facts if row is not None else 0
         step.new_facts = 0
         return [*steps, step]
 
@@ -236,6 +252,8 @@ def _expire(row: Row, due: float) -> Step:
         before=before,
         after=row.status,
         new_facts=row.facts & ~facts,
+        facts_before=facts,
+        facts_after=row.facts,
         received_at=due,
     )
 
@@ -256,6 +274,8 @@ def _take(row: Row, step: Step, source: int, limit: float, windows: tuple[float,
     step.before = previous if taken_back else before
     step.after = row.status
     step.new_facts, step.lost_facts = row.facts & ~facts, facts & ~row.facts
+    # Before an expiry that is taken back, as the status before.
+    step.facts_before, step.facts_after = (facts & row.facts if taken_back else facts), row.facts
     first_at = entries(row.history[at : at + 32])[0].received_at if at >= 0 else None
     due = _last_expiry(row.history) or waited_until
     delivery = bool(event.delivery_id) if event.type else None  # a stand-in does not tell
@@ -383,6 +403,57 @@ def _count_repeats(steps: list[Step]) -> None:
             first[step.digest] = step
 
 
+# -------------------------------------------------------------------------------------------------------- as of a time
+
+
+def as_of(
+    explanation: Explanation, told: Sequence[Told], replay: Replay, time: float
+) -> tuple[Explanation, State | None]:
+    """Return how a row had come to be by a time, and how it was then (None: there was none).
+
+    By a time is what had arrived by then, and what waits had ended. Where all events of the row are known they are
+    folded again; else the explanation is cut, and the state may be unknown.
+
+    Args:
+        explanation: of the row as it is.
+        told: what the events topic holds of it, in order.
+        replay: that has folded nothing yet.
+        time: seconds since 1970.
+    """
+    waiting = {step.told.offset for step in explanation.steps if step.waiting and step.told is not None}
+    if explanation.missing or any(step.told is None and step.kind != EXPIRED for step in explanation.steps):
+        return _cut(explanation, time)
+    steps: list[Step] = []
+    for one in told:
+        if one.event.type in _NO_ROW or one.offset in waiting or one.received_at > time:
+            continue
+        then = replace(one, tick=min(one.tick, time))
+        steps += replay.declare(then) if one.event.type == _DECLARED else replay.take(then)
+    due = replay.due()
+    ends = {step.received_at for step in explanation.steps if step.kind == EXPIRED and not step.waiting}
+    if due is not None and due <= time and due in ends and (ended := replay.expired()) is not None:
+        replay.row, step = ended
+        steps.append(step)
+    _count_repeats(steps)
+    row = replay.row
+    state = (
+        State(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
+        if row is not None and steps
+        else None
+    )
+    return Explanation(steps=steps, disagreements=explanation.disagreements), state
+
+
+def _cut(explanation: Explanation, time: float) -> tuple[Explanation, State | None]:
+    steps = [step for step in explanation.steps if step.received_at <= time and not step.waiting]
+    kept = replace(explanation, steps=steps)
+    if steps:
+        last = steps[-1]
+        return kept, State(status=last.after, facts=last.facts_after, version=None, updated_at=last.received_at)
+    known = State(status=None, facts=None, version=None, updated_at=0.0)
+    return kept, known if explanation.missing else None
+
+
 # --------------------------------------------------------------------------------------------------- the history alone
 
 
@@ -459,9 +530,11 @@ def _refold(stored: Row, steps: list[Step]) -> list[str]:
                 continue
             ended = _expire(row, due)
             step.before, step.after, step.rule, step.new_facts = ended.before, ended.after, ended.rule, ended.new_facts
+            step.facts_before, step.facts_after = ended.facts_before, ended.facts_after
             continue
         if step.decision == Decision.LATE:
             step.before = step.after = row.status
+            step.facts_before = step.facts_after = row.facts
             step.rule, step.reference = words.late(None, None), words.reference(step.kind, Decision.LATE, None)
             step.new_facts = 0
             continue

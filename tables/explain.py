@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from engine import changelog
 from engine.lean import LeanRecord
-from rules.explain import Explanation, Replay, Told, explain
+from rules.explain import Explanation, Replay, State, Told, as_of, explain
 from rules.timing import Timing
 from schemas.delivery import Terms
 from schemas.feedback import Feedback
@@ -151,8 +151,13 @@ async def _offset_at(where: Where, timestamp: float | None) -> tuple[int | None,
     return (found.offset if found is not None else None), first
 
 
-async def explain_row(where: Where, known: Known) -> Explanation:
-    """Return how a row came to be, from what is stored of it and from its events.
+async def explain_row(where: Where, known: Known, time: float | None = None) -> tuple[Explanation, State | None]:
+    """Return how a row came to be, from what is stored of it and from its events, and how it is; None: there is none.
+
+    Args:
+        where: the row.
+        known: what is stored of it.
+        time: as of when, seconds since 1970; None: as of now.
 
     Raises:
         KafkaError: if Kafka can't be read.
@@ -161,8 +166,16 @@ async def explain_row(where: Where, known: Known) -> Explanation:
     declared = {one.event.event_id for one in log.told if one.event.type == "declared"}
     # What was declared before the delivery's start is not among what was read, but still in force where nothing came.
     before = known.terms if known.terms is not None and known.terms.event_id not in declared else None
-    replay = Replay(where.delivery_id, where.partition, where.numbers, where.timing, known.started_at, before)
-    return explain(known.row, log.told, replay, complete=log.complete)
+
+    def replay() -> Replay:
+        return Replay(where.delivery_id, where.partition, where.numbers, where.timing, known.started_at, before)
+
+    found, row = explain(known.row, log.told, replay(), complete=log.complete), known.row
+    if time is not None:
+        return as_of(found, log.told, replay(), time)
+    if row is None:
+        return found, None
+    return found, State(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
 
 
 async def read_raw(options: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, bytes]:

@@ -11,7 +11,8 @@ from cli.context import Json, command_settings, wait_for
 from cli.explain import Explained, explained, picture, where_of
 from cli.kafka import partitions_of
 from cli.output import console
-from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
+from console.explanations import ALL_VIEWS, Wish, time_of, views_of
+from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from engine.settings import Settings
 from sources.address import normalise
 from sources.base import SourceError
@@ -23,6 +24,9 @@ def explain(
     /,
     *,
     raw: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    as_of: Annotated[str, Parameter(show_default=False)] = "",
+    view: Annotated[list[str] | None, Parameter(negative="", show_default=False)] = None,
+    views: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Json = False,
 ) -> int:
     """Show every event of a recipient, what it did, and why.
@@ -39,12 +43,18 @@ def explain(
 
         aftersend explain spring-sale jane@example.com
         aftersend explain spring-sale jane@example.com --raw
+        aftersend explain spring-sale jane@example.com --view efs --view creatio
+        aftersend explain spring-sale jane@example.com --as-of 2026-01-31T12:00:00Z --views
         aftersend explain spring-sale jane@example.com --json | jq '.steps[] | .decision + ": " + .rule'
 
     Args:
         delivery: The delivery's id.
         recipient: The address, in any spelling.
         raw: Print the raw record of each event too, JSON indented.
+        as_of: As it was then, by what had arrived: ISO 8601 with its zone, or seconds since 1970.
+        view: What this view shows before and after each event; may be given several times. Views: without-efs, efs, v8,
+            enhanced-mta, creatio, escala.
+        views: The same for all views.
         as_json: One JSON object; with --raw, the raw records are in it.
     """
     settings = command_settings()
@@ -53,9 +63,11 @@ def explain(
     except SourceError as error:
         message = f"this is no address: {error}"
         raise AftersendError(message) from error
-    found = wait_for(_find(settings, delivery, key, raw=raw))
-    if not found.explanation.steps and found.row is None:
-        message = f"nothing is known of {key} in delivery {delivery!r}"
+    wish = _wish(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
+    found = wait_for(_find(settings, delivery, key, wish))
+    if not found.explanation.steps and found.state is None:
+        when = f" as of {as_of}" if as_of else ""
+        message = f"nothing is known of {key} in delivery {delivery!r}{when}"
         if found.known.archived:
             message += ": its rows were forgotten after their retention"
         raise AftersendError(message)
@@ -63,13 +75,20 @@ def explain(
         print(msgspec.json.encode(found.as_json()).decode(), flush=True)
     else:
         console().print(picture(found, raw=raw))
-    return EXIT_FAILED if found.row is None or found.explanation.disagreements else EXIT_OK
+    return EXIT_FAILED if found.state is None or found.explanation.disagreements else EXIT_OK
 
 
-async def _find(settings: Settings, delivery: str, key: str, *, raw: bool) -> Explained:
+def _wish(as_of: str, views: list[str], *, raw: bool) -> Wish:
+    try:
+        return Wish(time_of(as_of) if as_of else None, views_of(views), raw)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+async def _find(settings: Settings, delivery: str, key: str, wish: Wish) -> Explained:
     from agents.normalise import partition_of  # noqa: PLC0415 - brings Faust along, which takes half a second
 
     topics = settings.topics
     partitions = await partitions_of(settings, topics.status, topics.kpis, topics.events)
     where = where_of(settings, partition_of(key, partitions), delivery, key)
-    return await explained(where, raw=raw)
+    return await explained(where, wish=wish)

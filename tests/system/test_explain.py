@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -16,7 +17,8 @@ from aiokafka.structs import TopicPartition
 from agents.normalise import partition_of
 from cli.explain import explained, where_of
 from engine import changelog
-from engine.errors import EXIT_FAILED, EXIT_OK
+from engine.embedded.ports import pick_free
+from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from engine.lean import LeanRecord
 from rules.history import MAX_ENTRIES
 from schemas.feedback import Feedback
@@ -113,6 +115,56 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     assert sent["occurred_at"] < sent["arrived_at"]
     assert installation.topics.events == sent["raw"]["topic"]
     assert "event 0" == json.loads(sent["raw_record"]["text"])["event_id"]
+
+
+@pytest.mark.timeout(180)
+async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Installation]) -> None:
+    """By the command and by a worker's API alike."""
+    token = "operator-token-0123456789"  # noqa: S105 - of a worker that lives for this test
+    installation: Installation = install(api_tokens={token: "operator"})
+    (port,) = pick_free(1)
+    await installation.start(1, web_port=port)
+    start = int(time.time() * 1000) - 100 * HOUR_MS
+    life = [inputs(installation, [kind], start + n * HOUR_MS, n) for n, kind in enumerate(["sent", "deferred"])]
+    life.append(inputs(installation, ["tick"], start + 60 * HOUR_MS, 2))
+    life.append(inputs(installation, ["complained"], start + 61 * HOUR_MS, 3))
+    await installation.write(one for some in life for one in some)
+    await installation.await_caught_up(60)
+
+    async def asked(hours: float) -> dict[str, Any]:
+        at = start / 1000 + hours * 3600
+        code, found = await told(installation, "--as-of", f"{at:.3f}", "--view", "efs", "--view", "without-efs")
+        path = f"/api/v1/deliveries/sale/recipients/{JANE}/explanation?as_of={at:.3f}&view=efs,without-efs"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}{path}", headers=headers) as answer,
+        ):
+            over_the_api = await answer.json()
+        if answer.status == 404:
+            assert (EXIT_FAILED, "unknown_row") == (code, over_the_api["error"]["code"])
+            return {}
+        assert over_the_api == found
+        return dict(found)
+
+    assert {} == await asked(-1)
+    sent, deferred, expired, complained = [await asked(hours) for hours in (0.5, 1.5, 50, 62)]
+    assert ["sent", "deferred", "soft_bounce", "soft_bounce"] == [
+        one["status"] for one in (sent, deferred, expired, complained)
+    ]
+    assert [{"efs": "Pending", "without-efs": "Sent"}, {"efs": "Failed", "without-efs": "Sent"}] == [
+        one["views"] for one in (sent, deferred)
+    ]
+    assert {"before": "Sent", "after": "Failed"} == expired["steps"][-1]["views"]["without-efs"]
+    assert [1, 2, 3, 4] == [len(one["steps"]) for one in (sent, deferred, expired, complained)]
+    assert "terminal_locked" == complained["steps"][-1]["decision"]
+    assert (False, True) == ("complained" in expired["facts"], "complained" in complained["facts"])
+    assert (True, complained["version"]) == (complained["final"], (await told(installation))[1]["version"])
+    _, page = await installation.command("explain", "sale", JANE, "--views")
+    assert "efs: Pending → Failed" in page
+    assert "creatio: Sent to provider" not in (await installation.command("explain", "sale", JANE))[1]
+    for wrong in (("--as-of", "yesterday"), ("--view", "nonsense")):
+        assert EXIT_USAGE == (await installation.command("explain", "sale", JANE, *wrong))[0]
 
 
 @pytest.mark.timeout(180)

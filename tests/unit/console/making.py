@@ -12,6 +12,7 @@ from console.api import Api
 from console.auth import Gate
 from console.backend import Held
 from console.errors import ApiError, Code
+from console.explanations import Wish
 from console.schemas import Explanation
 from publish.kpi_reader import Page, Position
 from publish.kpis import Kpis, from_counters
@@ -39,6 +40,8 @@ class Memory:
         self.here = True
         self.url = ""
         self.moved = False
+        #: How explanations were asked for.
+        self.wishes: list[Wish] = []
         #: What verdicts were asked for.
         self.asked: list[tuple[str, ...]] = []
 
@@ -86,8 +89,9 @@ class Memory:
         self._check()
         return Held([STATE], CONTACT) if recipient == KNOWN else Held([], None)
 
-    async def explain(self, delivery_id: str, recipient: str, *, raw: bool) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
         self._check()
+        self.wishes.append(wish)
         if (delivery_id, recipient) != ("sale", KNOWN):
             return None
         return Explanation(

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.errors import STATUSES
+from console.explanations import Wish
 from console.routes import ROUTES
+from rules.views import VIEWS
 from tests.unit.console.making import KNOWN, VIEWER, Memory, api, ask
 
 ROW = f"/api/v1/deliveries/sale/recipients/{KNOWN}"
@@ -38,6 +40,13 @@ ROW = f"/api/v1/deliveries/sale/recipients/{KNOWN}"
         ("/api/v1/deliveries//recipients/jane@example.com", 404, "unknown_row"),
         ("/api/v1/recipients/nobody@example.com", 404, "unknown_recipient"),
         (f"{ROW}/explanation?raw=perhaps", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?view=efs,nonsense", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?view=", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?as_of=yesterday", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?as_of=2026-01-01T12:00:00", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?as_of=9999999999999", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?as_of=%D9%A1", 400, "invalid_parameter"),
+        (f"{ROW}/explanation?as_of=" + "9" * 400, 400, "invalid_parameter"),
         (f"{ROW}/", 404, "not_found"),
         ("/api/v1/", 404, "not_found"),
         ("/api/v2/deliveries", 404, "not_found"),
@@ -115,6 +124,14 @@ async def test_raw_records_are_for_operators() -> None:
     operator = await ask(api(Memory()), f"{ROW}/explanation?raw=true")
 
     assert ((403, "forbidden"), 200) == ((viewer.status, viewer.code), operator.status)
+
+
+async def test_an_explanation_as_of_a_time_and_in_views() -> None:
+    memory = Memory()
+    for query in ("", "?as_of=1767225600.5&view=creatio,efs", "?as_of=2026-01-01T02:00:00%2B02:00&view=all"):
+        assert 200 == (await ask(api(memory), f"{ROW}/explanation{query}")).status
+
+    assert [Wish(), Wish(1767225600.5, ("efs", "creatio")), Wish(1767225600.0, tuple(VIEWS))] == memory.wishes
 
 
 # A partition that moves.

@@ -1,13 +1,17 @@
 """Each decision in words, and what an explanation says of times, repeats and places."""
 
+import itertools
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rules.explain import Explanation, Replay, Told, explain
+from rules.explain import Explanation, Replay, Told, as_of, explain
 from rules.lifecycle import KIND_NAME, STATUS_NAME
 from rules.timing import timing
+from rules.views import VIEWS
 from schemas.feedback import Feedback, Folded
 from schemas.state import Row
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
@@ -155,3 +159,111 @@ def test_a_row_whose_events_are_nowhere() -> None:
     found = explain(Row(status=3, version=1), [], Replay("d", 0, NUMBERS, TIMES), complete=True)
 
     assert found.disagreements
+
+
+# As of a time.
+
+
+def asked(events: list[Folded], time: float, *, tick: float = 0.0, complete: bool = True) -> tuple[Explanation, Any]:
+    """Explain a row that has taken all events, as of a time."""
+    full = [msgspec.json.decode(msgspec.json.encode(e), type=Feedback) for e in events]
+    of = [Told(e, i, e.received_at, tick) for i, e in enumerate(full)]
+    row = Replay("d", 3, NUMBERS, TIMES)
+    for one in of:
+        row.take(one)
+    if not complete:
+        of = []
+    whole = explain(row.row, of, Replay("d", 3, NUMBERS, TIMES), complete=complete)
+    return as_of(whole, of, Replay("d", 3, NUMBERS, TIMES), time)
+
+
+LIFE = [event("sent"), event("deferred", HOUR), event("delivered", 2 * HOUR), event("opened", 3 * HOUR)]
+
+
+@pytest.mark.parametrize(
+    "hours, status, efs",
+    [(0, "sent", "Pending"), (1, "deferred", "Failed"), (1.9, "deferred", "Failed"), (2, "delivered", "Sent")],
+)
+def test_a_row_as_it_was(hours: float, status: str, efs: str) -> None:
+    found, state = asked(LIFE, START + hours * HOUR)
+
+    assert status == STATUS_NAME[state.status]
+    assert efs == VIEWS["efs"].status_of(state.facts, state.status).name
+    assert (state.status, state.facts) == (found.steps[-1].after, found.steps[-1].facts_after)
+    assert len(found.steps) == state.version == int(hours) + 1
+
+
+def test_before_the_first_event_there_was_no_row() -> None:
+    assert (Explanation(steps=[]), None) == asked(LIFE, START - 1)
+
+
+def test_in_the_end_it_is_the_row_that_is_stored() -> None:
+    _, state = asked(LIFE, START + DAY)
+
+    assert ("opened", 4, START + 3 * HOUR) == (STATUS_NAME[state.status], state.version, state.updated_at)
+
+
+def test_a_wait_that_was_over_by_then() -> None:
+    """It ended at its time, though the row was told of it by the event that came after."""
+    life = [event("sent"), event("delivered", 60 * HOUR)]
+
+    assert "sent" == STATUS_NAME[asked(life, START + 47 * HOUR)[1].status]
+    found, state = asked(life, START + 50 * HOUR)
+    assert (["sent", "expired"], "unknown") == ([KIND_NAME[s.kind] for s in found.steps], STATUS_NAME[state.status])
+
+
+def test_an_expiry_that_nobody_noticed_has_not_happened() -> None:
+    """No tick came, and no event: the row still waits."""
+    assert "sent" == STATUS_NAME[asked([event("sent")], START + 60 * HOUR)[1].status]
+
+
+def test_from_the_rows_own_memory() -> None:
+    """Its events are gone from the topic; it remembers what they did."""
+    found, state = asked(LIFE, START + HOUR, complete=False)
+
+    assert ("deferred", 2, None) == (STATUS_NAME[state.status], len(found.steps), state.version)
+    assert "Failed" == VIEWS["efs"].status_of(state.facts, state.status).name
+
+
+def test_what_is_forgotten_is_not_known() -> None:
+    """More events than a row remembers: of the time before the first of those nothing is said."""
+    life = [event("opened", n) for n in range(60)]
+    found, state = asked(life, START + 5, complete=False)
+
+    assert ([], None, None) == (found.steps, state.status, state.facts)
+    assert found.missing > 20
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["sent", "deferred", "delivered", "opened", "clicked", "hard_bounce", "complained"]),
+            st.integers(0, 40 * 24),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 41 * 24),
+)
+def test_as_of_a_time_is_what_the_events_until_then_make(kinds: list[tuple[str, int]], hours: int) -> None:
+    """Whatever came later, and whatever time it told the row."""
+    life = [event(kind, at * HOUR) for kind, at in sorted(kinds, key=lambda one: one[1])]
+    time = START + hours * HOUR
+    found, state = asked(life, time)
+
+    early = [one for one in life if one.received_at <= time]
+    if not early:
+        assert state is None
+        return
+    replay = Replay("d", 3, NUMBERS, TIMES)
+    for number, one in enumerate(early):
+        replay.take(Told(msgspec.json.decode(msgspec.json.encode(one), type=Feedback), number, one.received_at, 0.0))
+    whole = [step for step in asked(life, START + 50 * DAY)[0].steps if step.received_at <= time]
+    assert [(s.kind, s.before, s.after, s.facts_after) for s in whole] == [
+        (s.kind, s.before, s.after, s.facts_after) for s in found.steps
+    ]
+    if KIND_NAME[found.steps[-1].kind] != "expired":
+        assert replay.row is not None
+        assert (replay.row.status, replay.row.facts) == (state.status, state.facts)
+    for earlier, later in itertools.pairwise(found.steps):
+        assert (earlier.after, earlier.facts_after) == (later.before, later.facts_before)
