@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from base64 import b64encode
@@ -11,6 +12,7 @@ from typing import Any, Final
 from zlib import crc32
 
 import aiohttp
+import pytest
 
 from cli.deliveries.known import Known, read_declared, read_known
 from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
@@ -50,6 +52,19 @@ async def known(installation: Installation) -> dict[str, Known]:
     return await read_known(installation.settings)
 
 
+async def expired(installation: Installation, delivery: str, number: int) -> None:
+    """Wait until a tick has ended so many waits: the workers' clock need not have ticked since they began."""
+    deadline = time.monotonic() + 60.0
+    seen: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        code, said_so = await installation.command("kpi", delivery, "--json")
+        seen = json.loads(said_so)["kpis"] if code == 0 else {}
+        if seen.get("expired") == number:
+            return
+        await asyncio.sleep(0.5)
+    pytest.fail(f"{number} waits of {delivery} should have ended: {seen}")
+
+
 async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) -> None:
     """Expiry by the delivery's own window, freeze by its own period; another delivery goes by the settings."""
     installation = install()
@@ -80,6 +95,7 @@ async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) 
             for delivery in ("short", "long", "plain")
         ]
     )
+    await expired(installation, "short", len(PEOPLE))
     report = await installation.finish()
 
     short, long, plain = (report.kpis[delivery] for delivery in ("short", "long", "plain"))
