@@ -149,7 +149,8 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
         {("commit",): 1.0, ("redis",): 1.0},
     )
 
-    assert [] == [query for query in dashboard_queries() if not answered(prometheus, query)]
+    # A rate takes two scrapes within its minute.
+    await prometheus.until(lambda: [query for query in dashboard_queries() if not answered(prometheus, query)], [])
 
     # One of them ends and comes again: what it counts begins at 0, what it shows of the tables does not.
     second = f"127.0.0.1:{ports[1]}"

@@ -166,7 +166,7 @@ class Installation:
             rate: records per second; 0: as fast as it goes.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.kafka.bootstrap, enable_idempotence=True, linger_ms=5, request_timeout_ms=60_000
+            bootstrap_servers=self.kafka.bootstrap, enable_idempotence=True, linger_ms=5, request_timeout_ms=120_000
         )
         await producer.start()
         started, written, waiting = time.monotonic(), 0, []
