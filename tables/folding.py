@@ -188,6 +188,8 @@ class BatchFold:
         self._partition = partition
         self._codec = codec
         self._options = options
+        # Nobody knows yet when the rows are due that were there before: all of them are looked at by the next tick.
+        due.update((delivery_id, 0.0) for delivery_id, _ in store.partials())
         self._due = due
         self._deliveries: dict[str, _Delivery] = {}
         self._contacts: dict[str, Contact] = {}
