@@ -230,6 +230,7 @@ class Demo:
 Everything goes on running until you press Ctrl-C. In another terminal:
 
   export AFTERSEND_KAFKA_BOOTSTRAP={settings.kafka_bootstrap} AFTERSEND_REDIS_URL={settings.redis_url}
+  export AFTERSEND_PARTITIONS={settings.partitions}
   aftersend kpi                      # the deliveries
   aftersend kpi {delivery_id}
   aftersend recipient {recipient}

@@ -88,6 +88,7 @@ async def check_topics(settings: Settings) -> list[Finding]:
     findings = [failed(check, problem, advice) for problem in problems]
     foreign = foreign_topics(settings)
     replicas = set()
+    fewer: list[str] = []
     for layout in layouts:
         found = there.get(layout.name)
         if found is None:
@@ -99,9 +100,10 @@ async def check_topics(settings: Settings) -> list[Finding]:
             told = f"topic {layout.name} has {name}={value or 'not set'}, it should be {wanted}"
             findings.append(warning(check, told, "run `aftersend topics apply`"))
         if found.partitions < layout.partitions:
-            told = f"topic {layout.name} has {found.partitions} partitions, AFTERSEND_PARTITIONS says "
-            told += f"{layout.partitions}"
-            findings.append(warning(check, told, "the number can't change: set AFTERSEND_PARTITIONS to what there is"))
+            fewer.append(f"{layout.name} ({found.partitions})")
+    if fewer:
+        told = f"fewer partitions than AFTERSEND_PARTITIONS ({settings.partitions}) says: {', '.join(fewer)}"
+        findings.append(warning(check, told, "the number can't change: set AFTERSEND_PARTITIONS to what there is"))
     if not findings:
         events = cluster.partitions[settings.topics.events]
         few = f", {min(replicas)} replica{'s' if min(replicas) > 1 else ''} each"
