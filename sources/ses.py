@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas.feedback import Feedback
-from sources import loose, sns
+from sources import loose
 from sources.address import mailbox, normalise
 from sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
 from sources.bounce_classes import Status, outcome
@@ -20,7 +20,8 @@ from sources.metadata import Labels, MetadataReader, label, labels_of_tags
 from sources.records import UNREADABLE, read_values
 from sources.ses_event import Bounce, Delay, Mail, Recipient, SesEvent, Subscription
 from sources.smtp_reply import read_reply, spell
-from sources.webhook import Webhook
+from sources.sns_envelope import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION, Envelope, read_envelope
+from sources.webhook import Verifier, Webhook, WebhookOptions
 
 NAME: Final = "ses"
 
@@ -175,7 +176,7 @@ class Notifications:
             SourceError: if it can't be read; if only some of several can't, after the last of the others.
         """
         try:
-            envelope = sns.read_envelope(raw)
+            envelope = read_envelope(raw)
             if envelope.type is None:
                 return self._events(_read_event(raw), envelope)
             message = _message(envelope)
@@ -207,7 +208,7 @@ class Notifications:
             SourceError: if it can't be read.
         """
         try:
-            envelope = msgspec.convert(value, sns.Envelope)
+            envelope = msgspec.convert(value, Envelope)
             if envelope.type is None:
                 return self._events(_read_event(msgspec.json.encode(value)), envelope), False
             message = _message(envelope)
@@ -224,7 +225,7 @@ class Notifications:
             raise SourceError(message) from error
         return events, inner.mended
 
-    def _events(self, event: SesEvent, envelope: sns.Envelope) -> list[Feedback]:
+    def _events(self, event: SesEvent, envelope: Envelope) -> list[Feedback]:
         """Return the events of one notification.
 
         Args:
@@ -331,15 +332,15 @@ class Notifications:
         )
 
 
-def _message(envelope: sns.Envelope) -> str | None:
+def _message(envelope: Envelope) -> str | None:
     """Return what SES wrote; None for SNS's and SES's own affairs.
 
     Raises:
         SourceError: if there is nothing.
     """
-    if envelope.type in {sns.SUBSCRIPTION, sns.UNSUBSCRIPTION}:
+    if envelope.type in {SUBSCRIPTION, UNSUBSCRIPTION}:
         return None
-    if envelope.type != sns.NOTIFICATION or envelope.message is None:
+    if envelope.type != NOTIFICATION or envelope.message is None:
         message = f"no notification of SNS: its type is {(envelope.type or '')[:MAX_DETAIL]!r}"
         raise SourceError(message)
     return None if envelope.message.startswith(TOPIC_IS_VALID) else envelope.message
@@ -509,6 +510,12 @@ def parser(options: SourceOptions) -> Parser:
     return Notifications(options).parse
 
 
+def _verifier(options: WebhookOptions) -> Verifier:
+    from sources.sns import verifier  # noqa: PLC0415 - brings cryptography along, 9 MB that parsing can do without
+
+    return verifier(options)
+
+
 SOURCE: Final = Source(
     name=NAME,
     number=3,
@@ -521,7 +528,7 @@ SOURCE: Final = Source(
         # fit into a Kafka record.
         max_bytes=1_000_000,
         answer_within=15.0,
-        verifier=sns.verifier,
+        verifier=_verifier,
         secrets_help=(
             "the ARNs of the SNS topics that SES publishes to; for subscriptions with raw delivery also `raw:` and a "
             "token of at least 16 characters, which is in their endpoint as `?token=…`"

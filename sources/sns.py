@@ -1,4 +1,4 @@
-"""Amazon SNS: the envelope that other services' messages come in, and what proves that it is genuine.
+"""What proves that a message of Amazon SNS is genuine.
 
 Source: Amazon SNS Developer Guide, "Verifying the signatures of Amazon SNS messages" and "Amazon SNS raw message
 delivery".
@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
@@ -21,12 +20,9 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from sources.base import SourceError
 from sources.records import UNREADABLE
 from sources.sns_certificates import Certificates, check_address
+from sources.sns_envelope import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION, Envelope, read_envelope
 from sources.times import rfc3339
 from sources.webhook import Accepted, SignatureError, Verifier, WebhookOptions, WebhookRequest, check_age
-
-NOTIFICATION: Final = "Notification"
-SUBSCRIPTION: Final = "SubscriptionConfirmation"
-UNSUBSCRIPTION: Final = "UnsubscribeConfirmation"
 
 #: What SNS puts on requests of raw delivery, unsigned.
 TOPIC_HEADER: Final = "x-amz-sns-topic-arn"
@@ -48,25 +44,7 @@ _RAW: Final = "raw:"
 _MIN_TOKEN: Final = 16
 
 
-class Envelope(msgspec.Struct, gc=False, rename="pascal"):
-    """One message of SNS; every field is missing where there is no envelope at all (raw delivery)."""
-
-    type: str | None = None
-    message_id: str | None = None
-    topic_arn: str | None = None
-    subject: str | None = None
-    message: str | None = None
-    timestamp: str | None = None
-    token: str | None = None
-    subscribe_url: str | None = msgspec.field(name="SubscribeURL", default=None)
-    signature_version: str | None = None
-    signature: str | None = None
-    signing_cert_url: str | None = msgspec.field(name="SigningCertURL", default=None)
-
-
 _FIELDS: Final = dict(zip(Envelope.__struct_encode_fields__, Envelope.__struct_fields__, strict=True))
-
-read_envelope: Final = msgspec.json.Decoder(Envelope).decode
 
 
 class Allowed(NamedTuple):
