@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import socket
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,9 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from engine import health
+from engine import health, serving
 from engine.app import WorkerApp
-from engine.errors import SettingsError
 from engine.settings import Settings
 
 _UNAVAILABLE = 503
@@ -50,7 +47,8 @@ class HealthServer:
         """
         if not self._settings.web_port:
             return
-        listener = _listen(self._settings.web_host, self._settings.web_port)
+        host, port = self._settings.web_host, self._settings.web_port
+        listener = serving.listen(host, port, _told, "is taken, by another worker perhaps", shared=False)
         routes = [Route("/live", self._live), Route("/ready", self._ready), *self._routes]
         config = uvicorn.Config(
             Starlette(routes=routes),
@@ -62,12 +60,7 @@ class HealthServer:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        config.load()
-        server = uvicorn.Server(config)
-        # Not `serve`, which takes the signals and wakes up ten times a second.
-        server.lifespan = config.lifespan_class(config)
-        await server.startup(sockets=[listener])
-        self._server = server
+        self._server = await serving.serve(config, listener)
 
     async def stop(self) -> None:
         """Serve no longer."""
@@ -87,19 +80,5 @@ def _response(verdict: health.Verdict) -> JSONResponse:
     return JSONResponse(body, status_code=200 if verdict.ok else _UNAVAILABLE)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.socket(family, kind)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.settimeout(0)
-    except OSError as error:
-        listener.close()
-        why = "is taken, by another worker perhaps" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-        message = (
-            f"/live and /ready can't be served: {host}:{port} {why}; set AFTERSEND_WEB_PORT to a free port, or to 0 "
-            "to go without"
-        )
-        raise SettingsError(message) from error
-    return listener
+def _told(why: str) -> str:
+    return f"/live and /ready can't be served: {why}; set AFTERSEND_WEB_PORT to a free port, or to 0 to go without"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import socket
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
-from engine import admin
+from engine import admin, serving
 from engine.errors import KafkaUnusableError, SettingsError
 from engine.settings import Settings
 from gateway import keyring
@@ -107,7 +106,7 @@ class Gateway:
             # In reverse: no new requests, those under way get their answers, then Kafka and the rest.
             stack.push_async_callback(self._fetcher.close)
             if settings.gateway_admin_port:
-                operator = await _serve(
+                operator = await serving.serve(
                     _config(Starlette(routes=[*self._operator_routes(), *routes]), grace=1),
                     _listen(settings.web_host, settings.gateway_admin_port, "gateway_admin_port", shared=False),
                 )
@@ -119,7 +118,7 @@ class Gateway:
                 "Any", functools.partial(BoundedProtocol, self._bounds(recorder))
             )  # uvicorn calls it, and nothing else
             listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
-            server = await _serve(config, listener)
+            server = await serving.serve(config, listener)
             stack.push_async_callback(self._drain, server)
             self._listening = True
             log.info("gateway takes in webhooks", host=settings.gateway_host, port=settings.gateway_port)
@@ -208,43 +207,7 @@ def _config(app: Any, grace: int) -> uvicorn.Config:  # noqa: ANN401 - an ASGI a
     )
 
 
-async def _serve(config: uvicorn.Config, listener: socket.socket) -> uvicorn.Server:
-    config.load()
-    server = uvicorn.Server(config)
-    # Not `serve`, which takes the signals and wakes up ten times a second.
-    server.lifespan = config.lifespan_class(config)
-    await server.startup(sockets=[listener])
-    return server
-
-
 def _listen(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
-    """Return a socket that listens.
-
-    Args:
-        host: address or name.
-        port: of the address.
-        setting: that the port comes from.
-        shared: whether processes share the port; the kernel spreads connections over them.
-
-    Raises:
-        SettingsError: if the address is taken, or none of this machine's.
-    """
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except socket.gaierror as error:
-        message = f"{host} is no address of this machine's: {error.strerror}"
-        raise SettingsError(message) from error
-    family, kind, _, _, address = found[0]
-    listener = socket.socket(family, kind)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.bind(address)
-        listener.settimeout(0)
-    except OSError as error:
-        listener.close()
-        why = "is taken" if error.errno == errno.EADDRINUSE else f"failed: {error.strerror}"
-        message = f"setting {setting!r} (AFTERSEND_{setting.upper()}): {host}:{port} {why}"
-        raise SettingsError(message) from error
-    return listener
+    return serving.listen(
+        host, port, lambda why: f"setting {setting!r} (AFTERSEND_{setting.upper()}): {why}", shared=shared
+    )
