@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
-import structlog
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from engine import lifeline, logs
-from engine.errors import EXIT_SETTINGS, AftersendError
-from engine.settings import Settings, load, misspelt
-from engine.supervisor import Child, supervise
-
-log = structlog.get_logger(__name__)
-
-#: Tells a child of the supervisor which one it is; nothing that an operator sets.
-INDEX: Final = "_AFTERSEND_GATEWAY_INDEX"
-_MAX_PORT: Final = 65_535
-_LAST_SECONDS: Final = 5.0
+from cli.processes import run_processes
+from engine.settings import Settings
 
 
 def gateway(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=256))] = 1) -> int:
@@ -46,22 +34,7 @@ def gateway(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=2
     Args:
         processes: How many processes to run; 0: one for each core. A process that crashes is started again.
     """
-    settings = load()
-    logs.configure(settings.log_level, settings.log_format)
-    for hint in misspelt(os.environ):
-        log.warning(hint)
-    count = processes or os.cpu_count() or 1
-    index = os.environ.get(INDEX)
-    if index is not None:
-        lifeline.end_with_parent()
-        return _run(_for_process(settings, int(index)), {"gateway": int(index)})
-    if count == 1:
-        return _run(settings, {})
-    if settings.gateway_admin_port + count - 1 > _MAX_PORT:
-        log.error("no port is left for the last process: lower AFTERSEND_GATEWAY_ADMIN_PORT", processes=count)
-        return EXIT_SETTINGS
-    command = [sys.executable, "-P", "-m", "cli.main", "gateway"]
-    return supervise([Child(command, {**os.environ, INDEX: str(i)}) for i in range(count)], hangup=True)
+    return run_processes("gateway", processes, "gateway_admin_port", _for_process, _run, hangup=True)
 
 
 def _for_process(settings: Settings, index: int) -> Settings:
@@ -73,12 +46,4 @@ def _for_process(settings: Settings, index: int) -> Settings:
 def _run(settings: Settings, log_fields: Mapping[str, object]) -> int:
     from cli.gateway import run_gateway  # noqa: PLC0415 - memory that the supervisor can do without
 
-    try:
-        code = run_gateway(settings, log_fields=log_fields)
-    except AftersendError as error:
-        # A line of the log like any other, for whoever collects them.
-        log.error(str(error), exit_code=error.exit_code)  # noqa: TRY400 - what is to be done is in the words
-        code = error.exit_code
-    # A thread of a library's that does not end must not keep the process from ending.
-    lifeline.Deadline(_LAST_SECONDS, code).start()
-    return code
+    return run_gateway(settings, log_fields=log_fields)
