@@ -23,6 +23,7 @@ from aiokafka.errors import KafkaError
 from engine import changelog
 from engine.errors import FencedError, TransactionFailedError
 from engine.settings import Settings
+from engine.tasks import cancel
 from engine.writer import TransactionalWriter
 from schemas.alert import DeliveryAlert
 from tables.alerts import DeliveryAlerts, encode, key_of
@@ -80,9 +81,8 @@ class Alerts:
     async def stop(self) -> None:
         """Watch no more."""
         task, self._task = self._task, None
-        while task is not None and not task.done():
-            task.cancel()  # again and again: a library may swallow a cancellation (Python 3.11)
-            await asyncio.wait({task}, timeout=1.0)
+        if task is not None:
+            await cancel(task)
 
     async def _run(self) -> None:
         failures = 0

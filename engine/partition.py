@@ -16,6 +16,7 @@ from faust.types import TP
 from engine.errors import FencedError, TransactionFailedError
 from engine.meter import Meter, NoMeter, Work
 from engine.processor import Processor
+from engine.tasks import cancel
 from engine.transport import Batch
 from engine.writer import TransactionalWriter
 
@@ -24,16 +25,8 @@ log = structlog.get_logger(__name__)
 #: Batches that may wait while one is being committed.
 _QUEUE: Final = 1
 _BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-_CANCEL_SECONDS: Final = 1.0
 #: What may pass by itself: Kafka is away, or busy with something else.
 _PASSING: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
-
-
-async def cancel(task: asyncio.Task[Any]) -> None:
-    """End a task; again and again, since `asyncio.wait_for` in a library may swallow a cancellation (Python 3.11)."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
 
 
 class Phase(enum.Enum):

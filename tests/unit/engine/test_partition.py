@@ -286,7 +286,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     task: PartitionTask, broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asyncio.wait_for` does so until Python 3.12, when what it waits for ends at the same moment."""
-    monkeypatch.setattr("engine.partition._CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr("engine.tasks._CANCEL_SECONDS", 0.01)
     begun = asyncio.Event()
 
     async def commit(*_: Any) -> dict[tuple[str, int], int]:
