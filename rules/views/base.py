@@ -34,6 +34,14 @@ HANDED_OVER: Final = (
 )
 
 
+_UNIQUE_OPENS: Final = next(indicator for indicator in indicators.INDICATORS if indicator.name == "unique_opens")
+
+
+def is_opened(facts: int, _status: int = 0) -> bool:
+    """Say whether a recipient counts as having opened: a human, by the rule of the KPI `unique_opens`."""
+    return _UNIQUE_OPENS.counts(facts)
+
+
 def number_of(name: str, *, final: bool = False) -> int:
     """Return the number of a status by the name that rows show and whether it is final."""
     return STATUS_NUMBER[name, final]

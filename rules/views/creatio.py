@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from rules.lifecycle import STATUS_NAME, STATUS_TERMINAL, STATUSES, Fact
+from rules.views import base
 from rules.views.base import (
     HANDED_OVER,
     Column,
@@ -86,14 +87,8 @@ def _status_of(facts: int, status: int) -> Shown:
 
 
 def is_opened(facts: int, _status: int = 0) -> bool:
-    """Say whether a recipient counts as having opened.
-
-    A click, an unsubscribe and a complaint count as an open; an unsubscribe by the one-click header does not, since it
-    needs no open (`semantics.md` section 2).
-    """
-    if facts & (Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK | Fact.COMPLAINED):
-        return True
-    return bool(facts & Fact.UNSUBSCRIBED) and not facts & Fact.ONE_CLICK
+    """Say whether a recipient counts as having opened: as everywhere, and a complaint counts as an open too."""
+    return bool(facts & Fact.COMPLAINED) or base.is_opened(facts)
 
 
 def _is_not_delivered(facts: int, status: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rules.lifecycle import STATUS_TERMINAL, STATUSES, Fact
-from rules.views.base import HANDED_OVER, Column, Count, Log, Rate, Shown, View, everybody, has, number_of
+from rules.views.base import HANDED_OVER, Column, Count, Log, Rate, Shown, View, everybody, has, is_opened, number_of
 from rules.views.columns import ADDRESS, UPDATED_AT
 
 PLANNED: Final = "Planned"
@@ -53,17 +53,11 @@ def status_of(facts: int, status: int) -> Shown:
     return Shown(_name_of(facts, status), STATUS_TERMINAL[status])
 
 
-def _is_opened(facts: int, _status: int) -> bool:
-    if facts & (Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK):
-        return True
-    return bool(facts & Fact.UNSUBSCRIBED) and not facts & Fact.ONE_CLICK
-
-
 _COUNTS: Final = (
     Count("audience", "Audience", everybody, "everybody that anything was heard of, test messages left out"),
     Count("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
     Count("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
-    Count("opened", "Opened", _is_opened, "unique recipients; a click counts, an unsubscribe unless by one click"),
+    Count("opened", "Opened", is_opened, "unique recipients; a click counts, an unsubscribe unless by one click"),
     Count("interacted", "Interacted", has(Fact.CLICKED), "unique recipients who clicked, unsubscribe link excluded"),
     Count("bounced", "Bounced", lambda f, s: _name_of(f, s) == BOUNCED, "failed; a later success takes it off"),
     Count("hard_bounced", "Hard bounces", has(Fact.HARD_BOUNCED), "what the alert looks at"),
