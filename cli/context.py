@@ -9,7 +9,10 @@ from typing import Annotated, Any, TypeVar
 from cyclopts import Parameter
 
 from engine import logs
+from engine.errors import AftersendError
 from engine.settings import Settings, load
+from sources.address import normalise
+from sources.base import SourceError
 
 T = TypeVar("T")
 
@@ -25,6 +28,19 @@ def command_settings() -> Settings:
     """
     logs.quiet()
     return load()
+
+
+def address_key(address: str) -> str:
+    """Return an address, given in any spelling, as the tables have it.
+
+    Raises:
+        AftersendError: if it is none.
+    """
+    try:
+        return normalise(address)
+    except SourceError as error:
+        message = f"this is no address: {error}"
+        raise AftersendError(message) from error
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

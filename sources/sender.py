@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -26,8 +26,7 @@ from sources.webhook import Webhook
 
 NAME: Final = "sender"
 
-#: What may be said of a recipient; each becomes the canonical type of the same name.
-EVENT_TYPES: Final = (
+_Type = Literal[
     "planned",
     "ready",
     "sent",
@@ -38,7 +37,9 @@ EVENT_TYPES: Final = (
     "unsubscribed",
     "resubscribed",
     "complained",
-)
+]
+#: What may be said of a recipient; each becomes the canonical type of the same name.
+EVENT_TYPES: Final[tuple[str, ...]] = get_args(_Type)
 #: What is said of a delivery.
 DELIVERY: Final = "delivery"
 #: As long as a name or a note may be, characters.
@@ -52,18 +53,7 @@ _MessageType = Literal["campaign", "automation", "transactional"]
 class SenderEvent(msgspec.Struct, gc=False, omit_defaults=True):
     """One thing about one recipient. Fields that are not in here are passed over."""
 
-    type: Literal[
-        "planned",
-        "ready",
-        "sent",
-        "not_sent",
-        "rejected",
-        "invalid_address",
-        "failed",
-        "unsubscribed",
-        "resubscribed",
-        "complained",
-    ]
+    type: _Type
     delivery_id: _Label
     #: Left out only with `not_sent` for want of an address.
     recipient: _Words = ""

@@ -7,15 +7,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from cli.context import Json, command_settings, wait_for
+from cli.context import Json, address_key, command_settings, wait_for
 from cli.explain import Explained, explained, picture, where_of
 from cli.kafka import partitions_of
 from cli.output import console
 from console.explanations import ALL_VIEWS, Wish, time_of, views_of
 from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from engine.settings import Settings
-from sources.address import normalise
-from sources.base import SourceError
 
 
 def explain(
@@ -58,11 +56,7 @@ def explain(
         as_json: One JSON object; with --raw, the raw records are in it.
     """
     settings = command_settings()
-    try:
-        key = normalise(recipient)
-    except SourceError as error:
-        message = f"this is no address: {error}"
-        raise AftersendError(message) from error
+    key = address_key(recipient)
     wish = _wish(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
     found = wait_for(_find(settings, delivery, key, wish))
     if not found.explanation.steps and found.state is None:

@@ -8,12 +8,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from cli.context import Json, command_settings, wait_for
+from cli.context import Json, address_key, command_settings, wait_for
 from cli.installation import codec
 from cli.kafka import partitions_of
 from cli.output import console, local, print_json, table
 from cli.recipients import Found, card_of, contact_as_json, find, row_as_json
-from engine.errors import EXIT_FAILED, EXIT_OK, AftersendError
+from engine.errors import EXIT_FAILED, EXIT_OK
 from engine.settings import Settings
 from rules.history import Entry
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
@@ -21,8 +21,6 @@ from rules.quarantine import VALID, standing
 from rules.views.escala_card import Line
 from rules.views.escala_card import as_json as lines_as_json
 from schemas.state import Contact, RecipientState
-from sources.address import normalise
-from sources.base import SourceError
 from tables.codec import Codec
 
 
@@ -48,11 +46,7 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
         as_json: One JSON object.
     """
     settings = command_settings()
-    try:
-        key = normalise(address)
-    except SourceError as error:
-        message = f"this is no address: {error}"
-        raise AftersendError(message) from error
+    key = address_key(address)
     found = wait_for(_find(settings, key, delivery))
     names = codec(settings)
     if as_json:
