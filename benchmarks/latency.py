@@ -12,23 +12,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
-from cli.installation import topic_layouts
-from engine import admin
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
-from engine.settings import Settings, load
+from benchmarks.installation import installation
+from engine.settings import Settings
 
 _PROBES_PER_SECOND = 20
 _POLL_SECONDS = 0.01
@@ -98,27 +92,9 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=30.0)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as data:
-        kafka, server = EmbeddedKafka(Path(data) / "kafka"), EmbeddedRedis(Path(data) / "redis")
-        with kafka, server:
-            chosen = {
-                "kafka_bootstrap": kafka.bootstrap,
-                "redis_url": server.url,
-                "partitions": "4",
-                "web_port": "0",
-                "log_level": "warning",
-                "data_dir": data,
-            }
-            settings = load(**chosen)
-            asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
-            environment = {**os.environ, **{f"AFTERSEND_{k.upper()}": v for k, v in chosen.items()}}
-            worker = subprocess.Popen([sys.executable, "-m", "cli.main", "worker"], env=environment)
-            try:
-                time.sleep(8.0)
-                taken = asyncio.run(measure(settings, args.rate, args.seconds))
-            finally:
-                worker.terminate()
-                worker.wait(60)
+    with installation({"web_port": "0"}) as settings:
+        time.sleep(8.0)
+        taken = asyncio.run(measure(settings, args.rate, args.seconds))
     cuts = statistics.quantiles(taken, n=100)
     figures = {"rate": args.rate, "probes": len(taken), "p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(taken)}
     print(json.dumps({name: round(value, 3) for name, value in figures.items()}))

@@ -13,15 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Iterator
-from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -30,11 +26,9 @@ from aiokafka import AIOKafkaProducer
 
 from agents.normalise import partition_of
 from benchmarks.gateway import await_ready
-from cli.installation import topic_layouts
-from engine import admin
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from benchmarks.installation import installation
 from engine.embedded.ports import pick_free
-from engine.settings import Settings, load
+from engine.settings import Settings
 from schemas.feedback import Feedback
 
 _KINDS: Final = ("hard_bounce", "complained", "unsubscribed")
@@ -185,29 +179,14 @@ def main() -> int:
     parser.add_argument("--store", choices=["memory", "rocksdb"], default="memory")
     args = parser.parse_args()
     (web_port,) = pick_free(1)
-    with tempfile.TemporaryDirectory() as data:
-        kafka, server = EmbeddedKafka(Path(data) / "kafka"), EmbeddedRedis(Path(data) / "redis")
-        with kafka, server:
-            chosen = {
-                "kafka_bootstrap": kafka.bootstrap,
-                "redis_url": server.url,
-                "partitions": "4",
-                "web_port": str(web_port),
-                "api_tokens": json.dumps({_TOKEN: "operator"}),
-                "store": args.store,
-                "log_level": "warning",
-                "data_dir": str(Path(data) / "worker"),
-            }
-            settings = load(**chosen)
-            asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
-            environment = {**os.environ, **{f"AFTERSEND_{k.upper()}": v for k, v in chosen.items()}}
-            worker = subprocess.Popen([sys.executable, "-m", "cli.main", "worker"], env=environment)
-            try:
-                await_ready(f"http://127.0.0.1:{web_port}/ready", 60.0)
-                figures = asyncio.run(measure(settings, args.contacts, args.addresses, args.checks))
-            finally:
-                worker.terminate()
-                worker.wait(60)
+    chosen = {
+        "web_port": str(web_port),
+        "api_tokens": json.dumps({_TOKEN: "operator"}),
+        "store": args.store,
+    }
+    with installation(chosen) as settings:
+        await_ready(f"http://127.0.0.1:{web_port}/ready", 60.0)
+        figures = asyncio.run(measure(settings, args.contacts, args.addresses, args.checks))
     print(json.dumps(figures))
     return 0
 

@@ -13,14 +13,10 @@ import argparse
 import asyncio
 import base64
 import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 import redis.asyncio as redis
@@ -29,11 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benchmarks.gateway import Connection, await_ready, event, signed_request
-from cli.installation import topic_layouts
-from engine import admin
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from benchmarks.installation import installation
 from engine.embedded.ports import pick_free
-from engine.settings import Settings, load
+from engine.settings import Settings
 
 _PROBES_PER_SECOND = 20
 _POLL_SECONDS = 0.01
@@ -93,36 +87,16 @@ def main() -> int:
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     web_port, gateway_port, admin_port = pick_free(3)
-    with tempfile.TemporaryDirectory() as data:
-        kafka, server = EmbeddedKafka(Path(data) / "kafka"), EmbeddedRedis(Path(data) / "redis")
-        with kafka, server:
-            chosen = {
-                "kafka_bootstrap": kafka.bootstrap,
-                "redis_url": server.url,
-                "partitions": "4",
-                "web_port": str(web_port),
-                "gateway_port": str(gateway_port),
-                "gateway_admin_port": str(admin_port),
-                "gateway_secrets": json.dumps({"sendgrid": base64.b64encode(public).decode()}),
-                "log_level": "warning",
-                "data_dir": data,
-            }
-            settings = load(**chosen)
-            asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
-            environment = {**os.environ, **{f"AFTERSEND_{k.upper()}": v for k, v in chosen.items()}}
-            processes = [
-                subprocess.Popen([sys.executable, "-m", "cli.main", command], env=environment)
-                for command in ("worker", "gateway")
-            ]
-            try:
-                for port in (web_port, admin_port):
-                    await_ready(f"http://127.0.0.1:{port}/ready", 60.0)
-                taken, statuses = uvloop.run(measure(settings, key, args.rate, args.seconds))
-            finally:
-                for process in processes:
-                    process.terminate()
-                for process in processes:
-                    process.wait(60)
+    chosen = {
+        "web_port": str(web_port),
+        "gateway_port": str(gateway_port),
+        "gateway_admin_port": str(admin_port),
+        "gateway_secrets": json.dumps({"sendgrid": base64.b64encode(public).decode()}),
+    }
+    with installation(chosen, ("worker", "gateway")) as settings:
+        for port in (web_port, admin_port):
+            await_ready(f"http://127.0.0.1:{port}/ready", 60.0)
+        taken, statuses = uvloop.run(measure(settings, key, args.rate, args.seconds))
     cuts = statistics.quantiles(taken, n=100)
     figures = {"p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(taken)}
     rounded = {name: round(value, 3) for name, value in figures.items()}
