@@ -1,9 +1,12 @@
 """How quickly a partition's rows come back from their changelog: rows per CPU second.
 
-    python -m benchmarks.restore [--rows 300000]
+    python -m benchmarks.restore [--rows 300000] [--batch 5000]
 
 Starts a Kafka of its own, folds events into a changelog through the real folding and writer, and restores the partition
 into an empty memory store in a fresh process, as a worker does at take-over. One line of JSON.
+
+The larger the batches, the fewer versions of a row: with 100,000 nearly every record is a row's last one, as in a
+changelog that Kafka has compacted.
 """
 
 from __future__ import annotations
@@ -33,12 +36,11 @@ from tables.folding import BatchFold, FoldOptions
 from tables.memory import MemoryStore
 from tables.restore import restore
 
-_BATCH = 5000
 _EVENTS_PER_ROW = 3.4
 
 
-async def fill(settings: Settings, rows: int) -> None:
-    """Fold so many rows into the changelogs of partition 0."""
+async def fill(settings: Settings, rows: int, batch: int) -> None:
+    """Fold so many rows into the changelogs of partition 0, so many events at a time."""
     await admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1)
     writer = TransactionalWriter(settings.kafka_options(), "restore-benchmark", "restore-benchmark", 60.0)
     await writer.start()
@@ -46,10 +48,10 @@ async def fill(settings: Settings, rows: int) -> None:
     store = MemoryStore()
     fold = BatchFold(store, 0, Codec(settings.topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
     made: list[Any] = list(records(int(rows * _EVENTS_PER_ROW)))
-    for at in range(0, len(made), _BATCH):
+    for at in range(0, len(made), batch):
         output = writer.output()
-        result = fold.fold(Batch(at, made[at : at + _BATCH]), output, settings.topics.events)
-        await writer.commit(output, (settings.topics.events, 0), at + _BATCH)
+        result = fold.fold(Batch(at, made[at : at + batch]), output, settings.topics.events)
+        await writer.commit(output, (settings.topics.events, 0), at + batch)
         store.apply(result.changes, {})
     await writer.close()
 
@@ -76,13 +78,14 @@ def main() -> int:
     """Fill and measure; the measuring is done by this same file in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--batch", type=int, default=5000, help="events folded at a time (default: 5000)")
     parser.add_argument("--bootstrap", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.bootstrap:
         print(json.dumps(asyncio.run(measure(load(kafka_bootstrap=args.bootstrap, partitions=1)))))
         return 0
     with tempfile.TemporaryDirectory() as data, EmbeddedKafka(Path(data) / "kafka") as kafka:
-        asyncio.run(fill(load(kafka_bootstrap=kafka.bootstrap, partitions=1), args.rows))
+        asyncio.run(fill(load(kafka_bootstrap=kafka.bootstrap, partitions=1), args.rows, args.batch))
         command = [sys.executable, "-m", "benchmarks.restore", "--bootstrap", kafka.bootstrap]
         return subprocess.run(command, check=False).returncode
 

@@ -35,7 +35,7 @@ from rules.suppression import Verdict, check
 from schemas.state import RecipientState
 from sources.address import normalise
 from sources.base import SourceError
-from tables.codec import decode_contact, decode_row, decode_state
+from tables.codec import decode_row, decode_state, unpack_contact
 from tables.explain import Known
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ class StoredRows:
         found: list[Verdict] = []
         for at in range(0, len(recipients), _UNBROKEN):
             found += [
-                _MAY_BE_MAILED if stored is None else check(decode_contact(stored), message_type, scope)
+                _MAY_BE_MAILED if stored is None else check(unpack_contact(stored), message_type, scope)
                 for stored in state.store.peek_contacts(recipients[at : at + _UNBROKEN])
             ]
             self._still(recipients[0], state)
@@ -134,7 +134,7 @@ class StoredRows:
         card = state.store.contact(recipient)
         self._still(recipient, state)
         rows.sort(key=lambda row: -row.updated_at)
-        return Held(rows, decode_contact(card) if card is not None else None)
+        return Held(rows, unpack_contact(card) if card is not None else None)
 
     async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
         """Return how a row came to be; None: nothing is known of it."""

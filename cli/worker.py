@@ -47,7 +47,7 @@ log = structlog.get_logger(__name__)
 
 #: Rows are bytes, which the collector never walks; what a batch allocates is gone when it is done. Collecting less
 #: often than the default halves the cost of a batch, measured in `docs/performance.md`.
-GC_THRESHOLDS = (50_000, 50, 100)
+GC_THRESHOLDS = (200_000, 20, 20)
 
 OnFold = Callable[[int, Fold], None]
 

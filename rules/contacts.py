@@ -25,7 +25,7 @@ from rules.lifecycle import (
 )
 from rules.validity import DEFAULT_POLICY, VALIDITY_POLICIES, hard_bounce
 from schemas.feedback import MESSAGE_TYPES, Folded
-from schemas.state import SCHEMA_VERSION, Contact, Notice, Unsubscription
+from schemas.state import NEVER, SCHEMA_VERSION, Contact, Notice, Unsubscription
 
 MAX_NOTICES: Final = 20
 
@@ -164,7 +164,7 @@ def _fall_back(contact: Contact) -> None:
     """Give up the cause for which the address may not be mailed; an unsubscription behind it becomes the cause."""
     of = contact.unsubscription
     if of is None:
-        contact.do_not_email, contact.cause, contact.cause_at, contact.cause_delivery_id = False, "", 0.0, ""
+        contact.do_not_email, contact.cause, contact.cause_at, contact.cause_delivery_id = False, "", NEVER, ""
     else:
         contact.cause, contact.cause_at, contact.cause_delivery_id = "unsubscribed", of.at, of.delivery_id
 

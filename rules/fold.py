@@ -30,6 +30,7 @@ from rules.lifecycle import (
     SOFT_BOUNCE,
     STATUS_RANK,
     STATUS_TERMINAL,
+    STATUS_WAITS,
     UNKNOWN,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
@@ -61,8 +62,6 @@ _TEMPORARY: Final = frozenset({DEFERRED, SOFT_BOUNCE})
 _FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64)) - {
     NOT_SENT_DUPLICATE_ADDRESS
 }
-_FIRST_WAITING: Final = min(EXPIRES_TO)
-_LAST_WAITING: Final = max(EXPIRES_TO)
 
 #: Numbers of the message types, as rows hold them; 0: not known.
 MESSAGE_TYPE_NUMBER: Final = {name: i for i, name in enumerate(("", *MESSAGE_TYPES))}
@@ -95,13 +94,13 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         windows: by the source's number, how long a row waits for an outcome, seconds.
     """
     status = row.status
-    if _FIRST_WAITING <= status <= _LAST_WAITING:
+    if STATUS_WAITS[status]:
         due = due_at(row, windows[row.source])
         if due is not None and (due <= received_at or due <= tick):
             expire(row, due)
             status = row.status
     history = row.history
-    if history and (at := find(history, digest)) >= 0:
+    if history.find(digest) >= 0 and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
         return _DUPLICATE
     if status in EXPIRED_STATUSES and row.facts & _FACTS_OF_EXPIRY:
@@ -115,7 +114,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     elif KIND_RANK[kind] > STATUS_RANK[status]:
         row.previous = status
         row.status = status = KIND_STATUS[kind]
-        if row.pending_since is not None and not _FIRST_WAITING <= status <= _LAST_WAITING:
+        if row.pending_since is not None and not STATUS_WAITS[status]:
             row.pending_since = None  # no status that waits ever comes back
         decision = _APPLIED
     else:
@@ -128,7 +127,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     elif kind == SENT:
         if row.sent_at is None or at_provider < row.sent_at:
             row.sent_at = at_provider
-        if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
+        if STATUS_WAITS[status] and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
     elif kind == OPENED:
         row.opens += 1
@@ -145,7 +144,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     elif kind == OPENED_MACHINE:
         row.machine_opens += 1
     elif kind in _TEMPORARY:
-        if _FIRST_WAITING <= status <= _LAST_WAITING and (row.pending_since is None or received_at < row.pending_since):
+        if STATUS_WAITS[status] and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
         row.failure = _later(row.failure, event, at_provider)
     elif kind in _FAILURES:
@@ -169,16 +168,20 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     row.version += 1
     row.updated_at = received_at
     if (
-        (kind in _PENDING and not facts & _FACT_GIVEN_UP) or not _FIRST_WAITING <= status <= _LAST_WAITING
-    ) and not facts & _FACT_EXPIRED:
+        source != row.source
+        and ((kind in _PENDING and not facts & _FACT_GIVEN_UP) or not STATUS_WAITS[status])
+        and not facts & _FACT_EXPIRED
+    ):
         row.source = source  # a row that waits, or did in vain, keeps the source that has it sent: whose window counts
     row.cause = event.event_id
     if event.message_type and not row.message_type:
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
     if event.address and row.address is None:
         row.address = event.address
-    history += digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
-    row.history = history if len(history) <= MAX_BYTES else history[-MAX_BYTES:]
+    history += pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
+    if len(history) > MAX_BYTES:
+        history = history[-MAX_BYTES:]
+    row.history = history
     return decision
 
 
@@ -197,7 +200,7 @@ def _remembering(history: bytes, entry: bytes) -> bytes:
 
 
 def _expiry(due: float) -> bytes:
-    return NO_ID + pack(int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
+    return pack(NO_ID, int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
 
 
 def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> bool:
@@ -207,11 +210,11 @@ def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> 
         Whether it is new, as far as the row remembers. A history that is full keeps what made the row what it is.
     """
     history = row.history
-    if history and (at := find(history, digest)) >= 0:
+    if (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
         return False
     if len(history) < MAX_BYTES:
-        row.history = history + digest + pack(int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
+        row.history = history + pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
     return True
 
 

@@ -11,6 +11,7 @@ how often the same event came again and stays at 63.
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
@@ -26,10 +27,9 @@ MAX_SOURCE: Final = 63
 #: What an expiry has in the place of an id.
 NO_ID: Final = bytes(ID_BYTES)
 
-_words: Final = Struct("<QQ")
-#: Packs the two words of an entry.
-pack: Final = _words.pack
 _entry: Final = Struct("<16sQQ")
+#: Packs an entry: the id's 16 bytes and the two words.
+pack: Final = _entry.pack
 _word: Final = Struct("<Q")
 _HEX_ID_LENGTH: Final = 2 * ID_BYTES
 
@@ -55,12 +55,9 @@ def digest_of(event_id: str) -> bytes:
     """
     if len(event_id) == _HEX_ID_LENGTH:
         try:
-            digest = bytes.fromhex(event_id)
+            return unhexlify(event_id)
         except ValueError:
             pass
-        else:
-            if len(digest) == ID_BYTES:  # fromhex passes over blanks
-                return digest
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).digest()
 
 

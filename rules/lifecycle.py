@@ -121,6 +121,8 @@ STATUS_NAMES: Final = tuple(dict.fromkeys(s.name for s in STATUSES if s.number))
 #: Statuses that wait for an outcome, and what each becomes when the window has passed without one: a soft bounce stays
 #: what it is, not final, and gets the fact `given_up` instead of `expired`.
 EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL, 5: 5}
+#: By status number, for the fold: whether it waits for an outcome.
+STATUS_WAITS: Final = [number in EXPIRES_TO for number in range(_MAX_STATUS)]
 #: Statuses that an expiry gives; other events give some of them as well, but then none of these facts.
 EXPIRED_STATUSES: Final = frozenset(EXPIRES_TO.values())
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from rules.fold import MAX_DIAGNOSTIC
 from rules.timing import DAY
 from schemas.feedback import Folded
-from schemas.state import Contact, ContactError, Release
+from schemas.state import NEVER, Contact, ContactError, Release
 
 #: A soft error counts if the last one that counted is at least so old, seconds.
 SIGNIFICANT_AFTER: Final = DAY
@@ -82,7 +82,7 @@ def success(contact: Contact) -> bool:
     """
     if not contact.errors or contact.quarantined_at is not None:
         return False
-    contact.errors, contact.error_counted_at, contact.error = 0, 0.0, None
+    contact.errors, contact.error_counted_at, contact.error = 0, NEVER, None
     return True
 
 
@@ -101,7 +101,7 @@ def release(contact: Contact, event: Folded, received_at: float) -> bool:
     if contact.quarantined_at is None or contact.quarantined_at > (event.occurred_at or received_at):
         return False
     contact.quarantined_at, contact.error = None, None
-    contact.errors, contact.error_counted_at = 0, 0.0
+    contact.errors, contact.error_counted_at = 0, NEVER
     contact.failures, contact.failure_reason = 0, ""
     contact.hard_bounces, contact.hard_bounce_reason = 0, ""
     contact.valid = True

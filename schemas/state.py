@@ -8,6 +8,9 @@ import msgspec
 
 #: The version of the values on the status, contacts and KPI topics; raised when a field changes its meaning.
 SCHEMA_VERSION: Final = 1
+#: The time of what has not happened. Fields at their default are left out of the public JSON, which goes by the very
+#: object: whoever sets such a time back takes this one.
+NEVER: Final = 0.0
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
@@ -192,7 +195,7 @@ class Contact(msgspec.Struct, gc=False, omit_defaults=True):
     do_not_email: bool = False
     #: `complained`, `unsubscribed`, `hard_bounce` or `invalid_address`.
     cause: str = ""
-    cause_at: float = 0.0
+    cause_at: float = NEVER
     cause_delivery_id: str = ""
     #: False once the address itself has proved bad, by the setting `address_validity`.
     valid: bool = True
@@ -208,7 +211,7 @@ class Contact(msgspec.Struct, gc=False, omit_defaults=True):
     #: Soft errors that count (each a day or more after the one before) since the last success or reset.
     errors: int = 0
     #: Arrival of the last error that counted.
-    error_counted_at: float = 0.0
+    error_counted_at: float = NEVER
     #: The last error since the last success; in quarantine: the one that put the address there.
     error: ContactError | None = None
     #: Arrival of the error that put the address in quarantine; left out: it is not there.

@@ -6,12 +6,12 @@ histograms) travels in one record header, so consumers need not see it and the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, fields
 
 from rules.fold import MESSAGE_TYPE_NUMBER
 from rules.history import ENTRY_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
@@ -32,12 +32,16 @@ from schemas.state import (
     Cause,
     Clock,
     Contact,
+    ContactError,
     DeliveryKpis,
     Failure,
     KpiPartial,
+    Notice,
     PublicFailure,
     RecipientState,
+    Release,
     Row,
+    Unsubscription,
 )
 from schemas.topics import Topics
 
@@ -53,8 +57,10 @@ STATUS_AT: Final = 3
 encode_row: Final = msgspec.msgpack.Encoder().encode
 decode_row: Final = msgspec.msgpack.Decoder(Row).decode
 encode_json: Final = msgspec.json.Encoder().encode
+#: Of the contacts topic.
 decode_contact: Final = msgspec.json.Decoder(Contact).decode
 decode_state: Final = msgspec.json.Decoder(RecipientState).decode
+_decode_fields: Final = msgspec.msgpack.Decoder(list[Any]).decode
 _decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
 _decode_clock: Final = msgspec.json.Decoder(Clock).decode
 decode_terms: Final = msgspec.json.Decoder(Terms).decode
@@ -68,6 +74,20 @@ if Row.__struct_fields__[_SHARED] != RecipientState.__struct_fields__[9:23]:  # 
 if encode_row(Row())[: STATUS_AT + 1] != b"\xdc\x00" + bytes([len(Row.__struct_fields__), 0]):  # pragma: no cover
     message = "Row must have 16 or more fields, the status first: sweeps look at it without decoding the row"
     raise AssertionError(message)
+
+
+_NOTICES: Final = Contact.__struct_fields__.index("notices")
+#: Where the parts of a contact stand that it need not have, and what they are.
+_PARTS_OF_CONTACT: Final[tuple[tuple[int, Callable[..., msgspec.Struct]], ...]] = tuple(
+    (Contact.__struct_fields__.index(name), part)
+    for name, part in (("error", ContactError), ("release", Release), ("unsubscription", Unsubscription))
+)
+#: Where the times stand that have a default, and that very object: only that one is left out of the public JSON.
+_DEFAULT_TIMES: Final[tuple[tuple[int, float], ...]] = tuple(
+    (Contact.__struct_fields__.index(field.name), field.default)
+    for field in fields(Contact)
+    if isinstance(field.default, float)
+)
 
 
 class Codec:
@@ -90,13 +110,23 @@ class Codec:
 
     def state(self, delivery_id: str, recipient: str, row: Row) -> bytes:
         """Return a row as the JSON of the status topic."""
-        fields = astuple(row)
-        status, facts, previous, version, source, message_type = fields[:6]
-        failure, address, cause, history = fields[20:]
+        values = astuple(row)
+        status, facts, previous, version, source, message_type = values[:6]
+        failure, address, cause, history = values[20:]
         digest, word, place = _last_entry(history, len(history) - ENTRY_BYTES)
         if word >> 6 & 15 == Decision.LATE:
             digest, word, place = _last_that_counted(history)
         kind = word >> 10 & 63
+        if kind == EXPIRED:
+            made_by = Cause(cause, KIND_NAME[kind])
+        else:
+            made_by = Cause(
+                cause or digest.hex(),
+                KIND_NAME[kind],
+                self._topic[place >> 14 & MAX_SOURCE],
+                place & MAX_PARTITION,
+                place >> 20,
+            )
         return encode_json(
             RecipientState(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
                 SCHEMA_VERSION,
@@ -108,16 +138,10 @@ class Codec:
                 version,
                 self._source_name[source],
                 _MESSAGE_TYPES[message_type],
-                *fields[6:20],
+                *values[6:20],
                 failure and PublicFailure(*astuple(failure)),
                 address,
-                Cause(
-                    cause or (digest.hex() if kind != EXPIRED else ""),
-                    KIND_NAME[kind],
-                    self._topic[place >> 14 & MAX_SOURCE] if kind != EXPIRED else "",
-                    place & MAX_PARTITION,
-                    place >> 20,
-                ),
+                made_by,
                 STATUS_TERMINAL[status],
             )
         )
@@ -159,7 +183,7 @@ class Codec:
         Raises:
             KeyError: if it holds a name that this version does not know.
         """
-        fields = astuple(state)
+        values = astuple(state)
         failure, cause = state.failure, state.cause
         return Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
             STATUS_NUMBER[state.status, state.final],
@@ -168,7 +192,7 @@ class Codec:
             state.version,
             self._source_number.get(state.source, 0),
             MESSAGE_TYPE_NUMBER.get(state.message_type, 0),
-            *fields[9:23],
+            *values[9:23],
             failure and Failure(*astuple(failure)),
             state.address,
             _cause(cause, history),
@@ -215,6 +239,32 @@ def _last_that_counted(history: bytes) -> tuple[bytes, int, int]:
             return digest, word, place
         at -= ENTRY_BYTES
     return NO_ID, EXPIRED << 10, 0
+
+
+def pack_contact(contact: Contact) -> bytes:
+    """Return a contact as the stores hold it: the fields of all that is in it, in order, without their names."""
+    values = list(astuple(contact))
+    values[_NOTICES] = [astuple(notice) for notice in contact.notices]
+    for at, _ in _PARTS_OF_CONTACT:
+        if values[at] is not None:
+            values[at] = astuple(values[at])
+    for at, default in _DEFAULT_TIMES:
+        if values[at] == default:
+            values[at] = None
+    return encode_row(values)
+
+
+def unpack_contact(stored: bytes) -> Contact:
+    """Return a contact from the stores."""
+    values = _decode_fields(stored)
+    values[_NOTICES] = [Notice(*notice) for notice in values[_NOTICES]]
+    for at, part in _PARTS_OF_CONTACT:
+        if values[at] is not None:
+            values[at] = part(*values[at])
+    for at, default in _DEFAULT_TIMES:
+        if values[at] is None:
+            values[at] = default
+    return Contact(*values)
 
 
 def decode_partial(header: bytes) -> KpiPartial:

@@ -6,6 +6,7 @@ transaction has been committed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -22,9 +23,9 @@ from rules.indicators import merged
 from rules.lifecycle import (
     DECLARED,
     DEFERRED,
-    EXPIRES_TO,
     KIND_OF_TYPE,
     RELEASED,
+    STATUS_WAITS,
     TICK,
     UNKNOWN,
     Decision,
@@ -37,7 +38,17 @@ from schemas.delivery import Terms
 from schemas.feedback import Folded
 from schemas.state import Contact, KpiPartial, Row
 from tables import codec, declarations
-from tables.codec import CLOCK_KEY, HEADER, SEPARATOR, Codec, decode_contact, decode_row, encode_json, encode_row
+from tables.codec import (
+    CLOCK_KEY,
+    HEADER,
+    SEPARATOR,
+    Codec,
+    decode_row,
+    encode_json,
+    encode_row,
+    pack_contact,
+    unpack_contact,
+)
 from tables.store import Changes, PartitionStore
 
 _decode_event: Final = msgspec.json.Decoder(Folded).decode
@@ -48,8 +59,6 @@ _CHUNK: Final = 256
 _FOREVER: Final = float("inf")
 #: Nothing was heard of the delivery before.
 _UNHEARD: Final = -1.0
-_FIRST_WAITING: Final = min(EXPIRES_TO)
-_LAST_WAITING: Final = max(EXPIRES_TO)
 _FACT_TEST: Final = Fact.TEST
 _DUPLICATE: Final = Decision.DUPLICATE
 _TEST: Final = Decision.TEST
@@ -270,22 +279,23 @@ class BatchFold:
             delivery = deliveries_get(event.delivery_id) or self._open(event.delivery_id)
             source = numbers_get(event.source, 0)
             raw_offset = event.raw_offset
-            if source and raw_offset >= 0 <= event.raw_partition:
+            if raw_offset >= 0 and source and event.raw_partition >= 0:
                 place = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 place = record.offset << 20 | own_partition
-            if delivery.freeze_at == _UNHEARD:
-                delivery.start(received_at, timing)
             if received_at > delivery.last_at:  # noqa: PLR1730 - quicker than max()
                 delivery.last_at = received_at
             recipient = event.recipient
             digest = digest_of(event.event_id)
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:
+                if freeze_at == _UNHEARD:
+                    delivery.start(received_at, timing)
+                    freeze_at = delivery.freeze_at
                 if received_at >= freeze_at or tick >= delivery.gone_at:
                     self._late(delivery, event, kind, received_at, tick, digest, place, source)
                     continue
-                limit = freeze_at
+                limit = min(tick, freeze_at)
             row = delivery.live.get(recipient)
             if row is None:
                 stored = delivery.stored(recipient)
@@ -343,7 +353,7 @@ class BatchFold:
         if contact is None:
             stored = self._store.contact(recipient)
             if stored is not None:
-                contact = decode_contact(stored)
+                contact = unpack_contact(stored)
             elif CONCERNS[kind] == CONCERNS_KNOWN:
                 return
         contact = contact_rules.update(contact, event, kind, received_at, facts, self._options.invalid_after)
@@ -426,7 +436,7 @@ class BatchFold:
         """End a row's wait if it is over by now; return when it will be if it is not."""
         row = delivery.live.get(recipient)
         if row is None:
-            if not _FIRST_WAITING <= stored[codec.STATUS_AT] <= _LAST_WAITING:
+            if not STATUS_WAITS[stored[codec.STATUS_AT]]:
                 return None
             row = decode_row(stored)
         due = due_at(row, delivery.windows[row.source])
@@ -518,7 +528,7 @@ class BatchFold:
             if after != before and attributed and recipient:
                 cells[after] = cells_get(after, 0) + 1
                 cells[before] = cells_get(before, 0) - 1
-            if _FIRST_WAITING <= status <= _LAST_WAITING:
+            if STATUS_WAITS[status]:
                 row_due = due_at(row, windows[row.source])
                 if row_due is not None and row_due < first_due:
                     first_due = row_due
@@ -544,8 +554,8 @@ class BatchFold:
     def _write_contacts(self, output: Output, changes: Changes) -> None:
         append = output.channel(self._codec.topics.contacts, self._partition).append
         for recipient, contact in self._contacts.items():
-            value = changes.contacts[recipient] = encode_json(contact)
-            append(recipient.encode(), value, int(contact.updated_at * 1000))
+            changes.contacts[recipient] = pack_contact(contact)
+            append(recipient.encode(), encode_json(contact), int(contact.updated_at * 1000))
 
 
 #: A delivery is looked through again at the earliest after this share of the shortest window.
@@ -556,11 +566,7 @@ _SETTLE_ROWS: Final = 50_000
 
 
 def _tally(keys: list[int]) -> dict[int, int]:
-    result: dict[int, int] = {}
-    get = result.get
-    for key in keys:
-        result[key] = get(key, 0) + 1
-    return result
+    return dict(Counter(keys))  # which counts in C
 
 
 def _advanced(delivery: _Delivery, cells: dict[int, int], events: dict[int, int]) -> KpiPartial | None:

@@ -15,11 +15,13 @@ from tables.codec import (
     TERMS_KEY,
     Codec,
     decode_clock,
+    decode_contact,
     decode_partial,
     decode_terms,
     encode_row,
     header_of,
     is_kpis,
+    pack_contact,
 )
 from tables.store import Changes, PartitionStore
 
@@ -107,7 +109,9 @@ def _rows(codec: Codec, batch: list[LeanRecord], changes: Changes) -> None:
 
 def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
     for record in batch:
-        changes.contacts[(record.key or b"").decode()] = record.value
+        value = record.value
+        packed = None if value is None else pack_contact(decode_contact(value))
+        changes.contacts[(record.key or b"").decode()] = packed
 
 
 def _kpis(batch: list[LeanRecord], changes: Changes) -> None:

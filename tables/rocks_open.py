@@ -13,7 +13,17 @@ from msgspec.structs import fields
 from rocksdict import Options, Rdict, WriteBatch
 
 from engine.errors import AftersendError
-from schemas.state import SCHEMA_VERSION, Failure, KpiPartial, Row
+from schemas.state import (
+    SCHEMA_VERSION,
+    Contact,
+    ContactError,
+    Failure,
+    KpiPartial,
+    Notice,
+    Release,
+    Row,
+    Unsubscription,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +34,12 @@ IDENTITY_KEY: Final = b"midentity"
 FRESH_KEY: Final = b"mfresh"
 TIME: Final = Struct(">d")
 
+_STORED: Final = (Row, Failure, KpiPartial, Contact, Notice, ContactError, Release, Unsubscription)
 #: What stored bytes mean depends on all of this; bytes of another layout can't be read.
 LAYOUT: Final = "; ".join(
     [
         f"schema {SCHEMA_VERSION}, keys 1",
-        *(f"{kind.__name__}: {' '.join(field.name for field in fields(kind))}" for kind in (Row, Failure, KpiPartial)),
+        *(f"{kind.__name__}: {' '.join(field.name for field in fields(kind))}" for kind in _STORED),
     ]
 ).encode()
 

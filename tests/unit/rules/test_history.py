@@ -40,7 +40,7 @@ packed_entries = st.builds(
 
 def packed(entry: Entry) -> bytes:
     word = round(entry.received_at * 1000) << 16 | entry.kind << 10 | entry.decision << 6 | entry.repeats
-    return entry.digest + pack(word, place_of(entry.source, entry.partition, entry.offset))
+    return pack(entry.digest, word, place_of(entry.source, entry.partition, entry.offset))
 
 
 def test_semantics_ask_for_32_events() -> None:

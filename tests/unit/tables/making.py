@@ -15,9 +15,9 @@ from rules.indicators import kpis
 from rules.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
 from rules.timing import Timing, timing
 from schemas.feedback import Folded
-from schemas.state import Failure, Row
+from schemas.state import NEVER, Contact, ContactError, Failure, Notice, Release, Row, Unsubscription
 from schemas.topics import Topics
-from tables.codec import HEADER, Codec, decode_row
+from tables.codec import HEADER, Codec, decode_row, unpack_contact
 from tables.folding import BatchFold, Fold, FoldOptions
 from tables.memory import MemoryStore
 from tables.store import PartitionStore
@@ -105,7 +105,7 @@ class Partition:
 
     def contact(self, recipient: str = "r@example.org") -> dict[str, Any]:
         stored = self.store.contact(recipient)
-        return msgspec.json.decode(stored, type=dict[str, Any]) if stored is not None else {}
+        return msgspec.to_builtins(unpack_contact(stored)) if stored is not None else {}
 
     def last(self, topic: str, key: str | None = None) -> Record:
         """Return the record of a topic that was written last, with some key if one is given."""
@@ -128,8 +128,8 @@ times = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 1 << 40)
 _optional = st.none() | times
 _entries = st.builds(
-    lambda digest, ms, kind, decision, repeats, place: (
-        digest + pack(ms << 16 | kind << 10 | decision << 6 | repeats, place)
+    lambda digest, ms, kind, decision, repeats, place: pack(
+        digest, ms << 16 | kind << 10 | decision << 6 | repeats, place
     ),
     st.binary(min_size=16, max_size=16),
     st.integers(0, (1 << 48) - 1),
@@ -165,4 +165,33 @@ rows: Final = st.builds(
     address=st.none() | texts,
     cause=texts,
     history=st.lists(_entries, min_size=1, max_size=MAX_ENTRIES).map(b"".join),
+)
+_errors = st.builds(ContactError, times, texts, st.integers(0, 999), texts, texts, texts)
+_notices = st.builds(Notice, texts, texts, times, texts, texts, st.booleans())
+
+_time_or_never = st.just(NEVER) | times.filter(bool)
+
+contacts: Final = st.builds(
+    Contact,
+    st.just(1),
+    texts,
+    st.booleans(),
+    texts,
+    _time_or_never,
+    texts,
+    st.booleans(),
+    times.filter(bool),
+    counts,
+    texts,
+    st.lists(_notices, max_size=5),
+    counts,
+    texts,
+    counts,
+    _time_or_never,
+    st.none() | _errors,
+    _optional,
+    st.none() | st.builds(Release, times, texts, texts),
+    counts,
+    texts,
+    st.none() | st.builds(Unsubscription, times, texts, st.lists(texts, max_size=3)),
 )

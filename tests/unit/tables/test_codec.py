@@ -9,11 +9,20 @@ from hypothesis import strategies as st
 
 from rules.history import MAX_ENTRIES, entries
 from rules.lifecycle import KIND_NUMBER, STATUSES
-from schemas.state import KpiPartial, RecipientState, Row
+from schemas.state import Contact, KpiPartial, RecipientState, Row
 from tables import codec
-from tables.codec import STATUS_AT, decode_partial, decode_row, encode_clock, encode_row
+from tables.codec import (
+    STATUS_AT,
+    decode_partial,
+    decode_row,
+    encode_clock,
+    encode_json,
+    encode_row,
+    pack_contact,
+    unpack_contact,
+)
 from tests.unit.rules.making import DAY, START, event, folded
-from tests.unit.tables.making import CODEC, Partition, counts, header, rows, texts, tick, times
+from tests.unit.tables.making import CODEC, Partition, contacts, counts, header, rows, texts, tick, times
 
 HISTORY_FREE = bytes(32)
 
@@ -33,6 +42,19 @@ def test_a_row_comes_back_from_the_status_topic(delivery_id: str, recipient: str
 @given(rows)
 def test_a_row_comes_back_from_a_store(row: Row) -> None:
     assert row == decode_row(encode_row(row))
+
+
+@given(contacts)
+def test_a_contact_comes_back_from_a_store(contact: Contact) -> None:
+    again = unpack_contact(pack_contact(contact))
+
+    assert contact == again
+    assert encode_json(contact) == encode_json(again), "and is shown as it was"
+
+
+@given(contacts)
+def test_a_contact_takes_less_room_in_a_store_than_on_its_topic(contact: Contact) -> None:
+    assert len(pack_contact(contact)) < len(encode_json(contact))
 
 
 @pytest.mark.parametrize("status", [s.number for s in STATUSES])

@@ -10,7 +10,7 @@ from rules.lifecycle import KIND_NAME
 from rules.timing import timing
 from schemas.state import Contact, DeliveryKpis
 from tables import restore
-from tables.codec import decode_clock, decode_contact, decode_partial, encode_row
+from tables.codec import decode_clock, decode_partial, encode_row, unpack_contact
 from tables.store import Changes, PartitionStore
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
 from tests.unit.tables.making import CODEC, Partition, header, tick
@@ -397,7 +397,7 @@ def test_contacts_hear_things_in_the_order_of_arrival(partition: Partition) -> N
         event("soft_bounce", 2, delivery_id="one"),
         event("complained", 3, delivery_id="two"),
     )
-    contact = decode_contact(partition.store.contact("r@example.org") or b"")
+    contact = unpack_contact(partition.store.contact("r@example.org") or b"")
 
     assert [("two", "bounced"), ("one", "bounced"), ("two", "complained")] == [
         (notice.delivery_id, notice.kind) for notice in contact.notices
