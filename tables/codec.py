@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import astuple, fields
 
 from rules.fold import MESSAGE_TYPE_NUMBER
-from rules.history import ENTRY_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
+from rules.history import ENTRY_BYTES, ID_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
 from rules.indicators import events_by_name, kpis, statuses
 from rules.lifecycle import (
     EXPIRED,
@@ -90,6 +90,12 @@ _DEFAULT_TIMES: Final[tuple[tuple[int, float], ...]] = tuple(
 )
 
 
+#: Numbers of the statuses that can be replaced, by name.
+_PREVIOUS: Final = {name: number for (name, final), number in STATUS_NUMBER.items() if name and not final}
+#: Where the id ends in a history's last entry.
+_ID_END: Final = ID_BYTES - ENTRY_BYTES
+
+
 class Codec:
     """Encodes and decodes with the names of one installation.
 
@@ -153,10 +159,7 @@ class Codec:
         return raw
 
     def _facts_of(self, raw: msgspec.Raw) -> int:
-        encoded = bytes(raw)
-        facts = self._bits.get(encoded)
-        if facts is None:
-            facts = self._bits[encoded] = facts_of_names(msgspec.json.decode(encoded, type=list[str]))
+        facts = self._bits[bytes(raw)] = facts_of_names(msgspec.json.decode(raw, type=list[str]))
         return facts
 
     def restored(self, value: bytes, history: bytes) -> tuple[str, str, Row]:
@@ -185,17 +188,18 @@ class Codec:
         """
         values = astuple(state)
         failure, cause = state.failure, state.cause
+        facts = self._bits.get(bytes(state.facts))
         return Row(  # type: ignore[call-arg]  # the fields that both share, see `_SHARED`
             STATUS_NUMBER[state.status, state.final],
-            self._facts_of(state.facts),
-            _previous(state.previous),
+            self._facts_of(state.facts) if facts is None else facts,
+            _PREVIOUS.get(state.previous, 0),
             state.version,
             self._source_number.get(state.source, 0),
             MESSAGE_TYPE_NUMBER.get(state.message_type, 0),
             *values[9:23],
             failure and Failure(*astuple(failure)),
             state.address,
-            _cause(cause, history),
+            "" if cause is None or cause.event_id == history[-ENTRY_BYTES:_ID_END].hex() else _cause(cause, history),
             history,
         )
 
@@ -218,15 +222,8 @@ class Codec:
         return value, encode_row(partial)
 
 
-def _previous(name: str) -> int:
-    """Return the number of a status that was replaced, so it was none of the final ones."""
-    return STATUS_NUMBER.get((name, False), 0) if name else 0
-
-
-def _cause(cause: Cause | None, history: bytes) -> str:
+def _cause(cause: Cause, history: bytes) -> str:
     """Return `Row.cause`: the id of the event that made the version, unless the history says it already."""
-    if cause is None or not cause.event_id:
-        return ""
     return "" if cause.event_id == _last_that_counted(history)[0].hex() else cause.event_id
 
 
