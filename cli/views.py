@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,6 +52,27 @@ class Histograms:
         for part in self._parts.values():
             cells, events = merged(cells, part.cells), merged(events, part.events)
         return [view.kpis(cells, events) for view in views]
+
+
+async def follow_reports(
+    settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]
+) -> AsyncIterator[list[Report]]:
+    """Yield a delivery in each of some views, now and with every change; nothing before anything is known of it.
+
+    Takes what `read_reports` takes, and goes on until it is closed.
+    """
+    histograms = Histograms(delivery_id)
+    views = [VIEWS[name] for name in dict.fromkeys(names)]
+    starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
+    ends = await changelog.read(settings.kafka_options(), starts, histograms.apply)
+    async with changelog.follow(settings.kafka_options(), ends) as fetch:
+        shown: list[Report] = []
+        while True:
+            reports = histograms.reports(views)
+            if reports != shown:
+                yield reports
+                shown = reports
+            await fetch(histograms.apply)
 
 
 async def read_reports(settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]) -> list[Report]:

@@ -10,6 +10,7 @@ import msgspec
 
 from rules.history import MAX_SOURCE
 from schemas.delivery import Declaration, Terms
+from schemas.feedback import MESSAGE_TYPES
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -64,8 +65,15 @@ def timing(
     return Timing(freeze, retention, tuple(by_number))
 
 
-def terms_of(declaration: Declaration, received_at: float, event_id: str) -> Terms:
-    """Return what folding needs of a declaration that arrived at a time (seconds since 1970)."""
+def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> Terms:
+    """Return what folding needs of a declaration that arrived at a time (seconds since 1970).
+
+    Args:
+        declaration: what the event brought.
+        received_at: its arrival, seconds since 1970.
+        event_id: its id.
+        message_type: that it names for the delivery, "" if none.
+    """
     hours, days = declaration.validity_hours, declaration.statistics_update_period_days
     return Terms(
         received_at,
@@ -73,6 +81,7 @@ def terms_of(declaration: Declaration, received_at: float, event_id: str) -> Ter
         None if hours is None else hours * HOUR,
         None if days is None else days * DAY,
         declaration.start,
+        message_type if message_type in MESSAGE_TYPES else "",
     )
 
 

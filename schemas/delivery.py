@@ -81,6 +81,8 @@ class Terms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     freeze: float | None = None
     #: When the delivery starts, seconds since 1970; left out: with its first event.
     start: float | None = None
+    #: Of messages whose events do not say it themselves; left out: nobody said.
+    message_type: str = ""
 
     def same_times(self, other: Terms | None) -> bool:
         """Say whether rows fare the same by both; None: nothing was declared."""

@@ -35,7 +35,7 @@ def decode(value: bytes | None) -> Feedback:
 
 def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | None:
     """Return what folding needs of a declaration, None if what is known was declared later or is the same."""
-    terms = terms_of(event.declaration or Declaration(), received_at, event.event_id)
+    terms = terms_of(event.declaration or Declaration(), received_at, event.event_id, event.message_type)
     return terms if replaces(terms, known) else None
 
 

@@ -74,7 +74,10 @@ _MORE: Final[dict[str, dict[str, dict[str, Any]]]] = {
             "uniqueItems": True,
             "description": "All that ever happened to the recipient; facts are never taken back.",
         },
-        "message_type": {"enum": ["", *MESSAGE_TYPES], "description": "The first that an event named."},
+        "message_type": {
+            "enum": ["", *MESSAGE_TYPES],
+            "description": "As declared of the delivery before the row began, else the first that an event named.",
+        },
         "sent_at": {"description": "The first `sent`, by the source's clock, like all times below."},
         "opens": {
             "description": "Opens by humans, every one counted; likewise `clicks`, without the unsubscribe link."

@@ -17,7 +17,7 @@ from engine.transport import Batch
 from engine.writer import Output
 from rules import contacts as contact_rules
 from rules.contacts import CONCERNS, CONCERNS_KNOWN, is_lasting
-from rules.fold import due_at, expire, fold, late
+from rules.fold import MESSAGE_TYPE_NUMBER, due_at, expire, fold, late
 from rules.history import ENTRY_BYTES, ID_BYTES, digest_of
 from rules.indicators import merged
 from rules.lifecycle import (
@@ -111,6 +111,7 @@ class _Delivery:
         "id",
         "last_at",
         "live",
+        "message_type",
         "partial",
         "started_at",
         "stored",
@@ -129,6 +130,8 @@ class _Delivery:
         self.id = delivery_id
         self.partial = partial
         self.terms = terms
+        #: As declared, "" if nobody said; of rows that begin from here on.
+        self.message_type = "" if terms is None else terms.message_type
         #: By the source's number, how long a row waits for an outcome, seconds.
         self.windows = windows
         self.stored = stored
@@ -301,6 +304,8 @@ class BatchFold:
                 stored = delivery.stored(recipient)
                 if stored is None:
                     row = Row()
+                    if delivery.message_type:
+                        row.message_type = MESSAGE_TYPE_NUMBER.get(delivery.message_type, 0)
                     delivery.before.append(_NO_CELL)
                 else:
                     row = decode_row(stored)
@@ -316,6 +321,8 @@ class BatchFold:
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
                 if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
                     continue
+                if delivery.message_type and not event.message_type:
+                    event.message_type = delivery.message_type
                 self._contact(event, kind, received_at, row.facts)
         return tick
 
@@ -344,6 +351,8 @@ class BatchFold:
             return
         if new and CONCERNS[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
+            if delivery.message_type and not event.message_type and tick < delivery.gone_at:
+                event.message_type = delivery.message_type
             self._contact(event, kind, received_at, facts)
 
     def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
@@ -378,6 +387,7 @@ class BatchFold:
         if not terms.same_times(delivery.terms):
             self._settle(delivery, tick)
         delivery.terms = self._terms[delivery.id] = terms
+        delivery.message_type = terms.message_type
         delivery.windows = windows_of(terms, self._options.timing)
         if delivery.freeze_at != _UNHEARD:
             delivery.start(delivery.started_at, self._options.timing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 import orjson
@@ -17,12 +17,12 @@ from rich.text import Text
 
 from cli import views
 from cli.context import Json, command_settings, wait_for
+from cli.deliveries.known import read_declared
 from cli.kafka import partitions_of
 from cli.kpis import Kpis, RedisKpis, from_hash, read_kafka
 from cli.output import console, count, local, print_json, share, table
 from engine.errors import AftersendError, RedisUnusableError, UsageError
 from engine.settings import Settings
-from rules.views.base import Report
 
 #: Redrawn at most so often, seconds.
 _PAUSE: Final = 0.25
@@ -30,8 +30,9 @@ _PAUSE: Final = 0.25
 _PATIENCE: Final = 5.0
 _AWAY: Final = 1.0
 
-#: By the names of `rules.views.VIEWS`.
-ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
+#: By the names of `rules.views.VIEWS`; or the one that the delivery was declared with.
+ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala", "declared"]
+_DECLARED: Final = "declared"
 
 _LISTED: Final = (
     ("audience", "audience"),
@@ -68,6 +69,7 @@ def kpi(
         aftersend kpi spring-sale --json | jq .rates.open_rate
         aftersend kpi spring-sale --from kafka   # the truth, not the copy in Redis
         aftersend kpi spring-sale --view efs --view v8    # as other products show it
+        aftersend kpi spring-sale --view declared --watch # as its sender declared it (`deliveries set --policy`), live
 
     What came without a delivery id is counted under the empty one: `aftersend kpi ""`.
 
@@ -75,18 +77,18 @@ def kpi(
         delivery: The delivery's id; without it, all are listed.
         source: Redis is live and quick; Kafka's KPI topic is what Redis is a copy of, and has every delivery there
             ever was.
-        view: As this product shows it, by its names and rules; several stand side by side. From Kafka's KPI topic,
-            of any delivery there ever was.
+        view: As this product shows it, by its names and rules; several stand side by side. "declared" is the policy
+            that the delivery was declared with. From Kafka's KPI topic, of any delivery there ever was.
         watch: Stay, and show every change; with --json, one line for each.
         limit: How many deliveries to list.
         as_json: JSON: an object, or one a line for a list.
     """
     settings = command_settings()
     if view:
-        if watch or delivery is None:
-            message = "--view shows one delivery as it is: name it, and leave --watch out"
+        if delivery is None:
+            message = "--view shows one delivery: `aftersend kpi` lists them"
             raise UsageError(message)
-        _show_views(settings, delivery, view, as_json=as_json)
+        wait_for((_watch_views if watch else _show_views)(settings, delivery, view, as_json=as_json))
         return
     if source == "kafka":
         if watch:
@@ -110,8 +112,10 @@ def kpi(
     _list(sorted(known.values(), key=lambda k: -k.updated_at), limit, as_json=as_json)
 
 
-def _show_views(settings: Settings, delivery: str, names: list[ViewName], *, as_json: bool) -> None:
-    reports = wait_for(_views_from_kafka(settings, delivery, names))
+async def _show_views(settings: Settings, delivery: str, names: Sequence[str], *, as_json: bool) -> None:
+    names = await _named(settings, delivery, names)
+    partitions = await partitions_of(settings, settings.topics.kpis)
+    reports = await views.read_reports(settings, partitions, delivery, names)
     if not reports:
         raise AftersendError(_unknown(delivery, "kafka"))
     if as_json:
@@ -120,8 +124,31 @@ def _show_views(settings: Settings, delivery: str, names: list[ViewName], *, as_
         console().print(views.picture(delivery, reports))
 
 
-async def _views_from_kafka(settings: Settings, delivery: str, names: list[ViewName]) -> list[Report]:
-    return await views.read_reports(settings, await partitions_of(settings, settings.topics.kpis), delivery, names)
+async def _watch_views(settings: Settings, delivery: str, names: Sequence[str], *, as_json: bool) -> None:
+    names = await _named(settings, delivery, names)
+    partitions = await partitions_of(settings, settings.topics.kpis)
+    changes = views.follow_reports(settings, partitions, delivery, names)
+    if as_json:
+        async for reports in changes:
+            print_json(views.as_json(delivery, reports))
+        return
+    with Live(Text(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
+        async for reports in changes:
+            screen.update(views.picture(delivery, reports), refresh=True)
+
+
+async def _named(settings: Settings, delivery: str, names: Sequence[str]) -> list[str]:
+    """Return names of views with that of the declared policy in the place of "declared"."""
+    if _DECLARED not in names:
+        return list(names)
+    declared = (await read_declared(settings)).get(delivery)
+    if declared is None or not declared.policy:
+        message = (
+            f"no policy was declared of {delivery!r}: `aftersend deliveries set {delivery} --policy efs` does, or name "
+            "a view"
+        )
+        raise UsageError(message)
+    return [declared.policy if name == _DECLARED else name for name in names]
 
 
 async def _from_kafka(settings: Settings) -> dict[str, Kpis]:

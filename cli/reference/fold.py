@@ -8,6 +8,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from cli.reference import domain
 from cli.reference.contacts import Contacts
 from schemas.feedback import MESSAGE_TYPES, Feedback, Folded
@@ -104,6 +106,11 @@ class Declared:
     window: float | None = None
     freeze: float | None = None
     start: float | None = None
+    message_type: str = ""
+
+    def times(self) -> tuple[float | None, ...]:
+        """Return what rows fare by."""
+        return self.window, self.freeze, self.start
 
 
 @dataclass(slots=True)
@@ -164,13 +171,16 @@ class Reference:
         delivery.updated_at = max(delivery.updated_at, now)
         source = event.source if event.source in self.options.raw_topics else ""
         freeze_at = self._freeze_at(event.delivery_id, delivery)
-        if now >= freeze_at or self._is_gone(event.delivery_id, delivery):
+        gone = self._is_gone(event.delivery_id, delivery)
+        declared = None if gone else self.declared.get(event.delivery_id)
+        usual = "" if declared is None else declared.message_type
+        if now >= freeze_at or gone:
             decision = "late"
-            self._take_late(delivery, event, kind, now)
+            self._take_late(delivery, _typed(event, usual), kind, now)
         else:
             row = delivery.rows.get(event.recipient)
             if row is None:
-                row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at)
+                row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at, message_type=usual)
             self._end_wait(event.delivery_id, row, max(now, self.tick))
             if event.event_id in row.remembered:
                 decision = "duplicate"
@@ -182,7 +192,7 @@ class Reference:
                     row.source = source  # else it keeps the source that has it sent, whose window counts
                 row.cause = self._cause(event, kind, offset)
                 if decision != "test":
-                    self._tell_contact(event, kind, now, row)
+                    self._tell_contact(_typed(event, usual), kind, now, row)
         delivery.decisions[source, kind, decision] += 1
 
     def pass_time(self, now: float) -> None:
@@ -224,20 +234,23 @@ class Reference:
             return
         if known is not None and (known.at, known.event_id) > (now, event.event_id):  # overtaken
             return
-        delivery = self.deliveries.get(event.delivery_id)
-        if delivery is not None:
-            if self._is_gone(event.delivery_id, delivery):
-                return
-            for row in delivery.rows.values():
-                self._end_wait(event.delivery_id, row, self.tick)
         hours, days = said.validity_hours, said.statistics_update_period_days
-        self.declared[event.delivery_id] = Declared(
+        said_now = Declared(
             at=now,
             event_id=event.event_id,
             window=None if hours is None else hours * 3600,
             freeze=None if days is None else days * 86_400,
             start=said.start,
+            message_type=event.message_type if event.message_type in MESSAGE_TYPES else "",
         )
+        delivery = self.deliveries.get(event.delivery_id)
+        if delivery is not None:
+            if self._is_gone(event.delivery_id, delivery):
+                return
+            ends = [] if said_now.times() == (known or Declared(0.0, "")).times() else delivery.rows.values()
+            for row in ends:  # by the terms that were in force up to now
+                self._end_wait(event.delivery_id, row, self.tick)
+        self.declared[event.delivery_id] = said_now
         if delivery is not None:
             for row in delivery.rows.values():
                 row.freeze_at = self._freeze_at(event.delivery_id, delivery)
@@ -325,6 +338,11 @@ class Reference:
         return dict(
             zip(("event_id", "kind", "topic", "partition", "offset"), (event.event_id, kind, *place), strict=True)
         )
+
+
+def _typed(event: Folded, usual: str) -> Folded:
+    """Return an event with the message type of its delivery, unless it names one."""
+    return event if event.message_type or not usual else msgspec.structs.replace(event, message_type=usual)
 
 
 def _remember(row: Row, event_id: str | None) -> None:

@@ -249,8 +249,18 @@ def test_one_delivery_as_other_products_show_it(installation: Installation, camp
 
 def test_a_view_is_of_one_delivery(installation: Installation, campaign: dict[str, Any]) -> None:
     assert EXIT_USAGE == installation.run("kpi", "--view", "efs").code
-    assert EXIT_USAGE == installation.run("kpi", "autumn-sale", "--view", "efs", "--watch").code
     assert EXIT_FAILED == installation.run("kpi", "nobody-knows", "--view", "efs").code
+
+
+def test_a_delivery_is_shown_as_it_was_declared(installation: Installation, campaign: dict[str, Any]) -> None:
+    asked = ("kpi", "autumn-sale", "--view", "declared", "--json")
+    before = installation.run(*asked)
+    assert (EXIT_USAGE, True) == (before.code, "deliveries set autumn-sale --policy" in before.err)
+
+    assert EXIT_OK == installation.run("deliveries", "set", "autumn-sale", "--policy", "v8").code
+
+    until(lambda: installation.run(*asked).code == EXIT_OK)
+    assert ["v8"] == list(installation.run(*asked).json["views"])
 
 
 def test_kpis_for_people(installation: Installation, campaign: dict[str, Any]) -> None:
@@ -321,21 +331,29 @@ def test_recomputing_finds_what_somebody_changed(installation: Installation, cam
 
 
 def test_a_campaign_in_real_time_while_somebody_watches(installation: Installation, campaign: dict[str, Any]) -> None:
-    watching = subprocess.Popen(
-        [*COMMAND, "kpi", "autumn-sale", "--watch", "--json"],
-        env=installation.environment,
-        cwd=installation.folder,
-        stdout=subprocess.PIPE,
-        text=True,
+    watching, in_view = (
+        subprocess.Popen(
+            [*COMMAND, "kpi", "autumn-sale", "--watch", "--json", *more],
+            env=installation.environment,
+            cwd=installation.folder,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for more in ((), ("--view", "efs"))
     )
-    with watching:
+    with watching, in_view:
         assert watching.stdout is not None
+        assert in_view.stdout is not None
         before = json.loads(watching.stdout.readline())
+        sent_before = json.loads(in_view.stdout.readline())["views"]["efs"]["counts"]["sent"]
         started = time.monotonic()
         done = installation.run("simulate", "--recipients", "60", "--rate", "60", "--seed", "5", "--json")
         seconds = time.monotonic() - started
         after = json.loads(watching.stdout.readline())
+        sent = (json.loads(line)["views"]["efs"]["counts"]["sent"] for line in in_view.stdout)
+        assert next(number for number in sent if number > sent_before)
         watching.terminate()
+        in_view.terminate()
 
     assert EXIT_OK == done.code
     assert seconds > done.json["records"] / 60 * 0.9

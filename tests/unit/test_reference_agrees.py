@@ -88,7 +88,7 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
 
 
 def a_declaration(choices: Choices, now: float, deliveries: Sequence[str]) -> Feedback:
-    """Return what a sender says of a delivery about now: other windows, another freeze, another start."""
+    """Return what a sender says of a delivery about now: other windows, another freeze, start or message type."""
     return Feedback(
         event_id=f"declaration-{choices.of(range(8))}",
         recipient="",
@@ -96,6 +96,7 @@ def a_declaration(choices: Choices, now: float, deliveries: Sequence[str]) -> Fe
         type="declared",
         source="sender",
         received_at=now - choices.of((0.0, 0.0, 30.0, DAY)),
+        message_type=choices.of(("", "automation", "campaign", "of no kind we know")),
         declaration=Declaration(
             name="Spring sale",
             validity_hours=choices.of((None, 0.5, 1.0, 84.0, 2000.0)),

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.fold import MESSAGE_TYPE_NUMBER
 from rules.lifecycle import STATUS_NAME
 from rules.timing import timing
 from schemas.delivery import Declaration, Delivery, Terms
@@ -125,6 +126,30 @@ def test_one_partition_shows_it_all_keep_it() -> None:
         partition.take(declared(0, "spring-sale", name="Spring sale", validity_hours=2))
         assert homes[number] == bool(shown(partition))
         assert {"spring-sale": Terms(START, "declared-0", 2 * HOUR)} == partition.store.terms
+
+
+def test_rows_and_contacts_have_the_declared_message_type() -> None:
+    """Where events do not say it themselves; rows that were there before stay as they are."""
+    partition = Partition()
+    before = event("sent", recipient="before@example.org")
+    said = msgspec.structs.replace(declared(1), message_type="automation")
+    own = event("unsubscribed", 3, recipient="own@example.org", message_type="campaign")
+    partition.take(before, said, event("sent", 2), event("hard_bounce", 3), own)
+    partition.take(event("complained", 40 * DAY, recipient="late@example.org"))
+
+    rows = partition.rows()
+    numbers = [rows[f"{name}@example.org"].message_type for name in ("before", "r", "own")]
+    assert [0, MESSAGE_TYPE_NUMBER["automation"], MESSAGE_TYPE_NUMBER["automation"]] == numbers
+    assert "automation" == partition.contact()["notices"][0]["message_type"]
+    assert "automation" == partition.contact("late@example.org")["notices"][0]["message_type"]
+    assert ["campaign"] == partition.contact("own@example.org")["unsubscription"]["types"]
+
+
+def test_a_message_type_that_nobody_knows_is_none() -> None:
+    partition = Partition()
+    partition.take(msgspec.structs.replace(declared(0), message_type="telegram"), event("sent", 1))
+    assert "" == partition.store.terms["d"].message_type
+    assert 0 == partition.rows()["r@example.org"].message_type
 
 
 def test_what_is_shown() -> None:
