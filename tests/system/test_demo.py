@@ -35,7 +35,7 @@ def environment(tmp_path: Path, unavailable: Callable[[str], NoReturn]) -> dict[
 
 def left_behind(folder: Path) -> list[str]:
     """Return files in a folder, and processes that have to do with it."""
-    shown = subprocess.run(["ps", "-axo", "args"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(["ps", "-axwwo", "args"], capture_output=True, text=True, check=True).stdout
     return [*map(str, folder.iterdir()), *(line for line in shown.splitlines() if str(folder) in line)]
 
 

@@ -91,7 +91,7 @@ async def test_kafka_runs_on_the_java_of_the_package(
 
 
 def _command_of(pid: int) -> str:
-    command = ["ps", "-o", "args=", "-p", str(pid)]
+    command = ["ps", "-ww", "-o", "args=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 

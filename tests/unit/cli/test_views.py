@@ -93,4 +93,4 @@ def test_views_stand_side_by_side() -> None:
 
 
 def test_the_command_knows_every_view() -> None:
-    assert tuple(VIEWS) == get_args(ViewName)
+    assert (*VIEWS, "declared") == get_args(ViewName)
