@@ -61,10 +61,8 @@ async def follow_reports(
 
     Takes what `read_reports` takes, and goes on until it is closed.
     """
-    histograms = Histograms(delivery_id)
-    views = [VIEWS[name] for name in dict.fromkeys(names)]
-    starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
-    ends = await changelog.read(settings.kafka_options(), starts, histograms.apply)
+    views = _chosen(names)
+    histograms, ends = await _read(settings, partitions, delivery_id)
     async with changelog.follow(settings.kafka_options(), ends) as fetch:
         shown: list[Report] = []
         while True:
@@ -84,10 +82,20 @@ async def read_reports(settings: Settings, partitions: int, delivery_id: str, na
         delivery_id: of the delivery.
         names: of the views, in the order in which they are wanted.
     """
+    histograms, _ = await _read(settings, partitions, delivery_id)
+    return histograms.reports(_chosen(names))
+
+
+def _chosen(names: Sequence[str]) -> list[View]:
+    """Return the views of some names, each once, in their order."""
+    return [VIEWS[name] for name in dict.fromkeys(names)]
+
+
+async def _read(settings: Settings, partitions: int, delivery_id: str) -> tuple[Histograms, dict[tuple[str, int], int]]:
+    """Return a delivery's histograms, and where the KPI topic's partitions ended."""
     histograms = Histograms(delivery_id)
     starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
-    await changelog.read(settings.kafka_options(), starts, histograms.apply)
-    return histograms.reports(VIEWS[name] for name in dict.fromkeys(names))
+    return histograms, await changelog.read(settings.kafka_options(), starts, histograms.apply)
 
 
 def as_json(delivery_id: str, reports: Sequence[Report]) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
             expire(row, due)
             status = row.status
     history = row.history
+    # Looked for twice where it is found, so that all others pay for no call.
     if history.find(digest) >= 0 and (at := find(history, digest)) >= 0:
         row.history = repeated(history, at)
         return _DUPLICATE

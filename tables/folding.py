@@ -321,9 +321,7 @@ class BatchFold:
             if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
                 if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
                     continue
-                if delivery.message_type and not event.message_type:
-                    event.message_type = delivery.message_type
-                self._contact(event, kind, received_at, row.facts)
+                self._contact(event, kind, received_at, row.facts, delivery.message_type)
         return tick
 
     def _late(  # noqa: PLR0913, PLR0917 - what is known of an event
@@ -351,12 +349,13 @@ class BatchFold:
             return
         if new and CONCERNS[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
-            if delivery.message_type and not event.message_type and tick < delivery.gone_at:
-                event.message_type = delivery.message_type
-            self._contact(event, kind, received_at, facts)
+            usual = delivery.message_type if tick < delivery.gone_at else ""
+            self._contact(event, kind, received_at, facts, usual)
 
-    def _contact(self, event: Folded, kind: int, received_at: float, facts: int) -> None:
-        """Tell an event to the contact that it concerns."""
+    def _contact(self, event: Folded, kind: int, received_at: float, facts: int, usual: str = "") -> None:
+        """Tell an event to the contact that it concerns; `usual` is its message type unless it names one."""
+        if usual and not event.message_type:
+            event.message_type = usual
         recipient = event.recipient
         contact = self._contacts.get(recipient)
         if contact is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 import orjson
@@ -23,6 +23,7 @@ from cli.kpis import Kpis, RedisKpis, from_hash, read_kafka
 from cli.output import console, count, local, print_json, share, table
 from engine.errors import AftersendError, RedisUnusableError, UsageError
 from engine.settings import Settings
+from rules.views.base import Report
 
 #: Redrawn at most so often, seconds.
 _PAUSE: Final = 0.25
@@ -88,7 +89,7 @@ def kpi(
         if delivery is None:
             message = "--view shows one delivery: `aftersend kpi` lists them"
             raise UsageError(message)
-        wait_for((_watch_views if watch else _show_views)(settings, delivery, view, as_json=as_json))
+        wait_for(_views(settings, delivery, view, watch=watch, as_json=as_json))
         return
     if source == "kafka":
         if watch:
@@ -112,9 +113,12 @@ def kpi(
     _list(sorted(known.values(), key=lambda k: -k.updated_at), limit, as_json=as_json)
 
 
-async def _show_views(settings: Settings, delivery: str, names: Sequence[str], *, as_json: bool) -> None:
+async def _views(settings: Settings, delivery: str, names: Sequence[str], *, watch: bool, as_json: bool) -> None:
     names = await _named(settings, delivery, names)
     partitions = await partitions_of(settings, settings.topics.kpis)
+    if watch:
+        await _watch_views(views.follow_reports(settings, partitions, delivery, names), delivery, as_json=as_json)
+        return
     reports = await views.read_reports(settings, partitions, delivery, names)
     if not reports:
         raise AftersendError(_unknown(delivery, "kafka"))
@@ -124,10 +128,7 @@ async def _show_views(settings: Settings, delivery: str, names: Sequence[str], *
         console().print(views.picture(delivery, reports))
 
 
-async def _watch_views(settings: Settings, delivery: str, names: Sequence[str], *, as_json: bool) -> None:
-    names = await _named(settings, delivery, names)
-    partitions = await partitions_of(settings, settings.topics.kpis)
-    changes = views.follow_reports(settings, partitions, delivery, names)
+async def _watch_views(changes: AsyncIterator[list[Report]], delivery: str, *, as_json: bool) -> None:
     if as_json:
         async for reports in changes:
             print_json(views.as_json(delivery, reports))

@@ -48,7 +48,7 @@ async def _read(bootstrap: str, topic: str) -> list[bytes]:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 1)])
-        batches = await consumer.getmany(timeout_ms=30_000)
+        batches = await consumer.getmany(timeout_ms=5_000)
         return [record.value for records in batches.values() for record in records]
     finally:
         await consumer.stop()
