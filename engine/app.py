@@ -25,6 +25,8 @@ class WorkerApp(faust.App):
 
     flow: Ownership
     kafka_options: dict[str, Any]
+    #: Bytes fetched at once, by topic; of others `consumer_max_fetch_size`.
+    fetch_limits: dict[str, int]
 
     def _create_directories(self) -> None:
         """Make no directories: Faust's own tables would need them, ours make their own."""
@@ -69,10 +71,11 @@ def create(settings: Settings, on_fatal: Callable[[BaseException], None], meter:
         broker_heartbeat_interval=settings.heartbeat_interval,
         broker_rebalance_timeout=settings.rebalance_timeout,
         broker_request_timeout=settings.request_timeout,
-        consumer_max_fetch_size=settings.max_fetch_bytes,
+        consumer_max_fetch_size=settings.max_raw_fetch_bytes,
         consumer_auto_offset_reset="earliest",
     )
     app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
+    app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
     app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal, meter)
     return app
 

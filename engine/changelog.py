@@ -106,7 +106,7 @@ def _consumer(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - aiokafka has
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
-        value_deserializer=lean.LEAN,
+        value_deserializer=lean.Lean(),
     )
 
 

@@ -1,13 +1,13 @@
 """Fetched records as they leave the parser, without a Python object built for each.
 
 aiokafka turns every record into a `ConsumerRecord`, which costs as much as folding it. The record that it is built
-from already has `offset`, `timestamp`, `key`, `value` and `headers`. A consumer asks for these by passing `LEAN` as
+from already has `offset`, `timestamp`, `key`, `value` and `headers`. A consumer asks for these by passing a `Lean` as
 its value deserializer; every other consumer in the process works as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
 from aiokafka.consumer import fetcher as _fetcher
@@ -39,9 +39,20 @@ class LeanRecord(Protocol):
         """Headers in order."""
 
 
-def LEAN(data: bytes) -> bytes:  # noqa: N802 - a sentinel that happens to be callable
-    """Mark a consumer whose records are left as they are."""
-    return data
+class Lean:
+    """Marks a consumer whose records are left as they are: it is passed as the value deserializer.
+
+    Args:
+        limits: bytes to fetch at once, by topic (`engine.fetching`).
+    """
+
+    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+        """Keep what the fetcher wants to know."""
+        self.limits = limits or {}
+
+    def __call__(self, data: bytes) -> bytes:
+        """Leave a value as it is; aiokafka asks for a function, and never calls it."""
+        return data
 
 
 _ConsumerRecords: Final = _fetcher.PartitionRecords
@@ -57,14 +68,14 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
     next_fetch_offset: int
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:  # noqa: ANN401 - aiokafka's own objects pass through
-        if self._value_deserializer is LEAN:
+        if self.lean:
             return record
         return super()._consumer_record(tp, record)
 
     @property
     def lean(self) -> bool:
         """Whether records may be taken a batch at a time."""
-        return self._value_deserializer is LEAN
+        return isinstance(self._value_deserializer, Lean)
 
     def take(self, limit: int | None) -> tuple[list[Any], bool]:
         """Return the next records, up to a limit, and whether there may be more.
@@ -128,7 +139,7 @@ class _FetchResult(_fetcher.FetchResult):  # type: ignore[misc]
 
 
 def install() -> None:
-    """Make `LEAN` work in this process; to be called once before a consumer is made."""
+    """Make `Lean` work in this process; to be called once before a consumer is made."""
     _fetcher.PartitionRecords = _PartitionRecords
     _fetcher.FetchResult = _FetchResult
 

@@ -159,9 +159,14 @@ class Settings(BaseSettings):
     request_timeout: float = Field(40.0, gt=0, description="How long to wait for an answer from a broker.")
     max_batch_records: int = Field(20_000, ge=1, description="Records in one batch, that is in one transaction.")
     max_fetch_bytes: int = Field(
-        6 * _MIB,
+        4 * _MIB,
         ge=64 * 1024,
-        description="Fetched at once, of all partitions together. More is quicker for large records, and takes memory.",
+        description="Events fetched at once, of all partitions together. More is quicker, and takes memory.",
+    )
+    max_raw_fetch_bytes: int = Field(
+        16 * _MIB,
+        ge=64 * 1024,
+        description="Raw records fetched at once, of all partitions together; they are larger than events.",
     )
     check_crcs: bool = Field(default=True, description="Check the checksum of fetched batches.")
 

@@ -31,13 +31,14 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
-from engine import connections, lean
+from engine import connections, fetching, lean
 from engine.assignor import SpreadAssignor
 
 log = structlog.get_logger(__name__)
 
 connections.mend()
 lean.install()
+fetching.install()
 
 #: A worker that restores for long must not leave its group for that; whether it makes progress is `engine.health`'s.
 _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
@@ -181,7 +182,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
-            value_deserializer=lean.LEAN,
+            value_deserializer=lean.Lean(getattr(self.app, "fetch_limits", {})),
             **getattr(self.app, "kafka_options", {}),
         )
         membership.watch(consumer._client)  # noqa: SLF001 - its heartbeats are nobody else's business
