@@ -14,10 +14,9 @@ from rules.history import Entry, entries
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
 from rules.quarantine import standing
 from rules.views.escala_card import Line, card
-from schemas.state import Contact, RecipientState
-from tables.codec import SEPARATOR, Codec, decode_contact, header_of
+from schemas.state import Contact, RecipientState, Row
+from tables.codec import SEPARATOR, Codec, decode_contact, decode_row, decode_state, packed_row
 
-_decode_state = msgspec.json.Decoder(RecipientState).decode
 _TIMES = (
     "updated_at",
     "pending_since",
@@ -35,8 +34,8 @@ _TIMES = (
 class Found(msgspec.Struct):
     """What there is of one address."""
 
-    #: By delivery, with the last events of each, oldest first.
-    rows: dict[str, tuple[RecipientState, list[Entry]]] = {}
+    #: By delivery: each as consumers read it, and as the stores hold it.
+    rows: dict[str, tuple[RecipientState, Row]] = {}
     contact: Contact | None = None
 
 
@@ -74,19 +73,18 @@ def _take(found: Found, key: bytes, record: LeanRecord) -> None:
     if record.value is None:
         found.rows.pop(delivery, None)
         return
-    found.rows[delivery] = _decode_state(record.value), entries(header_of(record.headers))
+    found.rows[delivery] = decode_state(record.value), decode_row(packed_row(record.headers))
 
 
-def card_of(found: Found, codec: Codec, delivery: str | None = None) -> list[Line]:
+def card_of(found: Found, delivery: str | None = None) -> list[Line]:
     """Return the lines of an address's card, the newest message first, as Escala has them.
 
     Args:
         found: what there is of the address.
-        codec: of the installation.
         delivery: the only one whose lines are wanted; None: all.
     """
     # Of what came without a delivery, the contact's own notices tell more than the row.
-    lines = card(found.contact, {name: codec.row(state) for name, (state, _) in found.rows.items() if name})
+    lines = card(found.contact, {name: row for name, (_, row) in found.rows.items() if name})
     return [line for line in lines if delivery is None or line.delivery_id == delivery]
 
 
@@ -104,7 +102,7 @@ def event_as_json(entry: Entry, codec: Codec) -> dict[str, Any]:
     return result
 
 
-def row_as_json(state: RecipientState, history: list[Entry], codec: Codec) -> dict[str, Any]:
+def row_as_json(state: RecipientState, row: Row, codec: Codec) -> dict[str, Any]:
     """Return a row as scripts read it: the public record, its times with their zone, and its last events."""
     result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state))
     for name in _TIMES:
@@ -112,7 +110,7 @@ def row_as_json(state: RecipientState, history: list[Entry], codec: Codec) -> di
             result[name] = iso(result[name])
     if "failure" in result:
         result["failure"]["at"] = iso(result["failure"]["at"])
-    return result | {"history": [event_as_json(entry, codec) for entry in history]}
+    return result | {"history": [event_as_json(entry, codec) for entry in entries(row.history)]}
 
 
 def contact_as_json(contact: Contact, now: float) -> dict[str, Any]:

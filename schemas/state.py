@@ -26,7 +26,8 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 class Row(msgspec.Struct, array_like=True, gc=False):
     """One recipient of one delivery, as the stores hold it (msgpack array); `RecipientState` is its public form.
 
-    Rows of a million recipients live in memory at once: absent things are None or 0, which take one byte. All times
+    Rows of a million recipients live in memory at once: absent things are None or 0, which take one byte. Fields are
+    only ever added, at the end and with a default: packed rows lie on the status topic, without the names. All times
     are seconds since 1970 by the provider's clock (`occurred_at`), except `updated_at` and `pending_since`, which are
     arrival times (`received_at`).
     """

@@ -18,7 +18,17 @@ from rules.timing import Timing
 from schemas.delivery import Terms
 from schemas.feedback import Feedback
 from schemas.state import Row
-from tables.codec import SEPARATOR, Codec, decode_partial, decode_terms, header_of, key, terms_key
+from tables.codec import (
+    SEPARATOR,
+    Codec,
+    decode_partial,
+    decode_row,
+    decode_terms,
+    header_of,
+    key,
+    packed_row,
+    terms_key,
+)
 
 _decode_event: Final = msgspec.json.Decoder(Feedback).decode
 #: Ticks are looked for from so many seconds before the delivery's start on: the one that was in force then.
@@ -90,7 +100,7 @@ async def read_row(where: Where) -> Known:
     await changelog.read(where.options, {(topics.kpis, partition): None, (topics.status, partition): None}, apply)
     known = Known()
     if (stored := last.get(row_key)) is not None and stored.value is not None:
-        *_, known.row = where.codec.restored(stored.value, header_of(stored.headers))
+        known.row = decode_row(packed_row(stored.headers))
     if (kpis := last.get(kpi_key)) is not None and kpis.value is not None:
         partial = decode_partial(header_of(kpis.headers))
         known.started_at, known.archived = partial.started_at, partial.archived

@@ -545,12 +545,12 @@ class BatchFold:
             state = encode_state(delivery_id, recipient, row)
             if row.cause and row.cause == history[-ENTRY_BYTES : ID_BYTES - ENTRY_BYTES].hex():
                 row.cause = ""  # the history says it
-            rows[recipient] = encode_row(row)
+            packed = rows[recipient] = encode_row(row)
             append(
                 (prefix + recipient).encode(),
                 state,
                 int(row.updated_at * 1000),
-                [(HEADER, history)],
+                [(HEADER, packed)],
             )
         cells.pop(_NO_CELL, None)
         for recipient in delivery.forgotten:

@@ -12,16 +12,18 @@ from engine import changelog
 from engine.lean import LeanRecord
 from tables.codec import (
     CLOCK_KEY,
+    SEPARATOR,
     TERMS_KEY,
     Codec,
     decode_clock,
     decode_contact,
     decode_partial,
     decode_terms,
-    encode_row,
     header_of,
     is_kpis,
+    names_of,
     pack_contact,
+    packed_row,
 )
 from tables.store import Changes, PartitionStore
 
@@ -66,7 +68,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         batch = list({record.key: record for record in batch}.values())
         try:
             if topic == topics.status:
-                _rows(codec, batch, changes)
+                _rows(batch, changes)
             elif topic == topics.contacts:
                 _contacts(batch, changes)
             else:
@@ -92,19 +94,25 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
     return records
 
 
-def _rows(codec: Codec, batch: list[LeanRecord], changes: Changes) -> None:
+def _rows(batch: list[LeanRecord], changes: Changes) -> None:
     rows = changes.rows
     for record in batch:
-        value = record.value
+        key, value = record.key or b"", record.value
         if value is None:
-            delivery_id, _, recipient = (record.key or b"").decode().rpartition("\t")
-            rows.setdefault(delivery_id, {})[recipient] = None
+            _gone(key.decode(), rows)
             continue
-        delivery_id, recipient, row = codec.restored(value, header_of(record.headers))
+        delivery_id, recipient = names_of(key, value)
         of_delivery = rows.get(delivery_id)
         if of_delivery is None:
             of_delivery = rows[delivery_id] = {}
-        of_delivery[recipient] = encode_row(row)
+        of_delivery[recipient] = packed_row(record.headers)
+
+
+def _gone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
+    """Forget the row of a key, which only a row's value would tell how to read if it holds several separators."""
+    parts = key.split(SEPARATOR)
+    for at in range(1, len(parts)):
+        rows.setdefault(SEPARATOR.join(parts[:at]), {})[SEPARATOR.join(parts[at:])] = None
 
 
 def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
@@ -125,4 +133,4 @@ def _kpis(batch: list[LeanRecord], changes: Changes) -> None:
         elif key == CLOCK_KEY:
             changes.tick = max(changes.tick, decode_clock(record.value))
         else:
-            changes.partials[key.decode().rpartition("\t")[0]] = decode_partial(header_of(record.headers))
+            changes.partials[key.decode().rpartition(SEPARATOR)[0]] = decode_partial(header_of(record.headers))

@@ -11,7 +11,6 @@ from cyclopts import Parameter
 from cli import views
 from cli.context import Json, command_settings, wait_for
 from cli.deliveries.known import read_declared
-from cli.installation import codec
 from cli.kafka import partitions_of
 from cli.log.kinds import ERRORS, SENDING, TOTALS, Choice, KindName, ViewName, choose
 from cli.log.lines import Filter, Line, Reasons, csv_writer, json_writer
@@ -111,7 +110,7 @@ async def _read(settings: Settings, delivery: str, keep: Filter, take: Callable[
             take(line)
 
     shown = sys.stderr.isatty() and not sys.stdout.isatty()
-    if not await read_rows(settings, codec(settings), delivery, on_row, shown=shown):
+    if not await read_rows(settings, delivery, on_row, shown=shown):
         raise AftersendError(_NOBODY.format(delivery))
 
 

@@ -15,7 +15,7 @@ from cli.output import console, local, print_json, table
 from cli.recipients import Found, card_of, contact_as_json, find, row_as_json
 from engine.errors import EXIT_FAILED, EXIT_OK
 from engine.settings import Settings
-from rules.history import Entry
+from rules.history import Entry, entries
 from rules.lifecycle import DECISION_NAMES, KIND_NAME
 from rules.quarantine import VALID, standing
 from rules.views.escala_card import Line
@@ -50,12 +50,12 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
     found = wait_for(_find(settings, key, delivery))
     names = codec(settings)
     if as_json:
-        rows = [row_as_json(state, history, names) for state, history in found.rows.values()]
+        rows = [row_as_json(state, row, names) for state, row in found.rows.values()]
         contact = contact_as_json(found.contact, time.time()) if found.contact is not None else None
-        card = lines_as_json(card_of(found, names, delivery))
+        card = lines_as_json(card_of(found, delivery))
         print_json({"recipient": key, "deliveries": rows, "contact": contact, "card": card})
     else:
-        console().print(_picture(key, found, card_of(found, names, delivery), names))
+        console().print(_picture(key, found, card_of(found, delivery), names))
     return EXIT_OK if found.rows or found.contact else EXIT_FAILED
 
 
@@ -71,8 +71,8 @@ def _picture(key: str, found: Found, card: list[Line], names: Codec) -> Renderab
     if not found.rows:
         parts.append("no delivery")
     latest = sorted(found.rows.values(), key=lambda row: -row[0].updated_at)
-    for state, history in latest:
-        parts += [_row(state), _history(history, names), ""]
+    for state, row in latest:
+        parts += [_row(state), _history(entries(row.history), names), ""]
     parts += [_contact(found.contact), *([_card(card)] if card else ())]
     return Group(*parts)
 

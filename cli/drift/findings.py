@@ -10,6 +10,8 @@ import msgspec
 #: What is compared with what.
 ROWS: Final = "rows and KPI topic"
 REDIS: Final = "KPI topic and Redis"
+#: What consumers read of a row, and what a restart goes on from.
+HEADERS: Final = "rows and their headers"
 
 
 class Drift(msgspec.Struct, frozen=True):
@@ -18,7 +20,7 @@ class Drift(msgspec.Struct, frozen=True):
     delivery_id: str
     #: None: the total over all partitions.
     partition: int | None
-    #: `ROWS` or `REDIS`.
+    #: `ROWS`, `REDIS` or `HEADERS`.
     between: str
     name: str
     expected: int | None

@@ -7,16 +7,16 @@ from typing import Final
 
 import msgspec
 
-from cli.drift.findings import ROWS, Drift, Report, differences
+from cli.drift.findings import HEADERS, ROWS, Drift, Report, differences
 from engine.lean import LeanRecord
 from rules.indicators import INDICATORS, cell_of, kpis, statuses
-from rules.lifecycle import Fact
-from schemas.state import DeliveryKpis, Row
-from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, header_of, is_kpis
+from rules.lifecycle import STATUS_NAME, STATUS_NUMBER, Fact, facts_of_names
+from schemas.state import DeliveryKpis, RecipientState
+from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, decode_row, decode_state, is_kpis, packed_row
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 
-#: The totals that rows keep a tally of, by their field in `Row`.
+#: The totals that rows keep a tally of, by their field in `RecipientState`.
 TALLIES: Final = {
     "total_opens": "opens",
     "total_machine_opens": "machine_opens",
@@ -48,6 +48,10 @@ class Partition:
         self._rows: dict[str, dict[str, Gist]] = {}
         #: Rows that look the same share one object: there are few classes and many rows.
         self._gists: dict[Gist, Gist] = {}
+        #: By delivery, recipients whose row says one thing to consumers and another one to a restart.
+        self._torn: dict[str, set[str]] = {}
+        #: By what the rows say in JSON.
+        self._facts: dict[bytes, int] = {}
         self._tombstoned: set[str] = set()
         self._tick = 0.0
 
@@ -65,10 +69,19 @@ class Partition:
             delivery_id, _, recipient = (record.key or b"").decode().rpartition(SEPARATOR)
             self._tombstoned.add(delivery_id)
             self._rows.get(delivery_id, {}).pop(recipient, None)
+            self._torn.get(delivery_id, set()).discard(recipient)
             return
-        delivery_id, recipient, row = self._codec.restored(record.value, header_of(record.headers))
-        gist = gist_of(row, attributed=bool(delivery_id and recipient))
-        self._rows.setdefault(delivery_id, {})[recipient] = self._gists.setdefault(gist, gist)
+        state = decode_state(record.value)
+        facts = bytes(state.facts)
+        if facts not in self._facts:
+            self._facts[facts] = facts_of_names(msgspec.json.decode(facts, type=list[str]))
+        gist = gist_of(state, self._facts[facts])
+        self._rows.setdefault(state.delivery_id, {})[state.recipient] = self._gists.setdefault(gist, gist)
+        row = decode_row(packed_row(record.headers))
+        if (row.facts, row.version, STATUS_NAME[row.status]) == (self._facts[facts], state.version, state.status):
+            self._torn.get(state.delivery_id, set()).discard(state.recipient)
+        else:
+            self._torn.setdefault(state.delivery_id, set()).add(state.recipient)
 
     def _take_part(self, record: LeanRecord) -> None:
         if record.value is None:
@@ -89,7 +102,7 @@ class Partition:
         return part is not None and part.started_at + self._retention <= self._tick
 
     def compare(self, report: Report, only: str | None) -> list[Drift]:
-        """Return where the KPI topic says something else than the rows.
+        """Return where the KPI topic says something else than the rows, or a row's header than the row.
 
         Args:
             report: is told what was looked at.
@@ -100,6 +113,8 @@ class Partition:
             if only is not None and delivery_id != only:
                 continue
             report.deliveries.add(delivery_id)
+            if torn := len(self._torn.get(delivery_id, ())):
+                drift.append(Drift(delivery_id, self.number, HEADERS, "rows that disagree", 0, torn))
             if self.is_archived(delivery_id):
                 report.archived.add(delivery_id)
                 continue
@@ -114,16 +129,17 @@ class Partition:
         return sum(len(rows) for delivery_id, rows in self._rows.items() if only is None or delivery_id == only)
 
 
-def gist_of(row: Row, *, attributed: bool) -> Gist:
-    """Return what counting needs of a row.
+def gist_of(state: RecipientState, facts: int) -> Gist:
+    """Return what counting needs of a row, as consumers read it.
 
     Args:
-        row: the row.
-        attributed: whether delivery and recipient are known: else the row counts nowhere.
+        state: the row. Without a delivery or a recipient it counts nowhere.
+        facts: of the row.
     """
-    if row.facts & Fact.TEST or not attributed:
+    if facts & Fact.TEST or not state.delivery_id or not state.recipient:
         return -1, ()
-    return cell_of(row.status, row.facts), tuple(getattr(row, field) for field in TALLIES.values())
+    status = STATUS_NUMBER[state.status, state.final]
+    return cell_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 
 
 def count(gists: Iterable[Gist]) -> dict[str, int]:

@@ -10,13 +10,13 @@ from engine import changelog
 from engine.lean import LeanRecord
 from engine.settings import Settings
 from schemas.state import Row
-from tables.codec import SEPARATOR, Codec
+from tables.codec import SEPARATOR, decode_row, packed_row
 
 #: Takes a recipient and its row.
 OnRow = Callable[[str, Row], None]
 
 
-async def read_rows(settings: Settings, codec: Codec, delivery_id: str, on_row: OnRow, *, shown: bool) -> int:
+async def read_rows(settings: Settings, delivery_id: str, on_row: OnRow, *, shown: bool) -> int:
     """Read the rows of a delivery as they stand now, committed records only; return how many there are.
 
     Partition after partition, since Kafka has compacted a topic never quite: the last record of a key counts, and which
@@ -25,7 +25,6 @@ async def read_rows(settings: Settings, codec: Codec, delivery_id: str, on_row: 
 
     Args:
         settings: of the installation.
-        codec: of the same.
         delivery_id: the only one of interest.
         on_row: told of every row of a recipient.
         shown: whether there is somebody to see a bar.
@@ -50,15 +49,14 @@ async def read_rows(settings: Settings, codec: Codec, delivery_id: str, on_row: 
                     if record.value is None:
                         live.pop(key, None)
                     else:
-                        live[key] = record.value
+                        live[key] = packed_row(record.headers)
             done += len(records)
             move(done)
 
         for place in places:
             await changelog.read(options, {place: None}, apply)
             rows += len(live)
-            for value in live.values():
-                _, recipient, row = codec.restored(value, b"")
-                on_row(recipient, row)
+            for key, packed in live.items():
+                on_row(key[length:].decode(), decode_row(packed))
             live.clear()
     return rows

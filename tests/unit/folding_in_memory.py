@@ -101,7 +101,7 @@ class Partition:
         topics = self.settings.topics
         store, changes = MemoryStore(), Changes()
         kept = {topic: list(records.values()) for topic, records in self.shown.items()}
-        restore._rows(self.codec, kept.get(topics.status, []), changes)  # type: ignore[arg-type]
+        restore._rows(kept.get(topics.status, []), changes)  # type: ignore[arg-type]
         restore._contacts(kept.get(topics.contacts, []), changes)  # type: ignore[arg-type]
         restore._kpis(kept.get(topics.kpis, []), changes)  # type: ignore[arg-type]
         store.apply(changes, {})

@@ -25,7 +25,7 @@ from tables.memory import MemoryStore
 from tables.rocks import open_stores
 from tables.store import Changes
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
-from tests.unit.tables.making import CODEC, TOPICS, Partition, Record, tick
+from tests.unit.tables.making import TOPICS, Partition, Record, tick
 
 #: Freeze after 30 days, rows forgotten after 120, windows of 48 hours.
 TIMES = timing(numbers=NUMBERS)
@@ -286,7 +286,7 @@ def reborn(partition: Partition, store: Any, times: Any) -> Partition:
 def restored(partition: Partition) -> MemoryStore:
     """Return a store as it is restored from the last record of each key."""
     store, changes = MemoryStore(), Changes()
-    restore._rows(CODEC, last_records(partition, TOPICS.status), changes)
+    restore._rows(last_records(partition, TOPICS.status), changes)
     restore._kpis(last_records(partition, TOPICS.kpis), changes)
     store.apply(changes, {})
     return store

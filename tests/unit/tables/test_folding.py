@@ -11,9 +11,10 @@ from rules.timing import timing
 from schemas.state import Contact, DeliveryKpis
 from tables import restore
 from tables.codec import decode_clock, decode_partial, encode_row, unpack_contact
+from tables.memory import MemoryStore
 from tables.store import Changes, PartitionStore
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
-from tests.unit.tables.making import CODEC, Partition, header, tick
+from tests.unit.tables.making import Partition, Record, header, tick
 
 QUICK = timing(freeze=DAY, retention=2 * DAY, numbers=NUMBERS)
 
@@ -68,10 +69,9 @@ def test_records_carry_the_time_of_their_change(partition: Partition) -> None:
 
 def test_headers_hold_what_only_we_need(partition: Partition) -> None:
     partition.take(event("sent"))
-    row, partial = partition.row(), partition.store.partial("d")
+    row, partial = partition.store.rows_of("d")("r@example.org"), partition.store.partial("d")
 
-    assert row is not None
-    assert row.history == header(partition.last("feedback.status"))
+    assert row == header(partition.last("feedback.status"))
     assert partial == decode_partial(header(partition.last("feedback.kpis")))
 
 
@@ -362,9 +362,27 @@ def test_a_row_whose_delivery_has_a_tab_in_its_id_stays_forgotten() -> None:
     partition.take(event("sent", delivery_id="a\tb"))
     partition.take(tick(2 * DAY))
     changes = Changes()
-    restore._rows(CODEC, cast("Any", partition.written["feedback.status"]), changes)
+    restore._rows(cast("Any", partition.written["feedback.status"]), changes)
 
-    assert {"a\tb": {"r@example.org": None}} == changes.rows
+    assert {"r@example.org": None} == changes.rows["a\tb"]
+
+
+@pytest.mark.parametrize("names", [("a\tb", "r"), ("a", "b\tr"), ("\t", "\t"), ("", "\t"), ("\t", "")])
+def test_rows_of_names_with_tabs_are_restored_and_forgotten(names: tuple[str, str]) -> None:
+    delivery_id, recipient = names
+    partition = Partition()
+    partition.take(event("sent", delivery_id=delivery_id, recipient=recipient))
+    record = partition.last("feedback.status")
+    store, changes, gone = MemoryStore(), Changes(), Changes()
+    restore._rows(cast("Any", [record]), changes)
+    store.apply(changes, {})
+
+    assert partition.store.rows_of(delivery_id)(recipient) == store.rows_of(delivery_id)(recipient) is not None
+
+    restore._rows(cast("Any", [Record(1, 0, record.key, None)]), gone)
+    store.apply(gone, {})
+
+    assert 0 == store.count()
 
 
 # Whom it concerns.

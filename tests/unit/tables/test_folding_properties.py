@@ -15,6 +15,7 @@ from rules.lifecycle import EXPIRED, Fact
 from schemas.feedback import EVENT_TYPES, NOT_SENT_REASONS, Folded
 from schemas.state import KpiPartial
 from tables import restore
+from tables.codec import decode_row, names_of, packed_row
 from tables.memory import MemoryStore
 from tables.rocks import open_stores
 from tables.store import Changes
@@ -187,7 +188,7 @@ def reborn(partition: Partition, store: Any) -> Partition:
 def restored(partition: Partition) -> MemoryStore:
     """Return a store as it is restored from the last record of each key."""
     store, changes = MemoryStore(), Changes()
-    restore._rows(CODEC, last_records(partition, TOPICS.status), changes)
+    restore._rows(last_records(partition, TOPICS.status), changes)
     restore._contacts(last_records(partition, TOPICS.contacts), changes)
     restore._kpis(last_records(partition, TOPICS.kpis), changes)
     store.apply(changes, {})
@@ -198,6 +199,16 @@ def last_records(partition: Partition, topic: str) -> list[Any]:
     """Return what compaction leaves of a topic."""
     last: dict[bytes | None, Record] = {record.key: record for record in partition.written.get(topic, [])}
     return list(last.values())
+
+
+@given(randoms, sizes, steps)
+def test_consumers_read_the_same_row_that_a_restart_goes_on_from(random: Random, number: int, step: float) -> None:
+    """Value and header of a record are one row."""
+    partition = taken(Partition(), divided(random, any_events(random, number, step)))
+    for record in partition.written.get(TOPICS.status, []):
+        if record.value is not None:
+            row = decode_row(packed_row(record.headers))
+            assert record.value == CODEC.state(*names_of(record.key or b"", record.value), row)
 
 
 @given(randoms, sizes, steps)

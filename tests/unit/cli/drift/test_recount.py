@@ -1,12 +1,13 @@
 """KPIs counted anew from what the real fold has written."""
 
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 import msgspec
 import pytest
 
-from cli.drift.findings import ROWS, Drift, Report
+from cli.drift.findings import HEADERS, ROWS, Drift, Report
 from cli.drift.recount import Partition as Recount
 from rules.timing import DAY
 from schemas.feedback import Feedback
@@ -103,6 +104,27 @@ def test_a_row_that_is_missing(partition: Partition) -> None:
     names = {one.name for one in drift(recounted(partition))}
 
     assert {"audience", "sent", "hard_bounced", "status_hard_bounce"} == names
+
+
+def test_a_row_whose_header_says_something_else(partition: Partition) -> None:
+    """Consumers read the value, a restart goes on from the header."""
+    partition.fold(campaign())
+    status = partition.shown[partition.settings.topics.status]
+    status[b"d\tc@x.org"].headers = status[b"d\ta@x.org"].headers
+
+    assert [Drift("d", 0, HEADERS, "rows that disagree", 0, 1)] == drift(recounted(partition))
+
+
+def test_a_row_that_agrees_with_its_header_again(partition: Partition) -> None:
+    partition.fold(campaign())
+    topic = partition.settings.topics.status
+    status = partition.shown[topic]
+    true, status[b"d\tc@x.org"] = status[b"d\tc@x.org"], copy(status[b"d\tc@x.org"])
+    status[b"d\tc@x.org"].headers = status[b"d\ta@x.org"].headers
+    recount = recounted(partition)
+    recount.apply(topic, partition.number, [true])  # type: ignore[list-item]
+
+    assert [] == drift(recount)
 
 
 def test_a_kpi_record_that_is_missing(partition: Partition) -> None:
