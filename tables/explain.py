@@ -13,7 +13,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from engine import changelog
 from engine.lean import LeanRecord
-from rules.explain import Explanation, Replay, State, Told, as_of, explain
+from rules.explain import as_of, explain
+from rules.explanation import Explanation, State, Told
+from rules.replay import Replay
 from rules.timing import Timing
 from schemas.delivery import Terms
 from schemas.feedback import Feedback

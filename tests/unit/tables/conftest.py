@@ -1,4 +1,4 @@
-"""Both stores behind one fixture, so that every test of the interface runs with each."""
+"""Both stores behind one fixture, so that every test of the interface runs with each, and a partition in either."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from tables.memory import MemoryStore
 from tables.rocks import open_stores
 from tables.store import PartitionStore
+from tests.unit.tables.making import Partition
 
 
 @pytest.fixture(params=["memory", "rocksdb"])
@@ -15,6 +16,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[PartitionS
     made = MemoryStore() if request.param == "memory" else open_stores(tmp_path / "store", 8, 12.0)(0)
     yield made
     made.close()
+
+
+@pytest.fixture
+def partition(store: PartitionStore) -> Partition:
+    return Partition(store)
 
 
 @pytest.fixture

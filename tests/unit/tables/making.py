@@ -15,7 +15,7 @@ from rules.indicators import kpis
 from rules.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
 from rules.timing import Timing, timing
 from schemas.feedback import Folded
-from schemas.state import NEVER, Contact, ContactError, Failure, Notice, Release, Row, Unsubscription
+from schemas.state import NEVER, Contact, ContactError, DeliveryKpis, Failure, Notice, Release, Row, Unsubscription
 from schemas.topics import Topics
 from tables.codec import HEADER, Codec, decode_row, unpack_contact
 from tables.folding import BatchFold, Fold, FoldOptions
@@ -102,6 +102,11 @@ class Partition:
         """Return the KPIs of a delivery that are not 0."""
         partial = self.store.partial(delivery_id)
         return {n: v for n, v in kpis(partial.cells, partial.events).items() if v} if partial is not None else {}
+
+    def statuses(self, delivery_id: str = "d") -> dict[str, int]:
+        """Return how many recipients of a delivery the KPI topic shows in each status."""
+        value = self.last("feedback.kpis", f"{delivery_id}\t0").value or b""
+        return msgspec.json.decode(value, type=DeliveryKpis).statuses
 
     def contact(self, recipient: str = "r@example.org") -> dict[str, Any]:
         stored = self.store.contact(recipient)

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.explain import Explanation, Replay, Told, explain, from_history
+from rules.explain import explain
+from rules.explain_history import from_history
+from rules.explanation import Explanation, Told
 from rules.history import MAX_ENTRIES, entries
 from rules.lifecycle import EXPIRED, Decision
+from rules.replay import Replay
 from rules.timing import timing
 from schemas.delivery import Declaration
 from schemas.feedback import Feedback, Folded
