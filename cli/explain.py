@@ -15,7 +15,7 @@ from cli.output import local
 from console.explanations import Names, Wish, in_view, notes, shown
 from console.schemas import Explanation
 from engine.settings import Settings
-from rules import explain
+from rules import explanation as explaining
 from rules.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
 from schemas.state import Row
 from tables.explain import Known, Place, Where, explain_row, read_raw, read_row
@@ -30,10 +30,10 @@ class Explained(msgspec.Struct):
 
     where: Where
     known: Known
-    explanation: explain.Explanation
+    explanation: explaining.Explanation
     names: Names
     #: The row, as of the time that was asked for; None: there was none.
-    state: explain.State | None
+    state: explaining.State | None
     wish: Wish
     #: Values of the raw records, if they were asked for.
     raw: dict[Place, bytes] = {}
@@ -117,7 +117,7 @@ def picture(of: Explained, *, raw: bool) -> RenderableType:
     return Group(*parts)
 
 
-def _step(number: int, step: explain.Step, names: Names, wish: Wish) -> RenderableType:
+def _step(number: int, step: explaining.Step, names: Names, wish: Wish) -> RenderableType:
     kind = KIND_NAME[step.kind].replace("_", " ")
     head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
     if source := names.source(step):
@@ -133,7 +133,7 @@ def _step(number: int, step: explain.Step, names: Names, wish: Wish) -> Renderab
     return Group(*lines)
 
 
-def _views(step: explain.Step, wish: Wish) -> list[Text]:
+def _views(step: explaining.Step, wish: Wish) -> list[Text]:
     """Return a line for each view, the changes marked; those that show the same share one."""
     lines: dict[tuple[str, str], list[str]] = {}
     for view in wish.views:
@@ -152,7 +152,7 @@ def _status(status: int | None) -> str:
     return "?" if status is None else STATUS_NAME[status].replace("_", " ")
 
 
-def _details(step: explain.Step, names: Names) -> list[str]:
+def _details(step: explaining.Step, names: Names) -> list[str]:
     lines = []
     facts = []
     if step.new_facts:

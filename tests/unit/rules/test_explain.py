@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.explain import Explanation, Replay, Told, as_of, explain
+from rules.explain import as_of, explain
+from rules.explanation import Explanation, Told
 from rules.lifecycle import KIND_NAME, STATUS_NAME
+from rules.replay import Replay
 from rules.timing import timing
 from rules.views import VIEWS
 from schemas.feedback import Feedback, Folded
