@@ -29,8 +29,9 @@ def compute_stats(
     """Recompute the KPIs from the rows, and report drift.
 
     Counts every recipient and every open and click anew from the rows on the status topic, and compares with the KPI
-    topic, partition by partition; then compares that with Redis. Every number that is not the same everywhere is
-    shown. There should never be one. Exit code 1 if there is.
+    topic, partition by partition; then compares that with Redis. Each row is compared with its header too, which is
+    what a restart goes on from. Every number that is not the same everywhere is shown. There should never be one. Exit
+    code 1 if there is.
 
     Workers may go on meanwhile. What looks different is read again, up to three times, before it is reported: the
     topics are written in the same transaction, but can't be read in the same moment, and Redis lags by some tenths of
