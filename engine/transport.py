@@ -162,7 +162,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
         conf = self.app.conf
-        membership = cast("Any", self.app).flow.membership  # an `engine.app.WorkerApp`
+        app = cast("Any", self.app)  # an `engine.app.WorkerApp`
+        membership = app.flow.membership
         self._assignor = SpreadAssignor.of(membership)
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
@@ -182,8 +183,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
-            value_deserializer=lean.Lean(getattr(self.app, "fetch_limits", {})),
-            **getattr(self.app, "kafka_options", {}),
+            value_deserializer=lean.Lean(app.fetch_limits),
+            **app.kafka_options,
         )
         membership.watch(consumer._client)  # noqa: SLF001 - its heartbeats are nobody else's business
         return consumer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from rules import explain_words as words
@@ -24,9 +25,8 @@ from rules.replay import expire_step, sentence, take_step
 from schemas.feedback import Feedback
 from schemas.state import Row
 
-_FOREVER: Final = float("inf")
-_NEVER_DUE: Final = (_FOREVER,) * (MAX_SOURCE + 1)
-_ALWAYS_DUE: Final = (-_FOREVER,) * (MAX_SOURCE + 1)
+_NEVER_DUE: Final = (inf,) * (MAX_SOURCE + 1)
+_ALWAYS_DUE: Final = (-inf,) * (MAX_SOURCE + 1)
 #: What the end of a wait leaves; other events give the same statuses.
 _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 #: What no terminal status lets happen.
@@ -96,7 +96,7 @@ def _forgotten(told: Told, rule: str) -> Step:
 def _refold(stored: Row, steps: list[Step]) -> list[str]:
     """Fold a history that lacks nothing again; return what does not agree with the row."""
     row = Row()
-    due = _FOREVER
+    due = inf
     disagreements = []
     for step in steps:
         if step.kind == EXPIRED:

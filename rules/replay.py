@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from math import inf
 
 from msgspec.structs import replace
 
@@ -12,11 +12,9 @@ from rules.explanation import Step, Told
 from rules.fold import due_at, expire, fold, late
 from rules.history import digest_of, entries, find, place_of
 from rules.lifecycle import EXPIRED, EXPIRED_STATUSES, Decision, Fact, kind_of
-from rules.timing import Timing, closes_at, replaces, terms_of, windows_of
-from schemas.delivery import Declaration, Terms
+from rules.timing import Timing, closes_at, newer, windows_of
+from schemas.delivery import Terms
 from schemas.state import Row
-
-_FOREVER: Final = float("inf")
 
 
 class Replay:
@@ -86,12 +84,11 @@ class Replay:
 
         Waits that are over by what was in force until now end first.
         """
-        event = told.event
-        terms = terms_of(event.declaration or Declaration(), told.received_at, event.event_id)
-        if not replaces(terms, self._terms):
+        terms = newer(told.event, told.received_at, self._terms)
+        if terms is None:
             return []
         steps = []
-        freeze_at, gone_at = (_FOREVER, _FOREVER) if self._started_at is None else self._closes_at(self._started_at)
+        freeze_at, gone_at = (inf, inf) if self._started_at is None else self._closes_at(self._started_at)
         if told.tick >= gone_at:
             return []
         due = self.due()
@@ -102,7 +99,7 @@ class Replay:
 
     def _closes_at(self, started_at: float) -> tuple[float, float]:
         """Return when the delivery freezes and when its rows are forgotten, seconds since 1970."""
-        return closes_at(started_at, self._terms, self._timing) if self._delivery else (_FOREVER, _FOREVER)
+        return closes_at(started_at, self._terms, self._timing) if self._delivery else (inf, inf)
 
     def due(self) -> float | None:
         """Return when the row's wait ends, seconds since 1970; None if it waits for nothing."""

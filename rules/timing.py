@@ -10,7 +10,7 @@ import msgspec
 
 from rules.history import MAX_SOURCE
 from schemas.delivery import Declaration, Terms
-from schemas.feedback import MESSAGE_TYPES
+from schemas.feedback import MESSAGE_TYPES, Feedback
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
@@ -93,6 +93,18 @@ def replaces(new: Terms, old: Terms | None) -> bool:
     if old is None:
         return True
     return new.event_id != old.event_id and (new.at, new.event_id) > (old.at, old.event_id)
+
+
+def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | None:
+    """Return what folding needs of a declaration, None if what is known was declared later or is the same.
+
+    Args:
+        event: of the type `declared`.
+        received_at: its arrival, seconds since 1970.
+        known: what was declared before.
+    """
+    terms = terms_of(event.declaration or Declaration(), received_at, event.event_id, event.message_type)
+    return terms if replaces(terms, known) else None
 
 
 def closes_at(started_at: float, terms: Terms | None, timing: Timing) -> tuple[float, float]:

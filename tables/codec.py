@@ -2,7 +2,7 @@
 
 A changelog record *is* the public message. What only Aftersend needs travels in one header of the same record, so
 consumers need not see it: a row as the stores hold it, its last events with it, and a delivery's histograms. Restoring
-takes these as they are; reading a row from its public JSON took five times as long.
+takes these as they are, which is a good third quicker than reading a row from its public JSON.
 """
 
 from __future__ import annotations

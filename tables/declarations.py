@@ -1,4 +1,4 @@
-"""What a sender declares of a delivery: read, weighed against what was declared before, shown to the world."""
+"""What a sender declares of a delivery: read, and shown to the world."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from zlib import crc32
 
 import msgspec
 
-from rules.timing import replaces, terms_of
-from schemas.delivery import Declaration, Delivery, Terms
+from schemas.delivery import Declaration, Delivery
 from schemas.feedback import Feedback
 from schemas.state import SCHEMA_VERSION
 from tables.codec import encode_json
@@ -31,12 +30,6 @@ def decode(value: bytes | None) -> Feedback:
         message = "a delivery id with a control character"
         raise ValueError(message)
     return event
-
-
-def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | None:
-    """Return what folding needs of a declaration, None if what is known was declared later or is the same."""
-    terms = terms_of(event.declaration or Declaration(), received_at, event.event_id, event.message_type)
-    return terms if replaces(terms, known) else None
 
 
 def is_home(delivery_id: str, partition: int, partitions: int) -> bool:

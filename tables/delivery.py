@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
+from rules.indicators import cell_of
 from rules.lifecycle import Fact
 from rules.timing import Timing, closes_at, windows_of
 from schemas.delivery import Terms
@@ -13,7 +15,6 @@ from tables.codec import decode_row
 
 #: In the place of a KPI class: the row is in none.
 NO_CELL: Final = -1
-FOREVER: Final = float("inf")
 #: In the place of the freeze: nothing was heard of the delivery before.
 UNHEARD: Final = -1.0
 
@@ -67,7 +68,7 @@ class OpenDelivery:
         self.started_at = 0.0
         self.freeze_at = UNHEARD
         #: When its rows are forgotten.
-        self.gone_at = FOREVER
+        self.gone_at = inf
         self.last_at = partial.updated_at if partial is not None else 0.0
         #: Recipients whose rows are forgotten; `archived` with the last of them.
         self.forgotten: list[str] = []
@@ -90,7 +91,7 @@ class OpenDelivery:
         """Note when the delivery started: the arrival of its first event, in the order of the partition."""
         self.started_at = started_at
         if not self.id:
-            self.freeze_at = FOREVER
+            self.freeze_at = inf
         elif self.archived:  # whatever may be declared now, its rows do not come back
             self.freeze_at = self.gone_at = 0.0
         else:
@@ -110,10 +111,8 @@ class OpenDelivery:
     def touch(self, recipient: str, row: Row) -> None:
         """Have a stored row among those that this batch writes."""
         self.live[recipient] = row
-        self.before.append(cell_of(row))
+        self.before.append(_cell(row))
 
 
-def cell_of(row: Row) -> int:
-    """Return the KPI class that a row counts in."""
-    facts = row.facts
-    return NO_CELL if facts & Fact.TEST else facts << 8 | row.status
+def _cell(row: Row) -> int:
+    return NO_CELL if row.facts & Fact.TEST else cell_of(row.status, row.facts)

@@ -7,6 +7,7 @@ transaction has been committed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +30,7 @@ from rules.lifecycle import (
     Fact,
     second_look,
 )
-from rules.timing import Timing
+from rules.timing import Timing, newer
 from rules.validity import DEFAULT_POLICY, VALIDITY_POLICIES
 from schemas.delivery import Terms
 from schemas.feedback import Folded
@@ -44,7 +45,7 @@ from tables.codec import (
     encode_json,
     unpack_contact,
 )
-from tables.delivery import FOREVER, NO_CELL, UNHEARD, OpenDelivery
+from tables.delivery import NO_CELL, UNHEARD, OpenDelivery
 from tables.store import Changes, PartitionStore
 from tables.sweeping import Sweeper
 from tables.writing import advanced, tally, write_contacts, write_rows
@@ -290,7 +291,7 @@ class BatchFold:
             self._unreadable(record, error, output, topic)
             return
         delivery = self._delivery(event.delivery_id)
-        terms = declarations.newer(event, received_at, delivery.terms)
+        terms = newer(event, received_at, delivery.terms)
         if terms is None or tick >= delivery.gone_at:
             return  # nothing new, or too late: nothing brings rows back
         if declarations.is_home(event.delivery_id, self._partition, self._options.partitions):
@@ -324,7 +325,7 @@ class BatchFold:
             value, header = self._codec.kpis(delivery.id, partition, partial)
             key_bytes = f"{delivery.id}{SEPARATOR}{partition}".encode()
             kpis.append(key_bytes, value, int(partial.updated_at * 1000), [(HEADER, header)])
-            if first_due < FOREVER:
+            if first_due < inf:
                 due[delivery.id] = first_due
                 self._sweeper.heard(delivery.id, first_due)
         if self._contacts:

@@ -7,6 +7,7 @@ the moment it was due, it makes no difference when it is looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Final
 
 from rules.fold import due_at, expire
@@ -15,7 +16,7 @@ from rules.timing import Timing, closes_at
 from schemas.delivery import Terms
 from tables import codec
 from tables.codec import decode_row
-from tables.delivery import FOREVER, OpenDelivery
+from tables.delivery import OpenDelivery
 from tables.store import PartitionStore
 
 #: A delivery is looked through again at the earliest after this share of the shortest window.
@@ -98,7 +99,7 @@ class Sweeper:
     def _look_through(self, delivery: OpenDelivery, tick: float, limit: int) -> int:
         """Look at the next page of a delivery's rows; return how many that were."""
         delivery_id = delivery.id
-        after, first_due = self._scans.pop(delivery_id, (None, FOREVER))
+        after, first_due = self._scans.pop(delivery_id, (None, inf))
         page = self._store.scan(delivery_id, after, limit)
         now = min(tick, delivery.freeze_at)
         for recipient, stored in page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 
 from rules.fold import due_at
@@ -12,7 +13,7 @@ from rules.indicators import merged
 from rules.lifecycle import STATUS_WAITS, Fact
 from schemas.state import Contact, KpiPartial
 from tables.codec import HEADER, SEPARATOR, Codec, encode_json, encode_row, pack_contact
-from tables.delivery import FOREVER, NO_CELL, OpenDelivery
+from tables.delivery import NO_CELL, OpenDelivery
 from tables.store import Changes
 
 _FACT_TEST: Final = Fact.TEST
@@ -40,7 +41,7 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
     windows = delivery.windows
     cells: dict[int, int] = {}
     cells_get = cells.get
-    first_due = FOREVER
+    first_due = inf
     rows: dict[str, bytes | None] = {}
     for (recipient, row), before in zip(delivery.live.items(), delivery.before, strict=True):
         facts, status = row.facts, row.status

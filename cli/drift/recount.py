@@ -10,7 +10,7 @@ import msgspec
 from cli.drift.findings import HEADERS, ROWS, Drift, Report, differences
 from engine.lean import LeanRecord
 from rules.indicators import INDICATORS, cell_of, kpis, statuses
-from rules.lifecycle import STATUS_NAME, STATUS_NUMBER, Fact, facts_of_names
+from rules.lifecycle import STATUS_NUMBER, Fact, facts_of_names
 from schemas.state import DeliveryKpis, RecipientState
 from tables.codec import CLOCK_KEY, SEPARATOR, Codec, decode_clock, decode_row, decode_state, is_kpis, packed_row
 
@@ -75,10 +75,11 @@ class Partition:
         facts = bytes(state.facts)
         if facts not in self._facts:
             self._facts[facts] = facts_of_names(msgspec.json.decode(facts, type=list[str]))
-        gist = gist_of(state, self._facts[facts])
+        status, bits = STATUS_NUMBER[state.status, state.final], self._facts[facts]
+        gist = gist_of(state, status, bits)
         self._rows.setdefault(state.delivery_id, {})[state.recipient] = self._gists.setdefault(gist, gist)
         row = decode_row(packed_row(record.headers))
-        if (row.facts, row.version, STATUS_NAME[row.status]) == (self._facts[facts], state.version, state.status):
+        if (row.status, row.facts, row.version) == (status, bits, state.version):
             self._torn.get(state.delivery_id, set()).discard(state.recipient)
         else:
             self._torn.setdefault(state.delivery_id, set()).add(state.recipient)
@@ -129,16 +130,16 @@ class Partition:
         return sum(len(rows) for delivery_id, rows in self._rows.items() if only is None or delivery_id == only)
 
 
-def gist_of(state: RecipientState, facts: int) -> Gist:
+def gist_of(state: RecipientState, status: int, facts: int) -> Gist:
     """Return what counting needs of a row, as consumers read it.
 
     Args:
         state: the row. Without a delivery or a recipient it counts nowhere.
-        facts: of the row.
+        status: its number in `rules.lifecycle`.
+        facts: its facts' bits there.
     """
     if facts & Fact.TEST or not state.delivery_id or not state.recipient:
         return -1, ()
-    status = STATUS_NUMBER[state.status, state.final]
     return cell_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 
 
