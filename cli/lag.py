@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from engine.errors import KafkaUnusableError
+from engine.offsets import all_committed_offsets
 from engine.settings import Settings
 
 _POLL_MS: Final = 100
@@ -114,13 +115,12 @@ class Lag:
         if not partitions:
             return []
         # The offsets before the ends: what is committed in between must not look like more than there is.
-        committed = await self._admin.list_consumer_group_offsets(self._group)
+        committed = await all_committed_offsets(self._admin, self._group)
         firsts = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         found = {}
         for tp in sorted(partitions):
-            offset = committed[tp].offset if tp in committed else -1
-            found[tp] = Position(tp.topic, tp.partition, offset if offset >= 0 else None, firsts[tp], ends[tp])
+            found[tp] = Position(tp.topic, tp.partition, committed.get(tp), firsts[tp], ends[tp])
         await self._wait_of([tp for tp in found if found[tp].start < found[tp].end], found)
         return list(found.values())
 

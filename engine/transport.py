@@ -20,19 +20,14 @@ from typing import Any, Final, Protocol, cast
 import aiokafka
 import structlog
 import uvloop
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    KafkaError,
-    NotCoordinatorForGroupError,
-    for_code,
-)
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 
 from engine import connections, fetching, lean
 from engine.assignor import SpreadAssignor
+from engine.offsets import committed_offsets
 
 log = structlog.get_logger(__name__)
 
@@ -213,43 +208,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _committed(self, partitions: list[TP]) -> dict[TP, int]:
         consumer = self._ensure_consumer()
-        found = await self._committed_offsets(consumer, partitions)
+        found = await committed_offsets(consumer, partitions)
         missing = [tp for tp in partitions if tp not in found]
         if missing:
             found.update({TP(*tp): offset for tp, offset in (await consumer.beginning_offsets(missing)).items()})
-        return found
-
-    @staticmethod
-    async def _committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: list[TP]) -> dict[TP, int]:
-        """Return the committed offsets of those partitions that have one.
-
-        aiokafka's own `committed` overlooks the answer's error code: while the broker loads the group, such as after
-        a restart, it says that nothing was ever committed, and everything would be read and counted again.
-
-        Raises:
-            KafkaError: if the broker does not tell.
-        """
-        coordinator = consumer._coordinator  # noqa: SLF001 - see above
-        topics: dict[str, list[int]] = {}
-        for tp in partitions:
-            topics.setdefault(tp.topic, []).append(tp.partition)
-        await coordinator.ensure_coordinator_known()
-        response = await coordinator._send_req(  # noqa: SLF001
-            OffsetFetchRequest(coordinator.group_id, list(topics.items()))
-        )
-        found: dict[TP, int] = {}
-        codes = [response.error_code]
-        for topic, answers in response.topics:
-            for partition, offset, _metadata, code in answers:
-                codes.append(code)
-                if offset >= 0:
-                    found[TP(topic, partition)] = offset
-        for code in codes:
-            if code:
-                error = for_code(code)
-                if error in (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError):
-                    coordinator.coordinator_dead()
-                raise error
         return found
 
     async def seek_all(self, positions: Mapping[TP, int]) -> int:

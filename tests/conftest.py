@@ -1,11 +1,13 @@
 """What all tests share: the corpus of real payloads, and what happens where something outside is missing."""
 
+import ast
+import gc
 import os
 import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -19,6 +21,32 @@ _EXIT_STATUS = pytest.StashKey[int]()
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
+
+_parse: Callable[..., Any] = ast.parse
+_parsing = threading.RLock()
+
+
+def _parse_undisturbed(*args: Any, **options: Any) -> Any:
+    """Parse, with no garbage collected meanwhile.
+
+    While Python turns what it has parsed into objects, the garbage collector may run, and what that finalises may
+    parse as well: asyncio logs "exception was never retrieved" from there, and a traceback parses the lines it shows.
+    Both count the depth of their trees in the same place, so one of them fails with "SystemError: AST constructor
+    recursion depth mismatch": in the midst of an import (pytest parses what it rewrites), or of a report, which ends
+    the whole run. Python 3.11.8 and 3.12.2 have that mended.
+    """
+    with _parsing:
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            return _parse(*args, **options)
+        finally:
+            if collecting:
+                gc.enable()
+
+
+if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
+    ast.parse = _parse_undisturbed
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from cli.installation import raw_sources
 from cli.reference.domain import DECISIONS
+from engine.offsets import all_committed_offsets
 from engine.settings import Settings
 
 #: Fields of a hash that are no counters.
@@ -64,10 +65,10 @@ class Watch:
         """Return how things stand; as they stood before where somebody does not answer."""
         try:
             deliveries = await self._deliveries()
-            offsets = await self._admin.list_consumer_group_offsets(self._settings.app_id)
+            offsets = await all_committed_offsets(self._admin, self._settings.app_id)
         except (RedisError, KafkaError, OSError):
             return self._last
-        parsed = sum(found.offset for tp, found in offsets.items() if tp.topic in self._raw and found.offset > 0)
+        parsed = sum(offset for tp, offset in offsets.items() if tp.topic in self._raw)
         self._last = Snapshot(deliveries, parsed)
         return self._last
 

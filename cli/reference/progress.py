@@ -12,20 +12,29 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from cli.installation import raw_sources
 from engine import admin, changelog
 from engine.lean import LeanRecord
+from engine.offsets import settled_offsets
 from engine.settings import Settings
 
 _TICK: Final = b'"type":"tick"'
 _POLL: Final = 0.3
+#: How long a broker may take to know the group's offsets, seconds.
+_PATIENCE: Final = 60.0
 
 
 async def committed(settings: Settings, partitions: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """Return how far the installation's group has come in each partition; 0 where it has done nothing yet."""
+    """Return how far the installation's group has come in each partition; 0 where it has done nothing yet.
+
+    Raises:
+        KafkaError: if the broker won't tell.
+        TimeoutError: if the broker can't tell for a minute.
+    """
     consumer = AIOKafkaConsumer(
         **settings.kafka_options(), group_id=settings.app_id, enable_auto_commit=False, auto_offset_reset="none"
     )
     await consumer.start()
     try:
-        return {key: await consumer.committed(TopicPartition(*key)) or 0 for key in partitions}
+        offsets = await settled_offsets(consumer, [TopicPartition(*key) for key in partitions], _PATIENCE)
+        return {key: offsets.get(TopicPartition(*key), 0) for key in partitions}
     finally:
         await consumer.stop()
 

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import pytest
 
 from engine.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 
 HERE = Path(__file__).parent
@@ -64,6 +65,6 @@ def install(
 
 def _start(server: EmbeddedProcess, unavailable: Callable[[str], NoReturn]) -> None:
     try:
-        server.start()
+        server.start(PATIENCE)
     except EmbeddedUnavailableError as error:
         unavailable(str(error))

@@ -23,6 +23,7 @@ from engine.embedded.guard import Guard
 from engine.embedded.ports import pick_free
 from engine.errors import KafkaUnusableError
 from engine.lean import LeanRecord
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 
 ROOT = Path(__file__).parents[2]
@@ -98,7 +99,7 @@ class GatewayProcess:
                 start_new_session=True,
             )
         self._guard.watch(self._process.pid)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
@@ -117,7 +118,7 @@ class GatewayProcess:
         """Ask for an orderly end."""
         os.kill(self.pid, signal.SIGTERM)
 
-    async def wait(self, timeout: float = 40.0) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def wait(self, timeout: float = PATIENCE) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
         """Wait for its end; return the exit code."""
         assert self._process is not None
         deadline = time.monotonic() + timeout
@@ -173,7 +174,7 @@ async def raw_bodies(installation: Installation, source: str) -> list[bytes]:
 async def thaw(kafka: EmbeddedKafka) -> None:
     """Let a broker go on that may be frozen; return when it is a member of its own cluster again."""
     kafka.resume()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     in_a_row = 0
     # It may answer a first time before it notices that its session is over.
     while in_a_row < 5:
@@ -187,7 +188,7 @@ async def thaw(kafka: EmbeddedKafka) -> None:
         await asyncio.sleep(0.1)
 
 
-async def talk(port: int, *parts: bytes, pause: float = 0.0, timeout: float = 15.0) -> bytes:  # noqa: ASYNC109
+async def talk(port: int, *parts: bytes, pause: float = 0.0, timeout: float = PATIENCE) -> bytes:  # noqa: ASYNC109
     """Send bytes on a connection of their own, with pauses between; return what comes until the end or the timeout."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""

@@ -26,4 +26,4 @@ async def happen(
     await installation.write(
         [happening(installation, at, kind, delivery, recipient, **fields) for recipient in recipients]
     )
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()

@@ -19,9 +19,9 @@ import yaml
 from engine.embedded.errors import EmbeddedUnavailableError
 from engine.embedded.ports import HOST, pick_free
 from engine.embedded.process import EmbeddedProcess
+from tests.patience import PATIENCE
 
 RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "aftersend.rules.yml"
-_SECONDS = 10.0
 
 Labels = tuple[str, ...]
 
@@ -70,7 +70,7 @@ class EmbeddedPrometheus(EmbeddedProcess):
     def ping(self) -> bool:
         """Ask whether it is ready."""
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=0.5) as answer:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/-/ready", timeout=PATIENCE) as answer:
                 return bool(answer.status == 200)
         except (URLError, OSError):
             return False
@@ -78,7 +78,7 @@ class EmbeddedPrometheus(EmbeddedProcess):
     def get(self, path: str, **arguments: str) -> Any:
         """Ask the API; return its data."""
         url = f"http://{HOST}:{self.port}/api/v1/{path}?{urlencode(arguments)}"
-        with urllib.request.urlopen(url, timeout=_SECONDS) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             said = json.load(answer)
         assert "success" == said["status"], said
         return said["data"]
@@ -94,7 +94,7 @@ class EmbeddedPrometheus(EmbeddedProcess):
         """Return the only value of a query; none and 0 are the same."""
         return self.series(query).get((), 0.0)
 
-    async def until(self, what: Any, expected: object, timeout: float = 20.0) -> None:  # noqa: ASYNC109 - a bound
+    async def until(self, what: Any, expected: object, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - a bound
         """Wait until something is what it should be.
 
         Raises:

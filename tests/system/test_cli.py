@@ -21,11 +21,11 @@ from cli.simulation.people import person
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from engine.embedded.ports import pick_free
 from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
+from tests.patience import PATIENCE
 
 COMMAND = [sys.executable, "-P", "-m", "cli.main"]
 RECIPIENTS = 300
 SEED = 4
-PATIENCE = 60.0
 
 
 class Done(NamedTuple):
@@ -89,7 +89,7 @@ class Installation:
     def probe(self, path: str, process: int = 0) -> tuple[int, dict[str, Any]]:
         """Ask a process for its health; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + process}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port + process}{path}", timeout=PATIENCE) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

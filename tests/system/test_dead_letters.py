@@ -82,7 +82,7 @@ async def test_from_the_raw_topic_to_the_dead_letters_and_back(install: Callable
     await installation.start()
     raw, letters = installation.topics.raw("kumomta"), installation.topics.dead_letters
     await installation.write([Input(raw, 2, b"k", BROKEN, ARRIVED, (HEADER,))])
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
 
     listed = await run(installation, "list", "--json")
     (letter, counts) = listed.lines
@@ -109,13 +109,13 @@ async def test_from_the_raw_topic_to_the_dead_letters_and_back(install: Callable
     assert (HEADER,) == first.headers
     assert (HEADER, ("aftersend.replayed", f"{raw}-2-0".encode())) == again.headers
 
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
     lines = (await run(installation, "list", "--json")).lines
     assert [None, f"{raw}-2-0"] == sorted((line["replayed"] for line in lines[:-1]), key=str)
     assert (2, 1) == (lines[-1]["letters"], lines[-1]["of_replays"])
     # The one that came of a replay is left out: else each replay would double what the next one writes.
     assert 1 == (await run(installation, "replay", "--yes", "--json")).lines[0]["written"]
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
     assert 3 == (await run(installation, "replay", "--dry-run", "--replayed", "--json")).lines[0]["letters"]
     report = await installation.finish()
     assert 3 == report.unreadable
@@ -135,7 +135,7 @@ async def test_what_can_be_read_now_counts_once_however_often_it_is_replayed(
     for _ in range(2):
         assert EXIT_OK == (await run(installation, "replay", "--yes", "--source", "tracking")).code
 
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
     assert [(1, ARRIVED)] * 2 == [(record.partition, record.timestamp) for record in await read(installation, raw)]
     code, said = await installation.command("kpi", "d", "--from", "kafka", "--json")
     told = json.loads(said)

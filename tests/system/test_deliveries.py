@@ -17,6 +17,7 @@ import pytest
 from cli.deliveries.known import Known, read_declared, read_known
 from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from sources.standard_webhooks import sign
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.gateways import GatewayProcess
 
@@ -54,7 +55,7 @@ async def known(installation: Installation) -> dict[str, Known]:
 
 async def expired(installation: Installation, delivery: str, number: int) -> None:
     """Wait until a tick has ended so many waits: the workers' clock need not have ticked since they began."""
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + PATIENCE
     seen: dict[str, Any] = {}
     while time.monotonic() < deadline:
         code, said_so = await installation.command("kpi", delivery, "--json")
@@ -78,14 +79,14 @@ async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) 
             declared(installation, begin, "long", validity_days=3.5, start=begin - 24 * HOUR),
         ]
     )
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     worker.kill()  # what was declared must be there after a restart, though no event has come yet
     await worker.wait()
     worker.start()
     await installation.write(
         record for delivery in ("short", "long", "plain") for record in sent(installation, begin + HOUR, delivery)
     )
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     worker.kill()
     await worker.wait()
     worker.start()
@@ -114,12 +115,12 @@ async def test_a_later_declaration_is_in_force_from_then_on(install: Install) ->
     installation = install()
     await installation.start(2)
     await installation.write([declared(installation, NOW - 9 * HOUR, "d", validity_hours=1000, event_id="first")])
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     await installation.write(sent(installation, NOW - 8 * HOUR, "d"))
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     assert (await known(installation))["d"].seen is not None
     await installation.write([declared(installation, NOW - 7 * HOUR, "d", validity_hours=2, name="Two", event_id="2")])
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     await installation.write(
         [
             declared(installation, NOW - 7.5 * HOUR, "d", name="Overtaken", event_id="overtaken"),
@@ -178,10 +179,10 @@ async def test_the_commands(install: Install, tmp_path: Path) -> None:
     assert (EXIT_OK, "") == await said_nothing(installation, "deliveries", "list", "--json")
     code, text = await installation.command("deliveries", "set", "spring", "--name", "Spring sale", "--policy", "efs")
     assert EXIT_OK == code, text
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     code, text = await installation.command("deliveries", "set", "spring", "--validity-days", "2", "--tenant", "acme")
     assert EXIT_OK == code, text
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
 
     file = tmp_path / "audience.csv"
     file.write_text(
@@ -197,7 +198,7 @@ async def test_the_commands(install: Install, tmp_path: Path) -> None:
             name: number for name, number in json.loads(text).items() if type(number) is int
         }
     await installation.write([happened(installation, NOW, "open", "heard-of", "jane@example.org")])
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
 
     code, text = await installation.command("deliveries", "list", "--json")
     listed = {one["delivery_id"]: one for one in map(json.loads, text.splitlines())}

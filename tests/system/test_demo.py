@@ -15,9 +15,9 @@ import pytest
 from engine.embedded import EmbeddedUnavailableError
 from engine.embedded.jars import ensure_jars
 from engine.embedded.java import find_java
+from tests.patience import PATIENCE
 
 COMMAND = [sys.executable, "-P", "-m", "cli.main", "demo", "--seed", "7"]
-PATIENCE = 100.0
 #: Of the deliveries' names, by who sends them.
 ENDS = ("", "-sendgrid", "-ses")
 

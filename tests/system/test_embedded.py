@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +49,7 @@ async def _read(bootstrap: str, topic: str) -> list[bytes]:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(topic, 1)])
-        batches = await consumer.getmany(timeout_ms=5_000)
+        batches = await consumer.getmany(timeout_ms=int(PATIENCE * 1000))
         return [record.value for records in batches.values() for record in records]
     finally:
         await consumer.stop()
@@ -61,11 +62,11 @@ async def test_kafka_keeps_what_was_committed_over_kill_and_restart(kafka: Embed
 
     kafka.kill()
     assert not kafka.ready()
-    kafka.start()
+    kafka.start(PATIENCE)
 
     assert first != kafka.pid
     assert [b"committed"] == await _read(kafka.bootstrap, unique)
-    kafka.restart()
+    kafka.restart(PATIENCE)
     assert [b"committed"] == await _read(kafka.bootstrap, unique)
 
 
@@ -102,7 +103,7 @@ def test_redis_forgets_by_default_and_keeps_when_asked_to(redis_server: Embedded
                 client.set("embedded", "kept")
             server.kill()
             assert not server.ready()
-            server.start()
+            server.start(PATIENCE)
             with redis.Redis.from_url(server.url) as client:
                 assert client.ping()
                 assert expected == client.get("embedded")
@@ -131,6 +132,6 @@ def test_up_says_where_the_servers_are_and_stops_them_when_told_to(up: subproces
 
     up.send_signal(signal.SIGTERM)
 
-    assert 0 == up.wait(30)
+    assert 0 == up.wait(PATIENCE)
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

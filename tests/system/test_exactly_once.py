@@ -15,32 +15,35 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from engine import admin, changelog
 from engine.embedded import EmbeddedKafka
 from engine.errors import EXIT_OK, FencedError, TransactionFailedError
+from engine.offsets import settled_offsets
 from engine.settings import Settings, load
 from engine.writer import TransactionalWriter
 from schemas.topics import TopicLayout
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.chaos.load import direct_events
 from tests.system.chaos.run import Scale, run
 
-SHORT = Scale(recipients=4_000, events=18_000, workers=3, seconds=45.0, gaps=(2.0, 3.5), patience=120.0)
-LONG = Scale(recipients=65_000, events=130_000, workers=3, seconds=240.0, gaps=(3.0, 7.0), patience=300.0)
+SHORT = Scale(recipients=4_000, events=18_000, workers=3, seconds=45.0, gaps=(2.0, 3.5), patience=2 * PATIENCE)
+LONG = Scale(recipients=65_000, events=130_000, workers=3, seconds=240.0, gaps=(3.0, 7.0), patience=5 * PATIENCE)
 
 Writers = Callable[..., TransactionalWriter]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1600)
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
 async def test_every_number_is_right_after_a_short_chaos(store: str, tmp_path: Path) -> None:
     await run(tmp_path, SHORT, 1, store=store, partitions=4)
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
 async def test_every_number_is_right_after_a_long_chaos(store: str, tmp_path: Path) -> None:
     """At least 300,000 events: some 195,000 raw records and 130,000 events that come directly."""
@@ -88,10 +91,10 @@ class Ledger:
         )
         await consumer.start()
         try:
-            offset: int | None = await consumer.committed(TopicPartition(*self.source))
+            source = TP(*self.source)
+            return (await settled_offsets(consumer, [source], PATIENCE)).get(source)
         finally:
             await consumer.stop()
-        return offset
 
 
 @pytest.fixture
@@ -212,7 +215,7 @@ async def _open_transactions(installation: Installation) -> list[str]:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         left = {tp for tp in partitions if ends[tp]}
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + PATIENCE
         while left and time.monotonic() < deadline:
             await consumer.getmany(*left, timeout_ms=200)
             left = {tp for tp in left if await consumer.position(tp) < ends[tp]}

@@ -49,7 +49,7 @@ async def told(installation: Installation, *options: str, delivery: str = "sale"
     return code, json.loads(said) if said.startswith("{") else said
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(720)
 async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
     """Of hundreds of rows, with all that happens in real life, none disagrees; also after a restart."""
     installation: Installation = install()
@@ -78,7 +78,7 @@ async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Ca
         assert found.row.status == [s.after for s in found.explanation.steps if not s.waiting][-1]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(720)
 async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     """Statuses before and after, an expiry and its undoing, duplicates, places, the raw records."""
     installation: Installation = install()
@@ -91,7 +91,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     life += inputs(installation, ["opened", "delivered", "complained", "clicked"], start + 61 * HOUR_MS, 5)
     life += inputs(installation, ["opened"], start + 61 * HOUR_MS, 5)
     await installation.write(life)
-    await installation.await_caught_up(60)
+    await installation.await_caught_up()
 
     code, found = await told(installation, "--raw")
 
@@ -117,7 +117,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     assert "event 0" == json.loads(sent["raw_record"]["text"])["event_id"]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(720)
 async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Installation]) -> None:
     """By the command and by a worker's API alike."""
     token = "operator-token-0123456789"  # noqa: S105 - of a worker that lives for this test
@@ -129,7 +129,7 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
     life.append(inputs(installation, ["tick"], start + 60 * HOUR_MS, 2))
     life.append(inputs(installation, ["complained"], start + 61 * HOUR_MS, 3))
     await installation.write(one for some in life for one in some)
-    await installation.await_caught_up(60)
+    await installation.await_caught_up()
 
     async def asked(hours: float) -> dict[str, Any]:
         at = start / 1000 + hours * 3600
@@ -167,7 +167,7 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
         assert EXIT_USAGE == (await installation.command("explain", "sale", JANE, *wrong))[0]
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(720)
 async def test_what_retention_has_removed_is_told(install: Callable[..., Installation]) -> None:
     """More events than a row remembers: all of them while the topic has them, the last ones afterwards."""
     installation: Installation = install()
@@ -175,7 +175,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     now = int(time.time() * 1000) - HOUR_MS
     kinds = ["sent", "delivered", "opened"] + ["opened"] * 50
     await installation.write(inputs(installation, kinds, now))
-    await installation.await_caught_up(60)
+    await installation.await_caught_up()
     code, whole = await told(installation)
 
     assert (EXIT_OK, len(kinds), 0) == (code, len(whole["steps"]), whole["missing"])
@@ -214,7 +214,7 @@ async def _delete(installation: Installation, partition: TopicPartition, before:
         await admin.close()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(720)
 async def test_a_row_that_is_not_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
     """As when the validity period has been changed since: said aloud, and exit code 1."""
     installation: Installation = install()
@@ -224,7 +224,7 @@ async def test_a_row_that_is_not_what_its_events_make_of_it(install: Callable[..
         inputs(installation, ["sent"], start) + inputs(installation, ["opened"], start + HOUR_MS, 1)
     )
     await installation.write(inputs(installation, ["tick", "opened"], start + 30 * HOUR_MS, 2))
-    await installation.await_caught_up(60)
+    await installation.await_caught_up()
     changed = Installation(
         installation.kafka,
         installation.redis,

@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError
-from faust.types import TP
 
 from engine import changelog
 from engine.embedded import EmbeddedKafka
 from engine.embedded.ports import pick_free
 from engine.errors import EXIT_BREAKER, EXIT_KAFKA
 from engine.lean import LeanRecord
-from engine.transport import ConsumerThread
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events, raw_records
 
@@ -51,7 +47,7 @@ async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: Emb
 
     await asyncio.to_thread(kafka.kill)
     await asyncio.sleep(12.0)
-    await asyncio.to_thread(kafka.start)
+    await asyncio.to_thread(kafka.start, PATIENCE)
 
     assert len(load) == await writing
     await installation.finish()
@@ -83,7 +79,7 @@ async def test_a_partition_is_taken_back_from_whoever_the_group_does_not_know(in
     (worker,) = await installation.start()
     load = _load(installation, 4_000)
     assert 2_000 == await installation.write(load[:2_000])
-    await installation.await_caught_up(30.0)
+    await installation.await_caught_up()
 
     topic = installation.topics.events
     zombie = AIOKafkaProducer(
@@ -106,7 +102,7 @@ async def test_a_rebalance_in_the_middle_of_a_long_restore(install: Install) -> 
     await installation.start()
     load = _load(installation, 12_000)
     assert 6_000 == await installation.write(load[:6_000])
-    await installation.await_caught_up(30.0)
+    await installation.await_caught_up()
     installation.workers[0].kill()
 
     slow = [installation.add_worker(module="tests.system.chaos.slow_restore") for _ in range(2)]
@@ -247,36 +243,3 @@ async def test_a_changelog_that_cannot_be_read_ends_the_worker(install: Install)
     worker.start()
     assert 0 != await worker.wait()
     assert f"{installation.topics.status}, partition 0, offsets 0 to 0" in worker.log()
-
-
-class _Coordinator:
-    """A group's coordinator that still loads the group."""
-
-    group_id = "group"
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-        self.dead = False
-
-    async def ensure_coordinator_known(self) -> None:
-        pass
-
-    async def _send_req(self, request: Any) -> Any:
-        return SimpleNamespace(error_code=self.code, topics=[])
-
-    def coordinator_dead(self) -> None:
-        self.dead = True
-
-
-@pytest.mark.parametrize(
-    "code,error,dead", [(14, GroupLoadInProgressError, False), (15, GroupCoordinatorNotAvailableError, True)]
-)
-async def test_a_broker_that_does_not_know_yet_has_not_said_that_nothing_was_committed(
-    code: int, error: type[Exception], dead: bool
-) -> None:
-    """Else everything would be read from the beginning and counted again."""
-    coordinator = _Coordinator(code)
-    consumer: Any = SimpleNamespace(_coordinator=coordinator)
-    with pytest.raises(error):
-        await ConsumerThread._committed_offsets(consumer, [TP("events", 0)])
-    assert dead == coordinator.dead

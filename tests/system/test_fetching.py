@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from engine import admin, fetching, lean
 from engine.embedded import EmbeddedKafka
 from schemas.topics import TopicLayout
+from tests.patience import PATIENCE
 
 #: Bytes of a record, of the limited topic's share of a fetch, and of any other's.
 RECORD, SMALL, LARGE = 10_000, 100_000, 400_000
@@ -15,7 +16,7 @@ RECORDS = 60
 
 async def first_fetch(consumer: Any, topics: list[str]) -> dict[str, int]:
     """Return how many records each topic gave in answer to one request."""
-    fetched = await consumer.getmany(timeout_ms=10_000)
+    fetched = await consumer.getmany(timeout_ms=int(PATIENCE * 1000))
     assert fetched
     return {topic: len(fetched.get(TopicPartition(topic, 0), ())) for topic in topics}
 

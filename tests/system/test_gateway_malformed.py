@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, talk
 
@@ -151,7 +152,7 @@ def status_of(heard: bytes) -> bytes:
 
 def exchange(port: int, raw: bytes) -> bytes:
     """Send bytes and no more; return what comes back."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         heard = b""
         try:
             connection.sendall(raw)
@@ -164,7 +165,7 @@ def exchange(port: int, raw: bytes) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 async def test_malformed_requests_by_the_ten_thousand(gateway: GatewayProcess) -> None:
     """In CI 10,000 of them take half a minute; what they leave in memory does not grow with their number."""
     counter = itertools.count(1)
@@ -227,7 +228,7 @@ async def test_what_never_ends_is_ended(gateway: GatewayProcess, head: bytes, en
         sent = 0
         try:
             writer.write(head)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while sent < 100 * MIB:
                     writer.write(endless)
                     await writer.drain()

@@ -19,6 +19,7 @@ from engine.embedded.errors import EmbeddedUnavailableError
 from engine.embedded.ports import pick_free
 from engine.errors import EXIT_OK
 from publish.metrics import METRICS, NONE, OTHER
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records
 from tests.system.gateways import GatewayProcess, Signer
@@ -60,7 +61,7 @@ def scrape(tmp_path: Path) -> Iterator[Scrape]:
 def page(port: int, accept: str = "") -> tuple[str, str]:
     """Return the content type and text of a process' metrics."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accept})
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - http, here
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - http, here
         return answer.headers["content-type"], answer.read().decode()
 
 
@@ -125,7 +126,7 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
     prometheus = scrape(**{"aftersend-worker": ports})
     records = [*load(installation, 400, 1), *junk(installation)]
     await installation.write(records)
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     report = await check(installation.settings)
 
     await prometheus.until(lambda: by_decision(prometheus), report.decisions)
@@ -163,7 +164,7 @@ async def test_prometheus_sees_what_the_reference_counts(install: Callable[..., 
     workers[1].start()
     await workers[1].await_log("partitions assigned", times=assigned + 1)
     await installation.write(load(installation, 200, 2))
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
     report = await check(installation.settings)
     await prometheus.until(lambda: before + by_decision(prometheus), report.decisions)
     await prometheus.until(lambda: differing(prometheus, report), [])
@@ -207,7 +208,7 @@ async def test_the_page_is_fit_for_prometheus(install: Callable[..., Installatio
     installation = install(metrics_deliveries=2)
     await installation.start(web_port=port)
     await installation.write([*load(installation, 100, 3), *junk(installation)])
-    await installation.await_caught_up(60.0)
+    await installation.await_caught_up()
 
     kind, text = page(port)
     assert kind.startswith("text/plain; version=0.0.4")

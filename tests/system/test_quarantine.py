@@ -99,7 +99,7 @@ async def test_the_day_after_an_outage(install: Callable[..., Installation]) -> 
     ]
     events.sort(key=lambda event: event.received_at)
     await installation.write(inputs(installation, *events))
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
 
     # What operators see.
     listed = (await run(installation, "quarantine", "list", "--json")).lines
@@ -124,7 +124,7 @@ async def test_the_day_after_an_outage(install: Callable[..., Installation]) -> 
     # The release goes through the stream.
     done = await run(installation, "quarantine", "release", *chosen, "--yes", "--json")
     assert (EXIT_OK, 39) == (done.code, done.lines[0]["released"]), done.err
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
     left = (await run(installation, "quarantine", "list", "--json")).lines
     assert {"gone@example.org", "before@example.org"} == {one["recipient"] for one in left}
     found = await contacts(installation, *victims)

@@ -17,6 +17,7 @@ from publish.redis_kpis import KpiPublisher, counters
 from rules.indicators import cell_of, event_key
 from rules.lifecycle import OPENED, SENT, Decision, Fact
 from schemas.state import KpiPartial
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events
 
@@ -182,7 +183,7 @@ async def test_watchers_are_told(publisher_of: Any, client: redis.Redis, unique:
             await publisher.flush()
         told: list[Any] = []
         while len(told) < 2:
-            message = await watcher.get_message(ignore_subscribe_messages=True, timeout=5.0)
+            message = await watcher.get_message(ignore_subscribe_messages=True, timeout=PATIENCE)
             assert message is not None or not told
             if message is not None:
                 told.append(json.loads(message["data"]))
@@ -276,7 +277,7 @@ async def test_a_partition_that_was_away_is_published_as_it_is_now(
     waiting = dict(publisher._changed)
     publisher.released(0)
     publisher._changed.update(waiting)
-    redis_server.start()
+    redis_server.start(PATIENCE)
     theirs.take((1, 1))
     theirs.change(d=part(15))
     await other.flush()
@@ -353,7 +354,7 @@ async def test_the_end_does_not_wait_for_a_redis_that_is_away(publisher_of: Any,
         await publisher.stop()
         assert 3.0 > time.monotonic() - started
     finally:
-        redis_server.start()
+        redis_server.start(PATIENCE)
 
 
 @pytest.fixture
@@ -369,13 +370,13 @@ async def test_the_stream_goes_on_without_redis_which_catches_up(
     installation, events = load
     (worker,) = await installation.start()
     await installation.write(events[:2_000])
-    await installation.await_caught_up(30.0)
+    await installation.await_caught_up()
     redis_server.kill()
     await installation.write(events[2_000:4_000])
-    await installation.await_caught_up(30.0)
+    await installation.await_caught_up()
     assert "redis is away" in worker.log()
 
-    redis_server.start()
+    redis_server.start(PATIENCE)
     await installation.finish()
 
 
@@ -386,8 +387,8 @@ async def test_a_worker_starts_without_redis(
     redis_server.kill()
     await installation.start()
     await installation.write(events[:1_000])
-    await installation.await_caught_up(30.0)
-    redis_server.start()
+    await installation.await_caught_up()
+    redis_server.start(PATIENCE)
     await installation.finish()
 
 
@@ -396,7 +397,7 @@ async def test_flushall_is_repaired_within_seconds(load: tuple[Installation, lis
     installation, events = load
     await installation.start(2)
     await installation.write(events[:3_000])
-    await installation.await_caught_up(30.0)
+    await installation.await_caught_up()
     before = await _settled(client, installation)
     for _ in range(3):
         await client.flushall()

@@ -17,6 +17,7 @@ from cli.installation import parsers
 from engine import changelog
 from engine.lean import LeanRecord
 from sources.base import SourceError
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records
 
@@ -98,7 +99,7 @@ async def feed(installation: Installation, records: Iterable[Input]) -> int:
         if some[0].topic == installation.topics.clock:
             await folded(installation, some[0].timestamp_ms / 1000)
         else:
-            await installation.await_caught_up(60, quiet=0.3)
+            await installation.await_caught_up(quiet=0.3)
     return written
 
 
@@ -111,7 +112,7 @@ async def folded(installation: Installation, tick: float) -> None:
             if record.key == b"@clock":
                 reached[partition] = msgspec.json.decode(record.value or b"")["tick"]
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     partitions = range(installation.settings.partitions)
     while len(reached) < len(partitions) or min(reached.values()) < tick:
         assert time.monotonic() < deadline, f"only {reached} of a tick at {tick}"
@@ -172,7 +173,7 @@ async def tables(installation: Installation) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 async def test_the_raw_topics_again_into_an_empty_system(install: Callable[..., Installation], unique: str) -> None:
     # Today's time would be the clock's; it is part of what is recorded.
     first = install(clock_interval=100_000.0)

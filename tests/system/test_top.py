@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from engine.errors import EXIT_FAILED, EXIT_OK
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 
 ESCAPE = "\x1b"
-PATIENCE = 30.0
 COMMAND = [sys.executable, "-P", "-m", "cli.main", "top"]
 
 
@@ -74,7 +74,7 @@ async def test_numbers_and_how_they_move(install: Callable[..., Installation], t
     await installation.start()
     raw = installation.topics.raw("tracking")
     await installation.write(opens(0, 20, raw))
-    await installation.await_caught_up(30)
+    await installation.await_caught_up()
 
     async def more() -> None:
         for i in range(12):

@@ -13,6 +13,7 @@ from pathlib import Path
 import redis.asyncio as redis
 
 from engine.errors import EXIT_KAFKA, EXIT_OK
+from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.chaos.workers import WorkerProcess
 
@@ -101,11 +102,11 @@ class Chaos:
         elif fault is Fault.KAFKA_KILL:
             self.log(fault.value)
             await asyncio.to_thread(installation.kafka.kill)
-            await asyncio.to_thread(installation.kafka.start)
+            await asyncio.to_thread(installation.kafka.start, PATIENCE)
             self.log("the broker is back")
         elif fault is Fault.KAFKA_RESTART:
             self.log(fault.value)
-            await asyncio.to_thread(installation.kafka.restart)
+            await asyncio.to_thread(installation.kafka.restart, PATIENCE)
             self.log("the broker is back")
         elif fault is Fault.REDIS_FLUSH:
             self.log(fault.value)
@@ -115,7 +116,7 @@ class Chaos:
             self.log(fault.value)
             await asyncio.to_thread(installation.redis.kill)
             await asyncio.sleep(self._rng.uniform(0.0, 3.0))
-            await asyncio.to_thread(installation.redis.start)
+            await asyncio.to_thread(installation.redis.start, PATIENCE)
 
     async def _to_a_worker(self, fault: Fault) -> None:
         candidates = [w for w in self._installation.workers if w.running and not w.paused]

@@ -19,7 +19,9 @@ from cli.reference.check import Report, check
 from engine import admin
 from engine.embedded import EmbeddedKafka, EmbeddedRedis
 from engine.errors import EXIT_OK
+from engine.offsets import settled_offsets
 from engine.settings import Settings, load
+from tests.patience import PATIENCE
 from tests.system.chaos.workers import WorkerProcess
 
 #: A small group on a small machine, that notices within seconds what a real one notices within a minute.
@@ -116,7 +118,7 @@ class Installation:
         await started[0].await_log("partitions assigned")
         return started
 
-    async def finish(self, *, timeout: float = 60.0) -> Report:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def finish(self, *, timeout: float = PATIENCE) -> Report:  # noqa: ASYNC109 - a bound, not a cancellation
         """Wait until all input is folded, stop the workers in good order, and compare everything with the reference.
 
         Raises:
@@ -192,7 +194,7 @@ class Installation:
             await producer.stop()
         return written
 
-    async def await_caught_up(self, timeout: float, *, quiet: float = 1.0) -> None:  # noqa: ASYNC109
+    async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 1.0) -> None:  # noqa: ASYNC109
         """Wait until the workers have committed all input, what they wrote to the events topic included.
 
         Raises:
@@ -229,17 +231,16 @@ class Installation:
             group_id=self.settings.app_id,
             enable_auto_commit=False,
             isolation_level="read_committed",
-            request_timeout_ms=5_000,
+            request_timeout_ms=20_000,
         )
         partitions = [TopicPartition(topic, p) for topic in topics for p in range(self.settings.partitions)]
         consumer.assign(partitions)
         await consumer.start()
         try:
             ends = await consumer.end_offsets(partitions)
+            committed = await settled_offsets(consumer, partitions, PATIENCE)
             for tp in partitions:
-                # In reach of a broker that still loads its groups, "none committed" may mean "not known yet"; then
-                # this says that all is left, which is never wrong for long.
-                consumer.seek(tp, await consumer.committed(tp) or 0)
+                consumer.seek(tp, committed.get(tp, 0))
             left = {tp for tp in partitions if await consumer.position(tp) < ends[tp]}
             deadline = time.monotonic() + quiet
             while left and time.monotonic() < deadline:

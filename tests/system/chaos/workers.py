@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from engine.embedded.guard import Guard
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[3]
 _POLL = 0.05
@@ -84,7 +85,7 @@ class WorkerProcess:
         self._signal(signal.SIGCONT)
         self.paused = False
 
-    async def wait(self, timeout: float = 30.0) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def wait(self, timeout: float = PATIENCE) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
         """Wait until the process has ended by itself; return its exit code.
 
         Raises:
@@ -107,7 +108,7 @@ class WorkerProcess:
         """Return the end of the log."""
         return "\n".join(self.log().splitlines()[-lines:])
 
-    async def await_log(self, words: str, *, times: int = 1, timeout: float = 60.0) -> None:  # noqa: ASYNC109
+    async def await_log(self, words: str, *, times: int = 1, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
         """Wait until the log has some words so many times.
 
         Raises:

@@ -6,6 +6,7 @@ import sys
 import time
 
 from engine.errors import EXIT_CRASHED
+from tests.patience import PATIENCE
 
 WATCHED = """
 import signal, sys, time
@@ -38,7 +39,7 @@ time.sleep(0.5)
 
 
 def run(script: str) -> int:
-    return subprocess.run([sys.executable, "-c", script], timeout=20, check=False, capture_output=True).returncode
+    return subprocess.run([sys.executable, "-c", script], timeout=PATIENCE, check=False, capture_output=True).returncode
 
 
 def test_a_process_ends_with_its_parent() -> None:

@@ -17,6 +17,7 @@ from engine.partition import PartitionTask, Phase
 from engine.processor import Processor
 from engine.transport import Batch
 from engine.writer import Output
+from tests.patience import PATIENCE
 
 EVENTS = TP("events", 0)
 
@@ -139,7 +140,7 @@ def batch(base: int | None, *offsets: int, sought: int = 0) -> Batch:
 
 
 async def until(met: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE):
         while not met():
             await asyncio.sleep(0.001)
 
@@ -275,7 +276,7 @@ async def test_closing_ends_a_commit_under_way(task: PartitionTask, broker: Brok
     broker.commit_seconds = 60.0
     await task.deliver(batch(0, 0))
     await asyncio.sleep(0.01)
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE):
         await task.close()
     assert [] == summing.stored
     assert 1 == summing.released
@@ -300,7 +301,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     broker.writers[0].commit = commit  # type: ignore[method-assign, assignment]
     await task.deliver(batch(0, 0))
     await begun.wait()
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE):
         await task.close()
 
 

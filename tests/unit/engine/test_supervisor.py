@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import EXIT_BREAKER, EXIT_CRASHED, EXIT_KAFKA, EXIT_SETTINGS
 from engine.supervisor import Child, Policy, Supervisor, exit_code_of
+from tests.patience import PATIENCE
 
 QUICK = Policy(backoff=(0.01,), crashes=3, healthy=60.0, grace=10.0)
 #: Runs until SIGTERM, then ends in order.
@@ -36,7 +37,7 @@ def starts(log: Path) -> int:
 
 
 async def until_started(log: Path, times: int) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while starts(log) < times and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
     assert starts(log) >= times
@@ -134,7 +135,7 @@ async def test_kills_when_told_twice(tmp_path: Path) -> None:
     await asyncio.sleep(0.1)
     supervisor.stop()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert 128 + signal.SIGKILL == await running
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from engine.embedded import EmbeddedProcess, EmbeddedUnavailableError
 from engine.embedded.ports import HOST, pick_free
+from tests.patience import PATIENCE
 
 SERVER = """
 import socket, sys
@@ -98,7 +99,7 @@ def test_a_paused_server_can_be_stopped(tmp_path: Path) -> None:
     server = EchoServer(tmp_path)
     server.start()
     server.pause()
-    server.stop(timeout=5)
+    server.stop(timeout=PATIENCE)
     assert not server.running
 
 
@@ -157,7 +158,7 @@ def test_a_server_does_not_outlive_a_killed_parent(tmp_path: Path, end: signal.S
     assert _soon(lambda: not _exists(pid))
 
 
-def _soon(condition: Callable[[], bool], timeout: float = 10.0) -> bool:
+def _soon(condition: Callable[[], bool], timeout: float = PATIENCE) -> bool:
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() > deadline:
