@@ -53,6 +53,6 @@ $(VENV)/.deps: requirements-dev.txt pyproject.toml deploy/bootstrap.sh
 	@sh deploy/bootstrap.sh $(VENV)
 	@touch $@
 
-$(VENV)/.kafka: engine/embedded/kafka-jars.lock $(VENV)/.deps
-	@$(BIN)/python -m engine.embedded prefetch
+$(VENV)/.kafka: aftersend/sandbox/embedded/kafka-jars.lock $(VENV)/.deps
+	@$(BIN)/python -m aftersend.sandbox.embedded prefetch
 	@touch $@

@@ -20,13 +20,13 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from engine import changelog
-from engine.errors import FencedError, TransactionFailedError
-from engine.settings import Settings
-from engine.tasks import cancel
-from engine.writer import TransactionalWriter
-from schemas.alert import DeliveryAlert
-from tables.alerts import DeliveryAlerts, encode, key_of
+from aftersend.config.settings import Settings
+from aftersend.engine import changelog
+from aftersend.engine.tasks import cancel
+from aftersend.engine.transaction import TransactionalWriter
+from aftersend.errors import FencedError, TransactionFailedError
+from aftersend.schemas.alert import DeliveryAlert
+from aftersend.tables.alerts import DeliveryAlerts, encode, key_of
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from engine.settings import Settings
+from aftersend.config.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Final
-from zlib import crc32
 
 import msgspec
 
-from engine import dead_letters
-from engine.dead_letters import Breaker
-from engine.processor import Processor
-from engine.settings import Settings
-from engine.transport import Batch
-from engine.writer import MAX_BATCH_BYTES, Output
-from schemas.feedback import MAX_SECONDS, Feedback
-from schemas.raw import TENANT_HEADER
-from schemas.topics import Topics
-from sources.base import Parser, SourceError
+from aftersend.config.settings import Settings
+from aftersend.engine import dead_letters
+from aftersend.engine.consumer import Batch
+from aftersend.engine.dead_letters import Breaker
+from aftersend.engine.processor import Processor
+from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
+from aftersend.schemas.event import MAX_SECONDS, Feedback
+from aftersend.schemas.partitioning import key_hash
+from aftersend.schemas.raw import TENANT_HEADER
+from aftersend.schemas.topics import Topics
+from aftersend.sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
@@ -26,15 +26,6 @@ _DECLARED: Final = "declared"
 _OVERHEAD: Final = 10_000
 #: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
 _END_OF_TIME: Final = MAX_SECONDS * 1000
-
-
-def partition_of(recipient: str, partitions: int) -> int:
-    """Return the partition of the events topic in which all that concerns a recipient lies.
-
-    CRC-32 of the address, as librdkafka's default partitioner has it. Nobody else writes this topic, so nobody else
-    has to agree; it is quick from Python's standard library.
-    """
-    return crc32(recipient.encode()) % partitions
 
 
 def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
@@ -136,7 +127,7 @@ class Normalise(Processor[NormaliseState, Counted]):
                             append(b"", value, record.timestamp)
                         events += partitions
                         continue
-                    appends[crc32(recipient) % partitions](recipient, value, record.timestamp)
+                    appends[key_hash(recipient) % partitions](recipient, value, record.timestamp)
                     events += 1
                     if event.type == _UNKNOWN:
                         called = event.source, event.detail

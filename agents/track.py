@@ -7,16 +7,16 @@ from typing import Any, Protocol
 
 import msgspec
 
-from engine.dead_letters import Breaker
-from engine.processor import Processor
-from engine.settings import Settings
-from engine.transport import Batch
-from engine.writer import Output
-from schemas.state import KpiPartial
-from tables.codec import Codec
-from tables.folding import BatchFold, Fold, FoldOptions
-from tables.restore import restore
-from tables.store import PartitionStore
+from aftersend.config.settings import Settings
+from aftersend.engine.consumer import Batch
+from aftersend.engine.dead_letters import Breaker
+from aftersend.engine.processor import Processor
+from aftersend.engine.transaction import Output
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.tables.batch.fold import BatchFold, Fold, FoldOptions
+from aftersend.tables.codec import Codec
+from aftersend.tables.restore import restore
+from aftersend.tables.stores.base import PartitionStore
 
 
 class KpiSink(Protocol):
@@ -77,7 +77,7 @@ class TrackState(msgspec.Struct):
 
 
 class Track(Processor[TrackState, Fold]):
-    """Folds events; see `tables.folding`.
+    """Folds events; see `aftersend.tables.batch.fold`.
 
     Args:
         settings: of the worker.

@@ -18,7 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = {"events": 2_000_000, "raw": 1_000_000}

@@ -11,13 +11,13 @@ import time
 import tracemalloc
 from typing import Final
 
-from cli.installation import alert_thresholds, codec, fold_timing
-from engine.lean import LeanRecord
-from engine.settings import Settings, load
-from rules.indicators import cell_of, event_key
-from rules.lifecycle import Fact
-from schemas.state import KpiPartial
-from tables.alerts import DeliveryAlerts
+from aftersend.config.settings import Settings, load
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.recipient.lifecycle import Fact
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.services.installation import alert_thresholds, codec, fold_timing
+from aftersend.tables.alerts import DeliveryAlerts
 
 _PARTITIONS: Final = 8
 _ACTIVE: Final = 10

@@ -21,15 +21,15 @@ from typing import Any
 import msgspec
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from engine.transport import Batch
-from engine.writer import MAX_BATCH_BYTES, Output
-from rules.timing import timing
-from schemas.topics import Topics
-from tables.codec import Codec
-from tables.folding import BatchFold, FoldOptions
-from tables.memory import MemoryStore
-from tables.rocks import open_stores
-from tables.store import PartitionStore
+from aftersend.engine.consumer import Batch
+from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
+from aftersend.rules.recipient.timing import timing
+from aftersend.schemas.topics import Topics
+from aftersend.tables.batch.fold import BatchFold, FoldOptions
+from aftersend.tables.codec import Codec
+from aftersend.tables.stores.base import PartitionStore
+from aftersend.tables.stores.memory import MemoryStore
+from aftersend.tables.stores.rocksdb.store import open_stores
 
 CHAINS = (
     (30, ("sent", "delivered")),

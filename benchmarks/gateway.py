@@ -29,11 +29,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cli.installation import topic_layouts
-from engine import admin
-from engine.embedded import EmbeddedKafka
-from engine.embedded.ports import pick_free
-from engine.settings import load
+from aftersend.config.installation import topic_layouts
+from aftersend.config.settings import load
+from aftersend.engine import admin
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.sandbox.embedded.ports import pick_free
 
 #: Different requests that are signed beforehand and sent in turn.
 _DIFFERENT = 200
@@ -192,7 +192,7 @@ def measure(args: argparse.Namespace, folder: Path, kafka: EmbeddedKafka) -> dic
     file = folder / "requests"
     file.write_text("\n".join(base64.b64encode(request).decode() for request in wanted))
     environment = {**os.environ, **{f"AFTERSEND_{name.upper()}": value for name, value in chosen.items()}}
-    gateway = subprocess.Popen([sys.executable, "-m", "cli.main", "gateway"], env=environment)
+    gateway = subprocess.Popen([sys.executable, "-m", "aftersend.cli.main", "gateway"], env=environment)
     try:
         await_ready(f"http://127.0.0.1:{admin_port}/ready")
         own = [sys.executable, "-m", "benchmarks.gateway", "--port", str(port), "--requests", str(file)]

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.installation import topic_layouts
-from engine import admin
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
-from engine.settings import Settings, load
+from aftersend.config.installation import topic_layouts
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 
 
 @contextmanager
@@ -40,7 +40,8 @@ def installation(chosen: Mapping[str, str], commands: Sequence[str] = ("worker",
             asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
             environment = {**os.environ, **{f"AFTERSEND_{name.upper()}": value for name, value in told.items()}}
             processes = [
-                subprocess.Popen([sys.executable, "-m", "cli.main", command], env=environment) for command in commands
+                subprocess.Popen([sys.executable, "-m", "aftersend.cli.main", command], env=environment)
+                for command in commands
             ]
             try:
                 yield settings

@@ -27,11 +27,11 @@ import redis
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from cli.worker import raw_sources, run_worker
-from engine import admin
-from engine.settings import Settings, load
-from schemas.topics import layouts
-from tables.folding import Fold
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin
+from aftersend.processes.worker import raw_sources, run_worker
+from aftersend.schemas.topics import layouts
+from aftersend.tables.batch.fold import Fold
 
 #: The peers' names of the counters, and ours.
 NAMES = {

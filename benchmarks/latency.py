@@ -21,8 +21,8 @@ from typing import Any
 import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
+from aftersend.config.settings import Settings
 from benchmarks.installation import installation
-from engine.settings import Settings
 
 _PROBES_PER_SECOND = 20
 _POLL_SECONDS = 0.01

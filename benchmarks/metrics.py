@@ -19,20 +19,20 @@ from typing import Any
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from aftersend.engine.consumer import Batch
+from aftersend.engine.observer import Work
+from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
+from aftersend.processes.health import WorkerView
+from aftersend.publish.prometheus.deliveries import Deliveries
+from aftersend.publish.prometheus.heartbeat import Heartbeat
+from aftersend.publish.prometheus.page import MetricsPage
+from aftersend.publish.prometheus.worker import WorkerMetrics
+from aftersend.rules.recipient.timing import timing
+from aftersend.schemas.topics import Topics
+from aftersend.tables.batch.fold import BatchFold, FoldOptions
+from aftersend.tables.codec import Codec
+from aftersend.tables.stores.memory import MemoryStore
 from benchmarks.folding import records
-from engine.health import WorkerView
-from engine.meter import Work
-from engine.transport import Batch
-from engine.writer import MAX_BATCH_BYTES, Output
-from publish.metrics_deliveries import Deliveries
-from publish.metrics_heartbeat import Heartbeat
-from publish.metrics_page import MetricsPage
-from publish.metrics_worker import WorkerMetrics
-from rules.timing import timing
-from schemas.topics import Topics
-from tables.codec import Codec
-from tables.folding import BatchFold, FoldOptions
-from tables.memory import MemoryStore
 
 _SCRAPES = 20
 

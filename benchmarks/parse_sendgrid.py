@@ -15,8 +15,8 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from sources.base import SourceOptions
-from sources.registry import REGISTRY
+from aftersend.sources.base import SourceOptions
+from aftersend.sources.registry import REGISTRY
 
 BODIES = 100
 EVENTS = 100

@@ -22,19 +22,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aftersend.config.installation import source_numbers, topic_layouts
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin
+from aftersend.engine.consumer import Batch
+from aftersend.engine.transaction import TransactionalWriter
+from aftersend.processes.worker import GC_THRESHOLDS
+from aftersend.rules.recipient.timing import timing
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.tables.batch.fold import BatchFold, FoldOptions
+from aftersend.tables.codec import Codec
+from aftersend.tables.restore import restore
+from aftersend.tables.stores.memory import MemoryStore
 from benchmarks.folding import records
-from cli.installation import source_numbers, topic_layouts
-from cli.worker import GC_THRESHOLDS
-from engine import admin
-from engine.embedded import EmbeddedKafka
-from engine.settings import Settings, load
-from engine.transport import Batch
-from engine.writer import TransactionalWriter
-from rules.timing import timing
-from tables.codec import Codec
-from tables.folding import BatchFold, FoldOptions
-from tables.memory import MemoryStore
-from tables.restore import restore
 
 _EVENTS_PER_ROW = 3.4
 

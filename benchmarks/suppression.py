@@ -24,12 +24,12 @@ import aiohttp
 import msgspec
 from aiokafka import AIOKafkaProducer
 
-from agents.normalise import partition_of
+from aftersend.config.settings import Settings
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
 from benchmarks.gateway import await_ready
 from benchmarks.installation import installation
-from engine.embedded.ports import pick_free
-from engine.settings import Settings
-from schemas.feedback import Feedback
 
 _KINDS: Final = ("hard_bounce", "complained", "unsubscribed")
 _TOKEN: Final = "operator-of-the-benchmark"  # noqa: S105 - of a worker that lives for a minute, on loopback

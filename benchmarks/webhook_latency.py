@@ -24,10 +24,10 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aftersend.config.settings import Settings
+from aftersend.sandbox.embedded.ports import pick_free
 from benchmarks.gateway import Connection, await_ready, event, signed_request
 from benchmarks.installation import installation
-from engine.embedded.ports import pick_free
-from engine.settings import Settings
 
 _PROBES_PER_SECOND = 20
 _POLL_SECONDS = 0.01

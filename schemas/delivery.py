@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 import msgspec
 
-#: Whose rules a delivery is looked at by, unless somebody asks for another view: the names of `rules.views.VIEWS`.
+#: Whose rules a delivery is looked at by, unless somebody asks for another view: the names of
+#: `aftersend.rules.views.VIEWS`.
 POLICIES: Final = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
 
 #: Declared periods are ten years at most, in days and in hours, so that times stay within what rows can hold.

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
+
+#: The time of what has not happened. Fields at their default are left out of the public JSON, which goes by the very
+#: object: whoever sets such a time back takes this one.
+NEVER: Final = 0.0
 
 
 def iso(seconds: float | None) -> str | None:

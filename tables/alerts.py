@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.lean import LeanRecord
-from rules.timing import Timing, closes_at, terms_of
-from rules.views.alerts import Threshold, Thresholds, alerts
-from schemas.alert import DeliveryAlert
-from schemas.delivery import Declaration, Delivery, Terms
-from schemas.state import SCHEMA_VERSION
-from schemas.topics import Topics
-from tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpis
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.rules.kpi.alerts import Threshold, Thresholds, alerts
+from aftersend.rules.recipient.timing import Timing, closes_at, terms_of
+from aftersend.schemas.alert import DeliveryAlert
+from aftersend.schemas.delivery import Declaration, Delivery, Terms
+from aftersend.schemas.topics import Topics
+from aftersend.schemas.version import SCHEMA_VERSION
+from aftersend.tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpis
 
 RAISED: Final = "raised"
 ENDED: Final = "ended"
@@ -35,7 +35,7 @@ class Counts(msgspec.Struct, gc=False):
 
 
 class _Partial(msgspec.Struct, gc=False):
-    """What is needed of a record of the KPI topic (`schemas.state.DeliveryKpis`)."""
+    """What is needed of a record of the KPI topic (`aftersend.schemas.kpi.DeliveryKpis`)."""
 
     delivery_id: str
     partition: int
@@ -87,7 +87,7 @@ class DeliveryAlerts:
         self._changed: set[str] = set()
 
     def take(self, topic: str, _partition: int, records: list[LeanRecord]) -> None:
-        """Take records of one of the topics (an `engine.changelog.Apply`)."""
+        """Take records of one of the topics (an `aftersend.engine.changelog.Apply`)."""
         take = self._take[topic]
         for record in records:
             take(record)

@@ -14,10 +14,10 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import astuple, fields
 
-from rules.fold import MESSAGE_TYPE_NUMBER
-from rules.history import ENTRY_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
-from rules.indicators import events_by_name, kpis, statuses
-from rules.lifecycle import (
+from aftersend.rules.kpi.indicators import events_by_name, kpis, statuses
+from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
+from aftersend.rules.recipient.history import ENTRY_BYTES, MAX_PARTITION, MAX_SOURCE, NO_ID
+from aftersend.rules.recipient.lifecycle import (
     EXPIRED,
     KIND_NAME,
     STATUS_NAME,
@@ -25,23 +25,12 @@ from rules.lifecycle import (
     Decision,
     names_of_facts,
 )
-from schemas.delivery import Terms
-from schemas.state import (
-    SCHEMA_VERSION,
-    Cause,
-    Clock,
-    Contact,
-    ContactError,
-    DeliveryKpis,
-    KpiPartial,
-    Notice,
-    PublicFailure,
-    RecipientState,
-    Release,
-    Row,
-    Unsubscription,
-)
-from schemas.topics import Topics
+from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
+from aftersend.schemas.delivery import Terms
+from aftersend.schemas.kpi import Clock, DeliveryKpis, KpiPartial
+from aftersend.schemas.recipient import Cause, PublicFailure, RecipientState, Row
+from aftersend.schemas.topics import Topics
+from aftersend.schemas.version import SCHEMA_VERSION
 
 #: The record header with what only Aftersend needs.
 HEADER: Final = "aftersend"

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from rules.indicators import cell_of
-from rules.lifecycle import Fact
-from rules.timing import Timing, closes_at, windows_of
-from schemas.delivery import Terms
-from schemas.state import KpiPartial, Row
-from tables.codec import decode_row
+from aftersend.rules.kpi.indicators import cell_of
+from aftersend.rules.recipient.lifecycle import Fact
+from aftersend.rules.recipient.timing import Timing, closes_at, windows_of
+from aftersend.schemas.delivery import Terms
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.recipient import Row
+from aftersend.tables.codec import decode_row
 
 #: In the place of a KPI class: the row is in none.
 NO_CELL: Final = -1

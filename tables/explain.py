@@ -11,16 +11,16 @@ from typing import Any, Final
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from engine import changelog
-from engine.lean import LeanRecord
-from rules.explain import as_of, explain
-from rules.explanation import Explanation, State, Told
-from rules.replay import Replay
-from rules.timing import Timing
-from schemas.delivery import Terms
-from schemas.feedback import Feedback
-from schemas.state import Row
-from tables.codec import (
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.rules.explain.explain import as_of, explain
+from aftersend.rules.explain.explanation import Explanation, State, Told
+from aftersend.rules.explain.replay import Replay
+from aftersend.rules.recipient.timing import Timing
+from aftersend.schemas.delivery import Terms
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.recipient import Row
+from aftersend.tables.codec import (
     SEPARATOR,
     Codec,
     decode_partial,

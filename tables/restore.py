@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from engine import changelog
-from engine.lean import LeanRecord
-from tables.codec import (
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.tables.codec import (
     CLOCK_KEY,
     SEPARATOR,
     TERMS_KEY,
@@ -25,7 +25,7 @@ from tables.codec import (
     pack_contact,
     packed_row,
 )
-from tables.store import Changes, PartitionStore
+from aftersend.tables.stores.base import Changes, PartitionStore
 
 log = structlog.get_logger(__name__)
 

@@ -5,14 +5,16 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import structlog
 from hypothesis import settings
 
-ROOT = Path(__file__).parent.parent
+from tests.paths import ROOT
+
 IN_CI = os.environ.get("AFTERSEND_CI") == "1"
 
 _EXIT_STATUS = pytest.StashKey[int]()
@@ -47,6 +49,13 @@ def _parse_undisturbed(*args: Any, **options: Any) -> Any:
 
 if sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2):
     ast.parse = _parse_undisturbed
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """Undo what a command has set up for its process's log lines."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from engine.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 

@@ -17,16 +17,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from engine import admin, changelog
-from engine.embedded import EmbeddedKafka
-from engine.embedded.guard import Guard
-from engine.embedded.ports import pick_free
-from engine.errors import KafkaUnusableError
-from engine.lean import LeanRecord
+from aftersend.engine import admin, changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.errors import KafkaUnusableError
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.sandbox.embedded.guard import Guard
+from aftersend.sandbox.embedded.ports import pick_free
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
-
-ROOT = Path(__file__).parents[2]
 
 
 class Signer:
@@ -90,7 +89,7 @@ class GatewayProcess:
         self._guard = Guard()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220 - gone in a moment
-                [sys.executable, "-m", "cli.main", "gateway", *self._arguments],
+                [sys.executable, "-m", "aftersend.cli.main", "gateway", *self._arguments],
                 cwd=ROOT,
                 env={**os.environ, **self._environment},
                 stdin=subprocess.DEVNULL,

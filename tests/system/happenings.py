@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from agents.normalise import partition_of
-from schemas.feedback import Feedback
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
 from tests.system.chaos.installation import Input, Installation
 
 

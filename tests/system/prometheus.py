@@ -16,12 +16,13 @@ from urllib.parse import urlencode
 
 import yaml
 
-from engine.embedded.errors import EmbeddedUnavailableError
-from engine.embedded.ports import HOST, pick_free
-from engine.embedded.process import EmbeddedProcess
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+from aftersend.sandbox.embedded.ports import HOST, pick_free
+from aftersend.sandbox.embedded.process import EmbeddedProcess
+from tests.paths import DEPLOY
 from tests.patience import PATIENCE
 
-RULES = Path(__file__).parents[2] / "deploy" / "prometheus" / "aftersend.rules.yml"
+RULES = DEPLOY / "prometheus" / "aftersend.rules.yml"
 
 Labels = tuple[str, ...]
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from engine import admin, changelog
-from engine.embedded import EmbeddedKafka
-from engine.errors import KafkaUnusableError
-from engine.lean import LeanRecord
-from schemas.topics import TopicLayout, Topics, layouts
+from aftersend.engine import admin, changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.errors import KafkaUnusableError
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.schemas.topics import TopicLayout, Topics, layouts
 
 
 def options(kafka: EmbeddedKafka) -> dict[str, Any]:

@@ -12,14 +12,14 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from agents.alerts import Alerts
-from cli.installation import alert_thresholds, fold_timing
-from cli.kpis import read_kafka
-from engine import changelog
-from engine.embedded.ports import pick_free
-from engine.lean import LeanRecord
-from schemas.alert import DeliveryAlert
-from tables.alerts import DeliveryAlerts
+from aftersend.agents.alerts import Alerts
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.schemas.alert import DeliveryAlert
+from aftersend.services.installation import alert_thresholds, fold_timing
+from aftersend.services.kpis import read_kafka
+from aftersend.tables.alerts import DeliveryAlerts
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.happenings import happen, happening

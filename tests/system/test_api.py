@@ -14,9 +14,9 @@ import msgspec
 import pytest
 import redis
 
-from agents.normalise import partition_of
-from engine.embedded.ports import pick_free
-from schemas.feedback import Feedback
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.workers import WorkerProcess

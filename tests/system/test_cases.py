@@ -21,15 +21,17 @@ from zlib import crc32
 import msgspec
 import pytest
 
-from cli.reference.check import Report, read_redis
-from cli.views import Histograms
-from engine import changelog
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
-from engine.lean import LeanRecord
-from rules.quarantine import standing
-from rules.views import VIEWS
-from rules.views.base import Report as Viewed
-from schemas.state import Contact, DeliveryKpis, RecipientState
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.rules.contact.quarantine import standing
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.base import Report as Viewed
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.reference.check import Report, read_redis
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.kpi import DeliveryKpis
+from aftersend.schemas.recipient import RecipientState
+from aftersend.services.views import Histograms
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 

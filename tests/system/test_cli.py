@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import pytest
 import redis
 
-from cli.installation import raw_sources
-from cli.simulation.people import person
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
-from engine.embedded.ports import pick_free
-from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
+from aftersend.config.installation import raw_sources
+from aftersend.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.sandbox.simulation.people import person
 from tests.patience import PATIENCE
 
-COMMAND = [sys.executable, "-P", "-m", "cli.main"]
+COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main"]
 RECIPIENTS = 300
 SEED = 4
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from engine.dead_letters import HEADERS
-from engine.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
+from aftersend.engine.dead_letters import HEADERS
+from aftersend.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
 from tests.system.chaos.installation import Input, Installation
 
 BROKEN = b'\xff\x00{"type": "Delivery"\r\n'
@@ -41,7 +41,7 @@ async def run(installation: Installation, *words: str, **settings: str) -> Done:
         sys.executable,
         "-P",
         "-m",
-        "cli.main",
+        "aftersend.cli.main",
         "dead-letters",
         *words,
         env={**os.environ, **environment},

@@ -14,9 +14,9 @@ from zlib import crc32
 import aiohttp
 import pytest
 
-from cli.deliveries.known import Known, read_declared, read_known
-from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from sources.standard_webhooks import sign
+from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from aftersend.services.deliveries.known import Known, read_declared, read_known
+from aftersend.sources.signing.standard_webhooks import sign
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.gateways import GatewayProcess

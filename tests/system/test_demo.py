@@ -12,12 +12,12 @@ from typing import NoReturn
 
 import pytest
 
-from engine.embedded import EmbeddedUnavailableError
-from engine.embedded.jars import ensure_jars
-from engine.embedded.java import find_java
+from aftersend.sandbox.embedded import EmbeddedUnavailableError
+from aftersend.sandbox.embedded.jars import ensure_jars
+from aftersend.sandbox.embedded.java import find_java
 from tests.patience import PATIENCE
 
-COMMAND = [sys.executable, "-P", "-m", "cli.main", "demo", "--seed", "7"]
+COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main", "demo", "--seed", "7"]
 #: Of the deliveries' names, by who sends them.
 ENDS = ("", "-sendgrid", "-ses")
 

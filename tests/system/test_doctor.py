@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from engine.errors import EXIT_FAILED, EXIT_OK
+from aftersend.errors import EXIT_FAILED, EXIT_OK
 from tests.system.chaos.installation import Input, Installation
 
 
@@ -31,7 +31,7 @@ async def examine(installation: Installation, folder: Path, **changes: str) -> t
         sys.executable,
         "-P",
         "-m",
-        "cli.main",
+        "aftersend.cli.main",
         "doctor",
         "--json",
         env=environment,

@@ -14,10 +14,9 @@ import redis
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
+from tests.paths import ROOT
 from tests.patience import PATIENCE
-
-ROOT = Path(__file__).parents[2]
 
 
 async def _create_topic(bootstrap: str, topic: str) -> None:
@@ -116,8 +115,8 @@ def test_redis_runs_lua(redis_server: EmbeddedRedis) -> None:
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m engine.embedded up`."""
-    command = [sys.executable, "-m", "engine.embedded", "up", "--data", str(tmp_path)]
+    """Run `python -m aftersend.sandbox.embedded up`."""
+    command = [sys.executable, "-m", "aftersend.sandbox.embedded", "up", "--data", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()

@@ -17,13 +17,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from engine import admin, changelog
-from engine.embedded import EmbeddedKafka
-from engine.errors import EXIT_OK, FencedError, TransactionFailedError
-from engine.offsets import settled_offsets
-from engine.settings import Settings, load
-from engine.writer import TransactionalWriter
-from schemas.topics import TopicLayout
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin, changelog
+from aftersend.engine.aiokafka.offsets import settled_offsets
+from aftersend.engine.transaction import TransactionalWriter
+from aftersend.errors import EXIT_OK, FencedError, TransactionFailedError
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.schemas.topics import TopicLayout
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.chaos.load import direct_events

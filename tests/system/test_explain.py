@@ -14,14 +14,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from agents.normalise import partition_of
-from cli.explain import explained, where_of
-from engine import changelog
-from engine.embedded.ports import pick_free
-from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from engine.lean import LeanRecord
-from rules.history import MAX_ENTRIES
-from schemas.feedback import Feedback
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from aftersend.rules.recipient.history import MAX_ENTRIES
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
+from aftersend.services.explain import explained, where_of
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records
 

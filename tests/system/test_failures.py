@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from engine import changelog
-from engine.embedded import EmbeddedKafka
-from engine.embedded.ports import pick_free
-from engine.errors import EXIT_BREAKER, EXIT_KAFKA
-from engine.lean import LeanRecord
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.errors import EXIT_BREAKER, EXIT_KAFKA
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.sandbox.embedded.ports import pick_free
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events, raw_records

@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from engine import changelog
-from engine.embedded import EmbeddedKafka
-from engine.errors import EXIT_KAFKA, EXIT_OK, EXIT_SETTINGS
-from engine.lean import LeanRecord
-from schemas.raw import TENANT_HEADER
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.errors import EXIT_KAFKA, EXIT_OK, EXIT_SETTINGS
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.schemas.raw import TENANT_HEADER
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, raw_records, talk, thaw

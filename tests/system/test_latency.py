@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from aftersend.config.settings import Settings
 from benchmarks.latency import measure
-from engine.settings import Settings
 from tests.system.chaos.installation import Installation
 
 RATE = 2_000

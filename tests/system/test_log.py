@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from engine.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.happenings import happen
 

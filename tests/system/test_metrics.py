@@ -14,18 +14,18 @@ from typing import Any, NoReturn
 import aiohttp
 import pytest
 
-from cli.reference.check import Report, check
-from engine.embedded.errors import EmbeddedUnavailableError
-from engine.embedded.ports import pick_free
-from engine.errors import EXIT_OK
-from publish.metrics import METRICS, NONE, OTHER
+from aftersend.errors import EXIT_OK
+from aftersend.publish.prometheus.catalog import METRICS, NONE, OTHER
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+from aftersend.sandbox.embedded.ports import pick_free
+from aftersend.sandbox.reference.check import Report, check
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records
 from tests.system.gateways import GatewayProcess, Signer
 from tests.system.prometheus import EmbeddedPrometheus, program, promtool
 
-ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 DEPLOYED = ROOT / "deploy" / "prometheus"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "aftersend.json"

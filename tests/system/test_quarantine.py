@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from agents.normalise import partition_of
-from cli.contacts import read_wanted
-from engine.errors import EXIT_KAFKA, EXIT_OK, EXIT_USAGE
-from schemas.feedback import Feedback
-from schemas.state import Contact
+from aftersend.errors import EXIT_KAFKA, EXIT_OK, EXIT_USAGE
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
+from aftersend.services.contacts import read_wanted
 from tests.system.chaos.installation import Input, Installation
 
 NOW = float(int(time.time()))
@@ -41,7 +41,7 @@ async def run(installation: Installation, *words: str, stdin: str = "", **settin
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "cli.main", *words),
+        *(sys.executable, "-P", "-m", "aftersend.cli.main", *words),
         env={**os.environ, **environment},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -79,7 +79,7 @@ def happened(recipient: str, kind: str, ago: float, diagnostic: str = "", **fiel
 
 
 async def contacts(installation: Installation, *addresses: str) -> dict[str, Contact]:
-    return await read_wanted(installation.settings, set(addresses), shown=False)
+    return await read_wanted(installation.settings, set(addresses))
 
 
 @pytest.mark.slow

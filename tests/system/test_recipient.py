@@ -6,8 +6,8 @@ import json
 import time
 from collections.abc import Callable
 
-from engine.errors import EXIT_OK
-from schemas.times import iso
+from aftersend.errors import EXIT_OK
+from aftersend.schemas.times import iso
 from tests.system.chaos.installation import Installation
 from tests.system.happenings import happen
 

@@ -12,11 +12,11 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
-from engine.embedded import EmbeddedRedis
-from publish.redis_kpis import KpiPublisher, counters
-from rules.indicators import cell_of, event_key
-from rules.lifecycle import OPENED, SENT, Decision, Fact
-from schemas.state import KpiPartial
+from aftersend.publish.redis.publisher import KpiPublisher, counters
+from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.recipient.lifecycle import OPENED, SENT, Decision, Fact
+from aftersend.sandbox.embedded import EmbeddedRedis
+from aftersend.schemas.kpi import KpiPartial
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events

@@ -12,11 +12,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from agents.normalise import partition_of
-from cli.installation import parsers
-from engine import changelog
-from engine.lean import LeanRecord
-from sources.base import SourceError
+from aftersend.config.installation import parsers
+from aftersend.engine import changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.schemas.partitioning import partition_of
+from aftersend.sources.base import SourceError
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records

@@ -10,17 +10,18 @@ from typing import Any, Final
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from agents.track import Track, TrackState
-from cli.installation import codec, topic_layouts
-from cli.worker import fold_options, store_opener
-from engine import admin
-from engine.embedded import EmbeddedKafka
-from engine.settings import Settings, load
-from engine.transport import Batch
-from engine.writer import TransactionalWriter
-from schemas.topics import Topics
-from tables.restore import restore
-from tables.store import PartitionStore
+from aftersend.agents.track import Track, TrackState
+from aftersend.config.installation import topic_layouts
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin
+from aftersend.engine.consumer import Batch
+from aftersend.engine.transaction import TransactionalWriter
+from aftersend.processes.worker import fold_options, store_opener
+from aftersend.sandbox.embedded import EmbeddedKafka
+from aftersend.schemas.topics import Topics
+from aftersend.services.installation import codec
+from aftersend.tables.restore import restore
+from aftersend.tables.stores.base import PartitionStore
 from tests.system.chaos.load import direct_events
 
 EVENTS: Final = 12_000

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from engine.errors import EXIT_FAILED, EXIT_OK
+from aftersend.errors import EXIT_FAILED, EXIT_OK
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 
 ESCAPE = "\x1b"
-COMMAND = [sys.executable, "-P", "-m", "cli.main", "top"]
+COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main", "top"]
 
 
 def environment(installation: Installation, **changes: str) -> dict[str, str]:

@@ -10,20 +10,20 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from agents.track import Track, TrackState
-from cli.reference.check import options_of
-from cli.reference.compare import Differences, compare_contacts, compare_kpis, compare_rows
-from cli.reference.fold import Reference
-from cli.worker import fold_options
-from engine.settings import Settings
-from engine.transport import Batch
-from schemas.feedback import Feedback
-from sources.registry import NUMBERS
-from tables import restore
-from tables.codec import Codec
-from tables.folding import BatchFold
-from tables.memory import MemoryStore
-from tables.store import Changes
+from aftersend.agents.track import Track, TrackState
+from aftersend.config.settings import Settings
+from aftersend.engine.consumer import Batch
+from aftersend.processes.worker import fold_options
+from aftersend.sandbox.reference.check import options_of
+from aftersend.sandbox.reference.compare import Differences, compare_contacts, compare_kpis, compare_rows
+from aftersend.sandbox.reference.fold import Reference
+from aftersend.schemas.event import Feedback
+from aftersend.sources.registry import NUMBERS
+from aftersend.tables import restore
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.codec import Codec
+from aftersend.tables.stores.base import Changes
+from aftersend.tables.stores.memory import MemoryStore
 
 #: A Sunday in September 2025, noon.
 START: Final = 1757851200.0

@@ -5,7 +5,7 @@ Each as small as it gets, through the whole of folding and publishing, and the r
 
 from typing import Any
 
-from schemas.feedback import Feedback
+from aftersend.schemas.event import Feedback
 from tests.unit.folding_in_memory import DAY, HOUR, START, Partition, tick
 
 LATE = 31 * DAY

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from schemas.delivery import Declaration
-from schemas.feedback import NOT_SENT_REASONS, Feedback
+from aftersend.schemas.delivery import Declaration
+from aftersend.schemas.event import NOT_SENT_REASONS, Feedback
 from tests.unit.folding_in_memory import DAY, HOUR, START, Partition, tick
 
 TYPES = (

@@ -1,14 +1,18 @@
-"""A new top-level package must not slip past the rules for layers, nor be missing from what is installed."""
+"""A new room must not slip past the rules for layers, nor a new folder past the tree that the docs describe."""
 
+import importlib
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-# Run from the checkout only.
-NOT_INSTALLED = {"benchmarks", "deploy", "docs", "tests"}
+from tests.paths import ROOT
+
+#: What stands in the root, beside files: the rooms that users of the project look for, and one package.
+FOLDERS = {"aftersend", "agents", "benchmarks", "deploy", "docs", "schemas", "tables", "tests"}
+#: Rooms that lie in the root and are imported, and installed, as a part of the package.
+LINKED = ("agents", "schemas", "tables")
 
 
 @pytest.fixture(scope="module")
@@ -16,36 +20,32 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-@pytest.fixture(scope="module")
-def rooms() -> set[str]:
-    return {path.parent.name for path in ROOT.glob("[a-z]*/__init__.py")} - NOT_INSTALLED
+def is_tracked(path: Path) -> bool:
+    """Builds, caches and a run's data are nobody's rooms."""
+    return not path.name.startswith((".", "__")) and path.name not in {"build", "dist", "data", "secrets"}
 
 
-def test_every_room_is_under_the_rules_for_layers(project: dict[str, Any], rooms: set[str]) -> None:
-    assert rooms == set(project["tool"]["importlinter"]["root_packages"])
+def test_the_root_holds_these_folders_and_no_others() -> None:
+    assert FOLDERS == {path.name for path in ROOT.iterdir() if path.is_dir() and is_tracked(path)}
 
 
-def test_every_contract_names_every_room(project: dict[str, Any], rooms: set[str]) -> None:
-    """What a room may import is what its contract leaves out, so a new room has to be thought of in each."""
-    allowed = {
-        "schemas": set(),
-        "rules": {"schemas"},
-        "sources": {"schemas"},
-        "engine": {"schemas"},
-        "tables": {"schemas", "rules", "engine"},
-        "agents": {"schemas", "rules", "sources", "engine", "tables"},
-        "publish": {"schemas", "rules"},
-        "gateway": {"schemas", "sources", "engine"},
-        "console": {"schemas", "rules", "publish"},
-        "cli": rooms,
-    }
-    forbidden: dict[str, set[str]] = {room: set() for room in rooms}
-    for contract in project["tool"]["importlinter"]["contracts"]:
-        for room in contract["source_modules"]:
-            forbidden[room] |= set(contract["forbidden_modules"]) & rooms
+@pytest.mark.parametrize("room", LINKED)
+def test_a_room_in_the_root_is_a_part_of_the_package(room: str) -> None:
+    """A link, so that an installed Aftersend claims no import name but its own."""
+    module = importlib.import_module(f"aftersend.{room}")
 
-    assert {room: rooms - allowed[room] - {room} for room in rooms} == forbidden
+    assert (ROOT / "aftersend" / room).is_symlink()
+    assert module.__file__ is not None
+    assert ROOT / room / "__init__.py" == Path(module.__file__).resolve()
 
 
-def test_every_room_is_installed(project: dict[str, Any], rooms: set[str]) -> None:
-    assert rooms <= set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
+def test_only_the_package_is_installed(project: dict[str, Any]) -> None:
+    assert ["aftersend"] == project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+
+def test_every_room_has_its_place_in_the_layers(project: dict[str, Any]) -> None:
+    (layers,) = [c for c in project["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
+    rooms = {path.stem for path in (ROOT / "aftersend").iterdir() if is_tracked(path)}
+
+    assert layers["exhaustive"]
+    assert rooms == set(layers["layers"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis.asyncio as redis
 
-from engine.errors import EXIT_KAFKA, EXIT_OK
+from aftersend.errors import EXIT_KAFKA, EXIT_OK
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.chaos.workers import WorkerProcess

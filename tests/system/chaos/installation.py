@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from cli.installation import raw_sources, topic_layouts
-from cli.reference.check import Report, check
-from engine import admin
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
-from engine.errors import EXIT_OK
-from engine.offsets import settled_offsets
-from engine.settings import Settings, load
+from aftersend.config.installation import raw_sources, topic_layouts
+from aftersend.config.settings import Settings, load
+from aftersend.engine import admin
+from aftersend.engine.aiokafka.offsets import settled_offsets
+from aftersend.errors import EXIT_OK
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.reference.check import Report, check
 from tests.patience import PATIENCE
 from tests.system.chaos.workers import WorkerProcess
 
@@ -97,7 +97,7 @@ class Installation:
         """The raw topics of all sources, the clock's excluded."""
         return [self.topics.raw(source) for source in raw_sources()]
 
-    def add_worker(self, module: str = "cli.main", **settings: Any) -> WorkerProcess:
+    def add_worker(self, module: str = "aftersend.cli.main", **settings: Any) -> WorkerProcess:
         """Return a new worker, not started yet; each has a data directory of its own."""
         name = f"worker-{len(self.workers)}"
         chosen = {**self._chosen, "data_dir": str(self.folder / name), **settings}
@@ -142,7 +142,7 @@ class Installation:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "cli.main",
+            "aftersend.cli.main",
             *words,
             env={**os.environ, **_environment(self._chosen)},
             stdout=asyncio.subprocess.PIPE,

@@ -8,10 +8,10 @@ from typing import Final
 
 import msgspec
 
-from agents.normalise import partition_of
-from cli.simulation.campaign import simulate_campaign
-from schemas.feedback import Feedback
-from schemas.topics import Topics
+from aftersend.sandbox.simulation.campaign import simulate_campaign
+from aftersend.schemas.event import Feedback
+from aftersend.schemas.partitioning import partition_of
+from aftersend.schemas.topics import Topics
 from tests.system.chaos.installation import Input
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode

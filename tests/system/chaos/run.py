@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.embedded import EmbeddedKafka, EmbeddedRedis
+from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 from tests.system.chaos.faults import Chaos
 from tests.system.chaos.installation import Installation
 from tests.system.chaos.load import declarations, direct_events, raw_records

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from typing import Any
 
-from agents import track
-from cli.main import main
+from aftersend.agents import track
+from aftersend.cli.main import main
 
 _SECONDS = 8.0
 _track: Any = track

@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from engine.embedded.guard import Guard
+from aftersend.sandbox.embedded.guard import Guard
+from tests.paths import ROOT
 from tests.patience import PATIENCE
 
-ROOT = Path(__file__).parents[3]
 _POLL = 0.05
 
 
@@ -27,7 +27,9 @@ class WorkerProcess:
         module: what is run.
     """
 
-    def __init__(self, name: str, environment: dict[str, str], folder: Path, module: str = "cli.main") -> None:
+    def __init__(
+        self, name: str, environment: dict[str, str], folder: Path, module: str = "aftersend.cli.main"
+    ) -> None:
         """Start nothing yet."""
         self._module = module
         self.name = name

@@ -6,13 +6,13 @@ from typing import Any
 
 import msgspec
 
-from agents.normalise import Normalise, NormaliseState
-from engine.settings import Settings
-from engine.transport import Batch
-from engine.writer import MAX_BATCH_BYTES
-from schemas.feedback import Feedback
-from sources.base import SourceOptions, readable_part
-from sources.registry import REGISTRY
+from aftersend.agents.normalise import Normalise, NormaliseState
+from aftersend.config.settings import Settings
+from aftersend.engine.consumer import Batch
+from aftersend.engine.transaction import MAX_BATCH_BYTES
+from aftersend.schemas.event import Feedback
+from aftersend.sources.base import SourceOptions, readable_part
+from aftersend.sources.registry import REGISTRY
 from tests.unit.folding_in_memory import Record
 
 TOPIC = "feedback.raw.sendgrid"

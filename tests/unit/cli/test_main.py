@@ -3,18 +3,18 @@
 import importlib
 import subprocess
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from cyclopts import App
 
-from cli import main as cli_main
-from cli.main import COMMANDS, create_app, main
-from engine.embedded.errors import EmbeddedUnavailableError
-from engine.errors import EXIT_CRASHED, EXIT_FAILED, EXIT_KAFKA, EXIT_USAGE, KafkaUnusableError
+from aftersend.cli import main as cli_main
+from aftersend.cli.main import COMMANDS, create_app, main
+from aftersend.errors import EXIT_CRASHED, EXIT_FAILED, EXIT_KAFKA, EXIT_USAGE, KafkaUnusableError
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+from tests.paths import DOCS
 
-DOCS = Path(__file__).parents[3] / "docs" / "cli.md"
+DOCS = DOCS / "cli.md"
 
 
 def summary_of(help_text: str) -> str:
@@ -47,10 +47,10 @@ def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[
 
 def test_the_overview_needs_no_command() -> None:
     """It has to be quick: neither Faust nor a client is imported for it."""
-    script = "import sys; from cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
+    script = "import sys; from aftersend.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
-    assert not {"faust", "aiokafka", "redis", "pydantic", "cli.worker"} & set(done.stderr.split())
+    assert not {"faust", "aiokafka", "redis", "pydantic", "aftersend.processes.worker"} & set(done.stderr.split())
 
 
 def test_the_page_has_every_command() -> None:
@@ -102,7 +102,7 @@ def test_what_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, caps
 def test_an_unexpected_error_comes_with_its_traceback() -> None:
     script = """
 import sys
-from cli import main
+from aftersend.cli import main
 def fail(_): raise ZeroDivisionError("oh")
 main.create_app = fail
 sys.exit(main.main(["version"]))
@@ -118,7 +118,7 @@ def test_a_reader_that_has_seen_enough() -> None:
     """As in `aftersend kpi | head -1`: no error at all."""
     script = """
 import sys
-from cli import main
+from aftersend.cli import main
 def fail(_): raise BrokenPipeError
 main.create_app = fail
 code = main.main(["version"])

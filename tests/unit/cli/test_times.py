@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from cli.times import when
-from engine.errors import UsageError
+from aftersend.cli.times import when
+from aftersend.errors import UsageError
 
 NOW = 1_790_000_000.0
 

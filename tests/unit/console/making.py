@@ -6,21 +6,22 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from agents.normalise import partition_of
-from cli.suppression.audience import key_of
-from console.api import Api
-from console.auth import Gate
-from console.backend import Held
-from console.errors import ApiError, Code
-from console.explanations import Wish
-from console.schemas import Explanation
-from publish.kpi_reader import Page, Position
-from publish.kpis import Kpis, from_counters
-from rules.suppression import Verdict, check
-from schemas.state import Contact, RecipientState
-from sources.address import normalise
-from sources.base import SourceError
-from tables.codec import decode_state
+from aftersend.console.api.app import Api
+from aftersend.console.api.backend import Held
+from aftersend.console.auth import Gate
+from aftersend.console.errors import ApiError, Code
+from aftersend.publish.kpis import Kpis, from_counters
+from aftersend.publish.redis.reader import Page, Position
+from aftersend.rules.contact.suppression import Verdict, check
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.partitioning import partition_of
+from aftersend.schemas.recipient import RecipientState
+from aftersend.services.answers import Explanation
+from aftersend.services.explanations import Wish
+from aftersend.services.suppression import key_of
+from aftersend.sources.base import SourceError
+from aftersend.sources.parsing.address import normalise
+from aftersend.tables.codec import decode_state
 
 OPERATOR = "operator-token-0123456789"
 VIEWER = "viewer-token-0123456789"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from console.auth import Gate
-from console.errors import ApiError
+from aftersend.console.auth import Gate
+from aftersend.console.errors import ApiError
 from tests.unit.console.making import OPERATOR, VIEWER, Memory, api, ask
 
 TOKENS = {OPERATOR: "operator", VIEWER: "viewer"}

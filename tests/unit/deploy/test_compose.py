@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from engine.embedded.jars import kafka_version, locked_jars
-from engine.embedded.kafka_config import node_properties
-from engine.settings import Settings
+from aftersend.config.settings import Settings
+from aftersend.sandbox.embedded.jars import kafka_version, locked_jars
+from aftersend.sandbox.embedded.kafka_config import node_properties
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 

@@ -3,15 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from publish.metrics import METRICS, Kind
+from aftersend.publish.prometheus.catalog import METRICS, Kind
+from tests.paths import DEPLOY
 
-DEPLOY = Path(__file__).parents[3] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "aftersend.json").read_text())
 GROUPS = yaml.safe_load((DEPLOY / "prometheus" / "aftersend.rules.yml").read_text())["groups"]
 

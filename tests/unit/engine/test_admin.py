@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from aiokafka.errors import InvalidTransactionTimeout, KafkaError, UnsupportedVersionError
 
-from engine import admin
-from engine.admin import Cluster, TopicFound
-from engine.errors import EXIT_KAFKA, KafkaUnusableError
-from schemas.topics import TopicLayout, Topics, layouts
+from aftersend.engine import admin
+from aftersend.engine.admin import Cluster, TopicFound
+from aftersend.errors import EXIT_KAFKA, KafkaUnusableError
+from aftersend.schemas.topics import TopicLayout, Topics, layouts
 
 TOPICS = Topics("t")
 WANTED = layouts(TOPICS, ("kumomta",), 4)

@@ -7,9 +7,9 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
-from engine import membership
-from engine.assignor import SpreadAssignor
-from engine.membership import Membership
+from aftersend.engine import membership
+from aftersend.engine.assignor import SpreadAssignor
+from aftersend.engine.membership import Membership
 
 LIMIT = 10.0
 

@@ -11,12 +11,12 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from engine.errors import FencedError, TransactionFailedError
-from engine.meter import Work
-from engine.partition import PartitionTask, Phase
-from engine.processor import Processor
-from engine.transport import Batch
-from engine.writer import Output
+from aftersend.engine.consumer import Batch
+from aftersend.engine.observer import Work
+from aftersend.engine.partition import PartitionTask, Phase
+from aftersend.engine.processor import Processor
+from aftersend.engine.transaction import Output
+from aftersend.errors import FencedError, TransactionFailedError
 from tests.patience import PATIENCE
 
 EVENTS = TP("events", 0)
@@ -117,7 +117,7 @@ def summing() -> Summing:
 
 @pytest.fixture
 async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("engine.partition._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partition._BACKOFF", (0.0,))
     task = PartitionTask(
         EVENTS,
         summing,
@@ -287,7 +287,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     task: PartitionTask, broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asyncio.wait_for` does so until Python 3.12, when what it waits for ends at the same moment."""
-    monkeypatch.setattr("engine.tasks._CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr("aftersend.engine.tasks._CANCEL_SECONDS", 0.01)
     begun = asyncio.Event()
 
     async def commit(*_: Any) -> dict[tuple[str, int], int]:
@@ -331,7 +331,7 @@ class Told:
 async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.partition._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partition._BACKOFF", (0.0,))
     told = Told()
     task = PartitionTask(
         EVENTS,

@@ -1,4 +1,4 @@
-from gateway.budget import Budget
+from aftersend.gateway.budget import Budget
 
 
 def test_what_is_too_much_changes_nothing() -> None:

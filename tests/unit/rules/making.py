@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from rules.fold import fold
-from rules.history import digest_of, entries, place_of
-from rules.indicators import event_key
-from rules.lifecycle import DECISION_NAMES, STATUS_NAME, STATUS_TERMINAL, kind_of, names_of_facts
-from rules.timing import timing
-from schemas.feedback import Folded
-from schemas.state import Row
+from aftersend.rules.kpi.indicators import event_key
+from aftersend.rules.recipient.fold import fold
+from aftersend.rules.recipient.history import digest_of, entries, place_of
+from aftersend.rules.recipient.lifecycle import DECISION_NAMES, STATUS_NAME, STATUS_TERMINAL, kind_of, names_of_facts
+from aftersend.rules.recipient.timing import timing
+from aftersend.schemas.event import Folded
+from aftersend.schemas.recipient import Row
 
 #: A Sunday in September 2025, noon.
 START: Final = 1757851200.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.topics import Topics, layouts
+from aftersend.schemas.topics import Topics, layouts
 
 SOURCES = ("kumomta", "tracking")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from schemas.feedback import Feedback
-from sources.base import SourceOptions
-from sources.kumomta import KumoLog
+from aftersend.schemas.event import Feedback
+from aftersend.sources.base import SourceOptions
+from aftersend.sources.mta.kumomta.parser import KumoLog
 
 #: A record as KumoMTA writes it, with every field that it may have.
 RECORD: dict[str, Any] = {

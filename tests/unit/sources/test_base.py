@@ -2,8 +2,8 @@
 
 import pytest
 
-from schemas.feedback import Feedback
-from sources.base import SourceError, check_keys, readable_part
+from aftersend.schemas.event import Feedback
+from aftersend.sources.base import SourceError, check_keys, readable_part
 
 EVENTS = [Feedback("a", "d", "r", "sent"), Feedback("b", "d", "r", "sent")]
 

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas.feedback import EVENT_TYPES, Feedback
-from sources.base import Parser, SourceError, SourceOptions
-from sources.bounce_classes import CLASSES
-from sources.kumomta import RECORD_RULES
-from sources.kumomta_record import LogRecord
-from sources.registry import REGISTRY
-from sources.sendgrid import DROP_RULES
-from sources.sendgrid import EVENT_RULES as SENDGRID_RULES
-from sources.sendgrid_event import SendGridEvent
-from sources.ses import BOUNCE_RULES
-from sources.ses import EVENT_RULES as SES_RULES
-from sources.tracking import EVENT_RULES, TrackingRecord
+from aftersend.schemas.event import EVENT_TYPES, Feedback
+from aftersend.sources.base import Parser, SourceError, SourceOptions
+from aftersend.sources.mta.kumomta.parser import RECORD_RULES
+from aftersend.sources.mta.kumomta.payload import LogRecord
+from aftersend.sources.own.tracking import EVENT_RULES, TrackingRecord
+from aftersend.sources.parsing.bounce_classes import CLASSES
+from aftersend.sources.providers.sendgrid.parser import DROP_RULES
+from aftersend.sources.providers.sendgrid.parser import EVENT_RULES as SENDGRID_RULES
+from aftersend.sources.providers.sendgrid.payload import SendGridEvent
+from aftersend.sources.providers.ses.parser import BOUNCE_RULES
+from aftersend.sources.providers.ses.parser import EVENT_RULES as SES_RULES
+from aftersend.sources.registry import REGISTRY
 
 OPTIONS = SourceOptions(delivery_headers=("X-Campaign",), return_path=r"(?P<delivery>\w*)\+?(?P<recipient>[^@]*)")
 PARSERS = [source.parser(OPTIONS) for source in REGISTRY.values()]

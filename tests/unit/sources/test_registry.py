@@ -2,8 +2,8 @@
 
 import pytest
 
-from sources.base import Source, SourceOptions
-from sources.registry import NAMES, NUMBERS, REGISTRY, _register
+from aftersend.sources.base import Source, SourceOptions
+from aftersend.sources.registry import NAMES, NUMBERS, REGISTRY, _register
 
 
 def source(name: str, number: int) -> Source:

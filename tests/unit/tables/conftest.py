@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tables.memory import MemoryStore
-from tables.rocks import open_stores
-from tables.store import PartitionStore
+from aftersend.tables.stores.base import PartitionStore
+from aftersend.tables.stores.memory import MemoryStore
+from aftersend.tables.stores.rocksdb.store import open_stores
 from tests.unit.tables.making import Partition
 
 

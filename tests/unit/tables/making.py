@@ -9,18 +9,21 @@ from typing import Any, Final
 import msgspec
 from hypothesis import strategies as st
 
-from engine.transport import Batch
-from rules.history import MAX_ENTRIES, pack, place_of
-from rules.indicators import kpis
-from rules.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
-from rules.timing import Timing, timing
-from schemas.feedback import Folded
-from schemas.state import NEVER, Contact, ContactError, DeliveryKpis, Failure, Notice, Release, Row, Unsubscription
-from schemas.topics import Topics
-from tables.codec import HEADER, Codec, decode_row, unpack_contact
-from tables.folding import BatchFold, Fold, FoldOptions
-from tables.memory import MemoryStore
-from tables.store import PartitionStore
+from aftersend.engine.consumer import Batch
+from aftersend.rules.kpi.indicators import kpis
+from aftersend.rules.recipient.history import MAX_ENTRIES, pack, place_of
+from aftersend.rules.recipient.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
+from aftersend.rules.recipient.timing import Timing, timing
+from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
+from aftersend.schemas.event import Folded
+from aftersend.schemas.kpi import DeliveryKpis
+from aftersend.schemas.recipient import Failure, Row
+from aftersend.schemas.times import NEVER
+from aftersend.schemas.topics import Topics
+from aftersend.tables.batch.fold import BatchFold, Fold, FoldOptions
+from aftersend.tables.codec import HEADER, Codec, decode_row, unpack_contact
+from aftersend.tables.stores.base import PartitionStore
+from aftersend.tables.stores.memory import MemoryStore
 from tests.unit.rules.making import NUMBERS, event
 
 TOPICS: Final = Topics()

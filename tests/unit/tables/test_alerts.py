@@ -6,14 +6,15 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.timing import DAY, timing
-from rules.views.alerts import THRESHOLDS, Threshold, Thresholds
-from schemas.alert import DeliveryAlert
-from schemas.delivery import Delivery
-from schemas.state import SCHEMA_VERSION, DeliveryKpis
-from schemas.topics import Topics
-from tables.alerts import DeliveryAlerts, encode, key_of
-from tables.codec import CLOCK_KEY, encode_clock, terms_key
+from aftersend.rules.kpi.alerts import THRESHOLDS, Threshold, Thresholds
+from aftersend.rules.recipient.timing import DAY, timing
+from aftersend.schemas.alert import DeliveryAlert
+from aftersend.schemas.delivery import Delivery
+from aftersend.schemas.kpi import DeliveryKpis
+from aftersend.schemas.topics import Topics
+from aftersend.schemas.version import SCHEMA_VERSION
+from aftersend.tables.alerts import DeliveryAlerts, encode, key_of
+from aftersend.tables.codec import CLOCK_KEY, encode_clock, terms_key
 
 TOPICS = Topics()
 TIMING = timing()

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.history import MAX_ENTRIES, entries
-from rules.lifecycle import KIND_NUMBER, STATUS_NAME, STATUSES
-from schemas.state import Contact, Failure, KpiPartial, RecipientState, Row
-from tables import codec
-from tables.codec import (
+from aftersend.rules.recipient.history import MAX_ENTRIES, entries
+from aftersend.rules.recipient.lifecycle import KIND_NUMBER, STATUS_NAME, STATUSES
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.recipient import Failure, RecipientState, Row
+from aftersend.tables import codec
+from aftersend.tables.codec import (
     HEADER,
     STATUS_AT,
     decode_partial,

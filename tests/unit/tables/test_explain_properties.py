@@ -8,19 +8,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.explain import explain
-from rules.explain_history import from_history
-from rules.explanation import Explanation, Told
-from rules.history import MAX_ENTRIES, entries
-from rules.lifecycle import EXPIRED, Decision
-from rules.replay import Replay
-from rules.timing import timing
-from schemas.delivery import Declaration
-from schemas.feedback import Feedback, Folded
-from schemas.state import Row
+from aftersend.rules.explain.explain import explain
+from aftersend.rules.explain.explanation import Explanation, Told
+from aftersend.rules.explain.from_history import from_history
+from aftersend.rules.explain.replay import Replay
+from aftersend.rules.recipient.history import MAX_ENTRIES, entries
+from aftersend.rules.recipient.lifecycle import EXPIRED, Decision
+from aftersend.rules.recipient.timing import timing
+from aftersend.schemas.delivery import Declaration
+from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import DAY, HOUR, MINUTE, NUMBERS, START
+from tests.unit.tables.batch.test_fold_properties import DELIVERIES, RECIPIENTS, any_events, divided, taken
 from tests.unit.tables.making import Partition
-from tests.unit.tables.test_folding_properties import DELIVERIES, RECIPIENTS, any_events, divided, taken
 
 ROWS = [(delivery, recipient) for delivery in DELIVERIES for recipient in RECIPIENTS]
 TIMES = timing(numbers=NUMBERS)

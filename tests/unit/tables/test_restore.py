@@ -4,10 +4,10 @@ from typing import Any, cast
 
 import pytest
 
-from rules.timing import timing
-from tables import restore
-from tables.memory import MemoryStore
-from tables.store import Changes
+from aftersend.rules.recipient.timing import timing
+from aftersend.tables import restore
+from aftersend.tables.stores.base import Changes
+from aftersend.tables.stores.memory import MemoryStore
 from tests.unit.rules.making import DAY, NUMBERS, event
 from tests.unit.tables.making import Partition, Record, tick
 

@@ -5,11 +5,11 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from cli.kpis import from_counters
-from cli.lag import Position
-from cli.top.look import Look
-from cli.top.pulse import Pulse, pulse
-from cli.top.view import COLUMNS, fitting, screen, span, speed
+from aftersend.cli.top.view import COLUMNS, fitting, screen, span, speed
+from aftersend.services.kpis import from_counters
+from aftersend.services.lag import Position
+from aftersend.services.monitor.rates import Pulse, pulse
+from aftersend.services.monitor.snapshot import Look
 
 NOW = 1_790_000_000.0
 

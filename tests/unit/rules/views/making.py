@@ -7,12 +7,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from rules.fold import due_at, expire
-from rules.indicators import cell_of
-from rules.views import VIEWS
-from rules.views.base import Report
-from schemas.feedback import Folded
-from schemas.state import Row
+from aftersend.rules.kpi.indicators import cell_of
+from aftersend.rules.recipient.fold import due_at, expire
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.base import Report
+from aftersend.schemas.event import Folded
+from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import START, WINDOWS, event, folded
 
 #: Stands for the end of the row's window, as a sweep notices it.

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from rules.contacts import update
-from rules.lifecycle import kind_of
-from rules.quarantine import standing
-from rules.timing import timing
-from rules.views import VIEWS
-from rules.views.escala_card import card
-from schemas.feedback import Folded
-from schemas.state import Contact
-from sources.address import normalise
-from sources.bounce_classes import outcome
+from aftersend.rules.contact.fold import update
+from aftersend.rules.contact.quarantine import standing
+from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.timing import timing
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.escala.card import card
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.event import Folded
+from aftersend.sources.parsing.address import normalise
+from aftersend.sources.parsing.bounce_classes import outcome
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event, folded
 from tests.unit.rules.views.making import OVER, counts, movements, report, row_of, status
 from tests.unit.tables.making import Partition, tick
@@ -150,7 +150,7 @@ def test_case_10_a_bounce_without_a_delivery_or_a_recipient() -> None:
 
 
 def test_case_11_a_providers_id_that_comes_again_the_next_day() -> None:
-    """The ids of events are told apart by more than that (`sources.identity`), so both count, by their rows."""
+    """Event ids are made of more than that (`aftersend.sources.parsing.event_ids`), so both count, by their rows."""
     first = folded("sent", event("delivered", 5, event_id="id of 1"))
     reused = folded("sent", event("delivered", 5 + DAY, event_id="id of 2", recipient="another@example.org"))
 
@@ -158,7 +158,7 @@ def test_case_11_a_providers_id_that_comes_again_the_next_day() -> None:
 
 
 def test_case_12_a_provider_without_ids() -> None:
-    """The same fields, the same id (`sources.identity`): delivered again they are one event."""
+    """The same fields, the same id (`aftersend.sources.parsing.event_ids`): delivered again they are one event."""
     same: dict[str, Any] = {"event_id": "hash of the fields", "source": "unione"}
     result = folded(event("delivered", 1, **same), event("delivered", 2, **same))
 

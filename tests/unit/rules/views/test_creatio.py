@@ -2,10 +2,10 @@
 
 import pytest
 
-from rules.lifecycle import STATUSES
-from rules.views import VIEWS
-from rules.views.creatio import RESPONSES, VIEW, error_chart, response_of
-from schemas.feedback import NOT_SENT_REASONS, Folded
+from aftersend.rules.recipient.lifecycle import STATUSES
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.creatio import RESPONSES, VIEW, error_chart, response_of
+from aftersend.schemas.event import NOT_SENT_REASONS, Folded
 from tests.unit.rules.making import START, event
 from tests.unit.rules.views.making import OVER, cells, counts, report, row_of, status
 

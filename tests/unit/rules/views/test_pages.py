@@ -1,18 +1,18 @@
 """The pages for those who come from another product say what the code does."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from rules.views import VIEWS
-from rules.views.adobe import POLICIES, Step
-from rules.views.adobe_reasons import ERROR_IGNORED, NOT_CONNECTED, REASONS
-from rules.views.alerts import THRESHOLDS
-from rules.views.creatio import RESPONSES
-from rules.views.escala_card import FOUR_REASONS
+from aftersend.rules.kpi.alerts import THRESHOLDS
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.adobe.reasons import ERROR_IGNORED, NOT_CONNECTED, REASONS
+from aftersend.rules.views.adobe.view import POLICIES, Step
+from aftersend.rules.views.creatio import RESPONSES
+from aftersend.rules.views.escala.card import FOUR_REASONS
+from tests.paths import DOCS
 
-PRODUCTS = Path(__file__).parents[4] / "docs" / "products"
+PRODUCTS = DOCS / "products"
 
 
 def page(name: str) -> str:

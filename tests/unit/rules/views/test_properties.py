@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.fold import due_at, expire
-from rules.indicators import cell_of
-from rules.lifecycle import FACT_NAMES, STATUSES
-from rules.views import VIEWS
-from schemas.feedback import EVENT_TYPES, NOT_SENT_REASONS, Folded
-from schemas.state import Row
+from aftersend.rules.kpi.indicators import cell_of
+from aftersend.rules.recipient.fold import due_at, expire
+from aftersend.rules.recipient.lifecycle import FACT_NAMES, STATUSES
+from aftersend.rules.views import VIEWS
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import WINDOWS, event, folded
-from tests.unit.rules.test_properties import NON_TERMINAL, some_events
+from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_events
 from tests.unit.rules.views.making import OVER, cell, cells, history, report
 
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")

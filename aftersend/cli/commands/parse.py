@@ -1,0 +1,60 @@
+"""`aftersend parse`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from aftersend.cli.context import command_settings
+from aftersend.config.installation import parsers
+from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
+from aftersend.services.parse import parse_stream
+from aftersend.sources.base import Parser
+from aftersend.sources.registry import REGISTRY
+
+
+def parse(source: str, file: Path | None = None, /) -> int:
+    """Turn a provider's raw bytes into canonical events.
+
+    Prints each event as a line of JSON, as it would stand on the events topic, and says on standard error which records
+    can't be read, where, and why: these would go to the dead letters. Exit code 1 if there is one. Touches neither
+    Kafka nor Redis; what the settings say of the sources (AFTERSEND_DELIVERY_KEYS, ...) holds here too.
+
+    For example:
+
+        aftersend parse kumomta record.json
+        zstdcat /var/log/kumomta/* | aftersend parse kumomta | jq .type
+
+    Args:
+        source: kumomta, sendgrid, ses or tracking; as in the name of the raw topic.
+        file: One record, or one a line; without it, standard input is read.
+    """
+    settings = command_settings()
+    if source not in REGISTRY:
+        message = f"there is no source {source!r}; there are: {', '.join(sorted(REGISTRY))}"
+        raise UsageError(message)
+    parser = parsers(settings)[source]
+    if file is None or str(file) == "-":
+        return _print(parser, sys.stdin.buffer, "standard input")
+    try:
+        with file.open("rb") as stream:
+            return _print(parser, stream, str(file))
+    except OSError as error:
+        message = f"{file} can't be read: {error.strerror}"
+        raise AftersendError(message) from error
+
+
+def _print(parser: Parser, stream: BinaryIO, name: str) -> int:
+    encode = msgspec.json.Encoder().encode
+    result = EXIT_OK
+    for record in parse_stream(parser, stream):
+        for event in record.events:
+            print(encode(event).decode())
+        if record.error:
+            result = EXIT_FAILED
+            where = f"{name}:{record.line}" if record.line else name
+            print(f"{where}: {record.error}", file=sys.stderr)
+    return result

@@ -1,0 +1,27 @@
+"""`aftersend version`."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version as version_of
+from typing import Final
+
+from aftersend.cli.context import Json
+
+_LIBRARIES: Final = ("faust-streaming", "aiokafka", "redis", "rocksdict", "msgspec")
+
+
+def version(*, as_json: Json = False) -> None:
+    """Show the versions of Aftersend and what it runs on.
+
+    Args:
+        as_json: One JSON object.
+    """
+    versions = {"aftersend": version_of("aftersend"), "python": platform.python_version()}
+    versions |= {name: version_of(name) for name in _LIBRARIES}
+    if as_json:
+        print(json.dumps(versions))
+        return
+    for name, number in versions.items():
+        print(f"{name:<16} {number}")

@@ -1,0 +1,1 @@
+"""The demo: a simulated campaign on local servers, shown live and verified."""

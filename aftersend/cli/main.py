@@ -1,0 +1,233 @@
+"""The `aftersend` command: which subcommands there are, and how errors leave the process.
+
+A command's module is imported only when it is called, so `aftersend --help` needs none of them. To add a command, write
+its module and its line in `COMMANDS`; its docstring is what `aftersend COMMAND --help` shows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from cyclopts import App, CycloptsError, Group
+
+from aftersend.errors import (
+    EXIT_CRASHED,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    AftersendError,
+    UsageError,
+)
+
+_TRY: Final = Group("Try it", sort_key=1)
+_RUN: Final = Group("Run it", sort_key=2)
+_ASK: Final = Group("Ask it", sort_key=3)
+_CHECK: Final = Group("Check it", sort_key=4)
+
+
+class Command(NamedTuple):
+    """One subcommand."""
+
+    name: str
+    #: Module and function or `App`.
+    path: str
+    group: Group
+    #: The line in the overview; the first line of the command's docstring.
+    summary: str
+
+
+COMMANDS: Final = (
+    Command(
+        "demo",
+        "aftersend.cli.commands.demo:demo",
+        _TRY,
+        "Play a simulated campaign through a Kafka and Redis of its own.",
+    ),
+    Command(
+        "simulate",
+        "aftersend.cli.commands.simulate:simulate",
+        _TRY,
+        "Write a simulated campaign to the raw topics, or post it to a gateway.",
+    ),
+    Command("topics", "aftersend.cli.commands.topics:app", _RUN, "Create the topics, or show how they are."),
+    Command(
+        "worker", "aftersend.cli.commands.worker:worker", _RUN, "Take in feedback, keep state and KPIs, until stopped."
+    ),
+    Command("gateway", "aftersend.cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),
+    Command("top", "aftersend.cli.commands.top:top", _ASK, "Show deliveries and the pipeline, live."),
+    Command("kpi", "aftersend.cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
+    Command(
+        "log",
+        "aftersend.cli.commands.log:log",
+        _ASK,
+        "Write a log of a delivery, recipient by recipient, as other products have it.",
+    ),
+    Command(
+        "recipient", "aftersend.cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."
+    ),
+    Command(
+        "explain",
+        "aftersend.cli.commands.explain:explain",
+        _ASK,
+        "Show every event of a recipient, what it did, and why.",
+    ),
+    Command("deliveries", "aftersend.cli.commands.deliveries:app", _ASK, "List deliveries, and declare what they are."),
+    Command(
+        "audience", "aftersend.cli.commands.audience:app", _ASK, "Say whom a delivery is meant for, before it is sent."
+    ),
+    Command(
+        "suppression",
+        "aftersend.cli.commands.suppression:app",
+        _ASK,
+        "Ask, before a send, which addresses may be mailed.",
+    ),
+    Command(
+        "compute-stats",
+        "aftersend.cli.commands.compute_stats:compute_stats",
+        _CHECK,
+        "Recompute the KPIs from the rows, and report drift.",
+    ),
+    Command(
+        "doctor",
+        "aftersend.cli.commands.doctor:doctor",
+        _CHECK,
+        "Check settings, Kafka, topics, workers, Redis, clock and machine; say what to do.",
+    ),
+    Command(
+        "dead-letters",
+        "aftersend.cli.commands.dead_letters:app",
+        _CHECK,
+        "Look at records that could not be read, and replay them.",
+    ),
+    Command(
+        "quarantine",
+        "aftersend.cli.commands.quarantine:app",
+        _CHECK,
+        "List the addresses that errors are held against, and release them.",
+    ),
+    Command(
+        "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."
+    ),
+    Command(
+        "version",
+        "aftersend.cli.commands.version:version",
+        _CHECK,
+        "Show the versions of Aftersend and what it runs on.",
+    ),
+)
+
+_HELP: Final = """\
+Exact state of every recipient and live KPIs of every delivery, from what MTAs and providers report after sending.
+
+Raw records come in through Kafka, each is counted exactly once, and Redis shows the KPIs live.
+"""
+
+_EPILOGUE: Final = """\
+Begin with:
+
+    aftersend demo                          # everything, with nothing to set up
+    aftersend topics apply                  # on your own Kafka: the topics,
+    aftersend worker --processes 0          # workers, one for each core,
+    aftersend simulate --recipients 1000    # something to count,
+    aftersend kpi                           # and what it comes to
+
+Settings come from the environment (AFTERSEND_KAFKA_BOOTSTRAP=host:9092), from
+.env and from aftersend.toml; docs/settings.md has them all.
+`aftersend COMMAND --help` tells more of each command.
+
+Exit codes: 0 done, 1 something is not as it should be, 2 wrong usage,
+3 settings, 4 Kafka, 5 too much unreadable input, 6 crashed.
+"""
+
+
+def create_app(arguments: Sequence[str]) -> App:
+    """Return the command line's app.
+
+    Args:
+        arguments: of this call. A command that is named in them is explained by its docstring; all others by their
+            line in `COMMANDS`, for which they need not be imported.
+    """
+    named = {command.name for command in COMMANDS} & set(arguments)
+    app = App(
+        name="aftersend",
+        help=_HELP,
+        help_epilogue="" if named else _EPILOGUE,
+        help_format="markdown",
+        version=_version,
+        exit_on_error=False,
+        print_error=False,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for flag in ("--help", "--version"):
+        app[flag].show = False
+    for command in COMMANDS:
+        summary = None if command.name in named else command.summary
+        app.command(command.path, name=command.name, group=command.group, help=summary)
+    return app
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - asked for seldom
+
+    return version("aftersend")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the process's exit code."""
+    try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except CycloptsError as error:
+        code = _fail(" ".join(str(error).split()), EXIT_USAGE)
+    except AftersendError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever reads us (`| head`) has seen enough; what is left must not fail at the interpreter's end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_OK
+    except Exception as error:  # noqa: BLE001 - the last place where one can be turned into words
+        code = _crash(error)
+    return code
+
+
+def _run(arguments: Sequence[str]) -> int:
+    names = [command.name for command in COMMANDS]
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in names:
+        message = f"there is no command {arguments[0]!r}{_meant(arguments[0], names)}"
+        raise UsageError(message)
+    result = create_app(arguments)(list(arguments))
+    sys.stdout.flush()
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _meant(name: str, names: list[str]) -> str:
+    """Return a guess; cyclopts would import all commands for it."""
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean `aftersend {close[0]}`?" if close else "; `aftersend --help` lists them"
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return exit_code
+
+
+def _crash(error: Exception) -> int:
+    """Tell of an error that nobody expected: all of it, for whoever has to find the cause."""
+    from aftersend.processes.logs import crashed  # noqa: PLC0415
+    from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError  # noqa: PLC0415 - only here
+
+    if isinstance(error, EmbeddedUnavailableError):
+        return _fail(str(error), EXIT_FAILED)
+    crashed(error)
+    return EXIT_CRASHED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

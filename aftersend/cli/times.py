@@ -1,0 +1,35 @@
+"""Points in time as people type them on a command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final
+
+from aftersend.errors import UsageError
+
+_AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
+_SECONDS: Final = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def when(text: str, now: float) -> float:
+    """Return a point in time, seconds since 1970.
+
+    Args:
+        text: a span before now (`90s`, `15min`, `2h`, `3d`, `1w`), or ISO 8601, in this machine's zone unless it names
+            another.
+        now: seconds since 1970.
+
+    Raises:
+        UsageError: if it is neither.
+    """
+    if span := _AGO.fullmatch(text.strip()):
+        return now - float(span[1]) * _SECONDS[span[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        message = (
+            f"{text!r} is no time: say how long ago (90s, 15min, 2h, 3d, 1w), or ISO 8601 (2026-01-31, "
+            "2026-01-31T12:00:00Z)"
+        )
+        raise UsageError(message) from error

@@ -1,0 +1,271 @@
+"""What Aftersend asks of a cluster before it works there: topics as they should be, and transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import InvalidTransactionTimeout, KafkaError, TopicAlreadyExistsError, for_code
+
+from aftersend.errors import KafkaUnusableError
+from aftersend.schemas.topics import TopicLayout, Topics
+
+#: Seconds until a topic that was created is known to the broker that is asked next.
+_PROPAGATION: Final = 10.0
+_POLL: Final = 0.1
+#: Where a topic's setting comes from, by the protocol's `ConfigSource`: it was set for this very topic.
+_SET_FOR_TOPIC: Final = 1
+
+
+class TopicFound(msgspec.Struct):
+    """A topic as the cluster has it."""
+
+    name: str
+    partitions: int
+    replicas: int
+    #: What was set for this topic; the broker's defaults are not in it.
+    config: dict[str, str]
+
+
+class Cluster(msgspec.Struct):
+    """A cluster as it was found."""
+
+    id: str
+    #: Partitions by topic.
+    partitions: dict[str, int]
+
+
+class Applied(msgspec.Struct):
+    """What `apply_topics` did to one topic."""
+
+    name: str
+    result: Literal["created", "updated", "unchanged"]
+    #: By setting: as it was (None: not set) and as it is now.
+    changed: dict[str, tuple[str | None, str]] = {}
+
+
+@asynccontextmanager
+async def connect(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Give an admin client; its errors become ours.
+
+    Raises:
+        KafkaUnusableError: if no broker can be reached, or one refuses.
+    """
+    servers = ",".join(options["bootstrap_servers"])
+    client = AIOKafkaAdminClient(**options)
+    try:
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            message = f"no Kafka broker at {servers} (AFTERSEND_KAFKA_BOOTSTRAP): {_words(error)}"
+            raise KafkaUnusableError(message) from error
+        yield client
+    except (KafkaError, OSError, TimeoutError) as error:
+        message = f"Kafka at {servers} refused: {_words(error)}"
+        raise KafkaUnusableError(message) from error
+    finally:
+        await client.close()
+
+
+def _words(error: BaseException) -> str:
+    text = str(error)
+    name = type(error).__name__
+    return text if name in text else f"{name}: {text}" if text else name
+
+
+async def inspect(options: Mapping[str, Any]) -> Cluster:
+    """Return the cluster's id and the partitions of all its topics.
+
+    Raises:
+        KafkaUnusableError: if no broker can be reached.
+    """
+    async with connect(options) as client:
+        described = await client.describe_cluster()
+        topics = await client.describe_topics()
+    return Cluster(
+        str(described.get("cluster_id", "")),
+        {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]},
+    )
+
+
+async def require_transactions(
+    options: Mapping[str, Any],
+    app_id: str,
+    transaction_timeout: float,
+    patience: float = 30.0,
+) -> None:
+    """Make sure that the cluster has transactions.
+
+    Args:
+        options: of the connection, as aiokafka's clients take them.
+        app_id: the transactional id that is tried begins with it, as all of ours do.
+        transaction_timeout: seconds; brokers have a limit.
+        patience: seconds to wait for an answer. A cluster that can't make its transaction log never gives one.
+
+    Raises:
+        KafkaUnusableError: if it has none: exactly once can't be had there.
+    """
+    producer = AIOKafkaProducer(
+        **options, transactional_id=f"{app_id}-probe", transaction_timeout_ms=int(transaction_timeout * 1000)
+    )
+    try:
+        async with asyncio.timeout(patience):
+            await producer.start()
+    except InvalidTransactionTimeout as error:
+        message = (
+            f"the broker allows no transaction of {transaction_timeout:g} s: lower AFTERSEND_TRANSACTION_TIMEOUT, or "
+            "raise the broker's transaction.max.timeout.ms"
+        )
+        raise KafkaUnusableError(message) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        message = (
+            "this Kafka gives no transactional producer id, without which nothing here can be exactly once: use "
+            "Apache Kafka 2.5 or later (or a compatible broker with transactions), allow this user WRITE on "
+            f"transactional ids that begin with {app_id}-, and have as many brokers as "
+            f"transaction.state.log.replication.factor asks for ({_words(error)})"
+        )
+        raise KafkaUnusableError(message) from error
+    finally:
+        await producer.stop()
+
+
+def problems(cluster: Cluster, topics: Topics, wanted: Iterable[TopicLayout]) -> list[str]:
+    """Return what is wrong with the cluster's topics, in words; empty: nothing.
+
+    Args:
+        cluster: as it is.
+        topics: names of the topics.
+        wanted: all topics that there should be.
+    """
+    found = cluster.partitions
+    result = [f"topic {layout.name} is missing" for layout in wanted if layout.name not in found]
+    events = found.get(topics.events)
+    if events is None:
+        return result
+    result += [
+        f"topic {name} has {found[name]} partitions and {topics.events} has {events}: a changelog needs as many as the "
+        "events, so delete it (it is empty, or was written with another number)"
+        for name in (topics.status, topics.contacts, topics.kpis)
+        if found.get(name, events) != events
+    ]
+    if found.get(topics.dead_letters, events) < events:
+        result.append(
+            f"topic {topics.dead_letters} has {found[topics.dead_letters]} partitions, it needs the {events} of "
+            f"{topics.events}"
+        )
+    if found.get(topics.clock, 1) != 1:
+        result.append(f"topic {topics.clock} has {found[topics.clock]} partitions, it needs 1: its owner is the leader")
+    return result
+
+
+def differing(layout: TopicLayout, found: TopicFound) -> dict[str, tuple[str | None, str]]:
+    """Return by setting what a topic has and what it should have, where these differ."""
+    return {
+        name: (found.config.get(name), value)
+        for name, value in layout.config.items()
+        if found.config.get(name) != value
+    }
+
+
+async def apply_topics(
+    options: Mapping[str, Any],
+    layouts: Iterable[TopicLayout],
+    replication: int,
+    foreign: frozenset[str] = frozenset(),
+) -> list[Applied]:
+    """Create the topics that are missing and set the configuration of those that are there.
+
+    Args:
+        options: of the connection, as aiokafka's clients take them.
+        layouts: of the topics that there should be.
+        replication: replicas of each; -1: the broker's default.
+        foreign: topics that others lay out: created if missing, else left as they are.
+
+    Raises:
+        KafkaUnusableError: if a topic has another number of partitions than wanted (then nothing is changed), or
+            Kafka refuses.
+    """
+    layouts = tuple(layouts)
+    async with connect(options) as client:
+        found = {t.name: t for t in await _describe(client, [layout.name for layout in layouts])}
+        for layout in layouts:
+            there = found.get(layout.name)
+            if there is not None and there.partitions != layout.partitions and layout.name not in foreign:
+                message = (
+                    f"topic {layout.name} has {there.partitions} partitions, AFTERSEND_PARTITIONS wants "
+                    f"{layout.partitions}: the number can't change, since rows would be looked for elsewhere"
+                )
+                raise KafkaUnusableError(message)
+        done = [await _apply(client, layout, found.get(layout.name), replication, foreign) for layout in layouts]
+        await _await_topics(client, {layout.name for layout in layouts})
+    return done
+
+
+async def _apply(
+    client: AIOKafkaAdminClient,
+    layout: TopicLayout,
+    there: TopicFound | None,
+    replication: int,
+    foreign: frozenset[str],
+) -> Applied:
+    if there is None:
+        await _create(client, layout, replication)
+        return Applied(layout.name, "created")
+    changed = differing(layout, there)
+    if not changed or layout.name in foreign:
+        return Applied(layout.name, "unchanged")
+    # The old request, the only one that aiokafka has, replaces all that was set: what others have set goes along.
+    resource = ConfigResource(ConfigResourceType.TOPIC, layout.name, configs={**there.config, **layout.config})
+    for response in await client.alter_configs([resource]):
+        for code, words, *_ in response.resources:
+            if code:
+                message = f"topic {layout.name} could not be changed: {for_code(code).__name__} {words or ''}"
+                raise KafkaUnusableError(message)
+    return Applied(layout.name, "updated", changed)
+
+
+async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication: int) -> None:
+    topic = NewTopic(layout.name, layout.partitions, replication_factor=1, topic_configs=dict(layout.config))
+    topic.replication_factor = replication  # -1, the broker's default, is more than the constructor takes
+    response = await client.create_topics([topic])
+    for name, code, *words in response.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:  # somebody else applies them at the same time
+            message = f"topic {name} could not be created: {error.__name__} {words[0] if words and words[0] else ''}"
+            raise KafkaUnusableError(message)
+
+
+async def _await_topics(client: AIOKafkaAdminClient, names: set[str]) -> None:
+    """Wait until the topics can be seen: a worker that is started right after should find them."""
+    deadline = time.monotonic() + _PROPAGATION
+    while names - set(await client.list_topics()) and time.monotonic() < deadline:  # noqa: ASYNC110 - Kafka's state
+        await asyncio.sleep(_POLL)
+
+
+async def _describe(client: AIOKafkaAdminClient, names: list[str]) -> list[TopicFound]:
+    there = set(await client.list_topics())
+    names = [name for name in names if name in there]
+    if not names:
+        return []
+    topics = await client.describe_topics(names)
+    configs: dict[str, dict[str, str]] = {}
+    for response in await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names]):
+        for _code, _message, _type, name, entries in response.resources:
+            configs[name] = {key: value for key, value, _, source, *_ in entries if source == _SET_FOR_TOPIC}
+    return [
+        TopicFound(t["topic"], len(t["partitions"]), len(t["partitions"][0]["replicas"]), configs.get(t["topic"], {}))
+        for t in topics
+    ]
+
+
+async def show_topics(options: Mapping[str, Any], names: list[str]) -> list[TopicFound]:
+    """Return those of the named topics that exist."""
+    async with connect(options) as client:
+        return await _describe(client, names)

@@ -1,0 +1,1 @@
+"""Every patch of aiokafka and every access to what it keeps private."""

@@ -1,0 +1,98 @@
+"""The Faust app: our transport, our recovery, agents that hand batches to their partition's owner."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import faust
+from faust.types import TP
+
+from aftersend.config.settings import Settings
+from aftersend.engine.consumer import Consumer
+from aftersend.engine.observer import Meter
+from aftersend.engine.partitions import Ownership
+from aftersend.engine.processor import Processor
+from aftersend.engine.recovery import TableManager
+
+#: Batches that Faust may hold for an agent; each may be some MB.
+_BUFFERED_BATCHES = 1
+
+
+class WorkerApp(faust.App):
+    """A Faust app that knows who owns its partitions."""
+
+    flow: Ownership
+    kafka_options: dict[str, Any]
+    #: Bytes fetched at once, by topic; of others `consumer_max_fetch_size`.
+    fetch_limits: dict[str, int]
+
+    def _create_directories(self) -> None:
+        """Make no directories: Faust's own tables would need them, ours make their own."""
+
+    def crashed_with(self) -> BaseException | None:
+        """Return what a service of Faust's has crashed with."""
+        return self._crash_reason
+
+    async def wait_for_crash(self) -> None:
+        """Wait until a service of Faust's crashes."""
+        await self._crashed.wait()
+
+
+def create(settings: Settings, on_fatal: Callable[[BaseException], None], meter: Meter | None = None) -> WorkerApp:
+    """Make the app of a worker; agents are added by `add_agent`.
+
+    Args:
+        settings: of the worker.
+        on_fatal: told of an error that the worker should not live with.
+        meter: told of the partitions' work.
+    """
+    logging.getLogger("faust").setLevel(logging.WARNING)
+    app = WorkerApp(
+        settings.app_id,
+        broker=[f"aftersend://{server}" for server in settings.kafka_bootstrap.split(",")],
+        store="memory://",
+        datadir=str(settings.data_dir / "faust"),
+        key_serializer="raw",
+        value_serializer="raw",
+        TableManager=TableManager,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        web_enabled=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=_BUFFERED_BATCHES,
+        stream_recovery_delay=0.0,
+        broker_check_crcs=settings.check_crcs,
+        broker_commit_interval=3600.0,
+        broker_max_poll_records=settings.max_batch_records,
+        broker_session_timeout=settings.session_timeout,
+        broker_heartbeat_interval=settings.heartbeat_interval,
+        broker_rebalance_timeout=settings.rebalance_timeout,
+        broker_request_timeout=settings.request_timeout,
+        consumer_max_fetch_size=settings.max_raw_fetch_bytes,
+        consumer_auto_offset_reset="earliest",
+    )
+    app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
+    app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
+    app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal, meter)
+    return app
+
+
+_CONSUMER_OPTIONS = {"security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+
+
+def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any]) -> None:
+    """Have an agent hand the batches of some topics to a processor."""
+    for topic in topics:
+        app.flow.register(topic, processor)
+    channel = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def agent(stream: Any) -> None:  # noqa: ANN401 - Faust's interface of streams lacks `noack`
+        async for event in stream.noack().events():
+            message = event.message
+            await app.flow.deliver(TP(message.topic, message.partition), event.value)
+            event.ack()
+
+    app.agent(channel, name=processor.name)(agent)

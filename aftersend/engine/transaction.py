@@ -1,0 +1,273 @@
+"""One transaction per batch: all that a batch gives, and the offset it came from, become visible together or not.
+
+One producer per source partition, with a transactional id of its own. Whoever takes the partition over starts a
+producer with the same id first, which fences the one before and ends what it left open (Kafka's KIP-98).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+
+from aftersend.engine.aiokafka import connections
+from aftersend.errors import FencedError, TransactionFailedError
+
+log = structlog.get_logger(__name__)
+
+connections.mend()
+
+#: Just under the broker's default `message.max.bytes`.
+MAX_BATCH_BYTES: Final = 1_000_000
+_FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
+#: What aiokafka says to whoever goes on with a producer that has failed.
+_WRONG_STATE: Final = (IllegalOperation, AssertionError)
+
+_METADATA_SECONDS: Final = 0.1
+_CLOSE_SECONDS: Final = 5.0
+#: A sender that is cancelled waits for what it has under way; cancelled again, no more.
+_CANCELS: Final = 3
+_CANCEL_SECONDS: Final = 0.5
+
+Headers = list[tuple[str, bytes]]
+_NO_HEADERS: Headers = []
+
+
+class Channel:
+    """Where the records of one output partition are gathered during a batch."""
+
+    __slots__ = ("_append", "_builder", "_new", "builders", "count", "partition", "topic")
+
+    def __init__(self, new: Any, topic: str, partition: int) -> None:  # noqa: ANN401 - aiokafka has no types here
+        """Open an output partition; `new` makes an empty batch builder."""
+        self._new = new
+        self.topic = topic
+        self.partition = partition
+        #: Builders that have records, with how many.
+        self.builders: list[tuple[Any, int]] = []
+        self.count = 0
+        self._builder: Any = None
+        self._append: Any = None
+
+    def append(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers = _NO_HEADERS) -> None:
+        """Add one record."""
+        # Past aiokafka's wrapper of its own C builder, which costs half as much again as the builder itself.
+        count = self.count
+        if self._builder is None or self._append(count, timestamp_ms, key, value, headers) is None:
+            self._roll()
+            count = 0
+            self._append(0, timestamp_ms, key, value, headers)
+        self.count = count + 1
+
+    def _roll(self) -> None:
+        self._seal()
+        self._builder = self._new()
+        self._append = self._builder._builder.append  # noqa: SLF001
+
+    def _seal(self) -> None:
+        if self.count:
+            self._builder._relative_offset = self.count  # noqa: SLF001
+            self._builder.close()
+            self.builders.append((self._builder, self.count))
+        self.count, self._builder = 0, None
+
+    def finish(self) -> list[tuple[Any, int]]:
+        """Return the closed builders and how many records each has."""
+        self._seal()
+        return self.builders
+
+
+class Output:
+    """All that one batch writes."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        """Start empty."""
+        self._new = producer.create_batch
+        self.channels: dict[tuple[str, int], Channel] = {}
+
+    def channel(self, topic: str, partition: int) -> Channel:
+        """Return the channel of an output partition, opened when first asked for."""
+        key = topic, partition
+        channel = self.channels.get(key)
+        if channel is None:
+            channel = self.channels[key] = Channel(self._new, topic, partition)
+        return channel
+
+
+def _heard(future: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody waits for any more, since another one came first."""
+    if not future.cancelled():
+        future.exception()
+
+
+class _CalmClient:
+    """A client that its sender asks for metadata at intervals.
+
+    While a partition has no leader, aiokafka's sender asks without a pause: where no broker answers, that takes a core.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - aiokafka has no types here
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._client, name)
+
+    def force_metadata_update(self) -> asyncio.Future[bool]:
+        return asyncio.ensure_future(self._update())
+
+    async def _update(self) -> bool:
+        updated: bool = await self._client.force_metadata_update()
+        if not updated:
+            await asyncio.sleep(_METADATA_SECONDS)
+        return updated
+
+
+def calm(producer: AIOKafkaProducer) -> None:
+    """Make a producer that was not started yet ask for metadata at intervals while a partition has no leader."""
+    sender = producer._sender  # noqa: SLF001 - the one who asks
+    sender.client = _CalmClient(sender.client)
+
+
+async def abandon(producer: AIOKafkaProducer) -> None:
+    """Disconnect a producer at once, whatever it has under way.
+
+    In order it would first deliver what it has, for as long as that takes. Without its connections whatever it has
+    under way ends at once; its futures may never be done.
+    """
+    producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
+    manager = producer._txn_manager  # noqa: SLF001
+    if manager is not None and manager._transaction_waiter is not None:  # noqa: SLF001
+        # Of a transaction that failed before its end nobody waits for it.
+        manager._transaction_waiter.add_done_callback(_heard)  # noqa: SLF001
+    await producer.client.close()
+    sender = producer._sender.sender_task  # noqa: SLF001
+    for _ in range(_CANCELS):
+        if sender is not None and not sender.done():
+            sender.cancel()
+            await asyncio.wait({sender}, timeout=_CANCEL_SECONDS)
+    if sender is not None and sender.done() and not sender.cancelled():
+        sender.exception()
+    await producer.client.close()
+
+
+class TransactionalWriter:
+    """The producer of one source partition.
+
+    Args:
+        options: of the connection, as aiokafka takes them.
+        transactional_id: the same for every owner that the partition will ever have.
+        group: the consumer group whose offsets are committed.
+        timeout: seconds after which the broker gives up on an open transaction.
+    """
+
+    def __init__(self, options: Mapping[str, Any], transactional_id: str, group: str, timeout: float) -> None:
+        """Make the writer; `start` connects it."""
+        self._group = group
+        self._timeout = timeout
+        self.transactional_id = transactional_id
+        #: No transaction has failed or is under way.
+        self._in_order = True
+        self._producer = AIOKafkaProducer(
+            **options,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=int(timeout * 1000),
+            acks="all",
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=8 * MAX_BATCH_BYTES,
+            linger_ms=0,
+        )
+        calm(self._producer)
+
+    async def start(self) -> None:
+        """Fence whoever had the partition before, and end what it left open.
+
+        Raises:
+            KafkaError: if the broker does not let us in.
+        """
+        await self._producer.start()
+
+    @property
+    def epoch(self) -> tuple[int, int]:
+        """Producer id and epoch: larger for every later owner."""
+        manager = self._producer._txn_manager  # noqa: SLF001 - aiokafka shows the epoch nowhere else
+        return manager.producer_id, manager.producer_epoch
+
+    def output(self) -> Output:
+        """Return an empty output for a batch."""
+        return Output(self._producer)
+
+    async def commit(
+        self, output: Output, source: tuple[str, int] | None = None, next_offset: int = 0
+    ) -> dict[tuple[str, int], int]:
+        """Write a batch's output and the offset that follows the batch, in one transaction.
+
+        Args:
+            output: what to write; may be empty.
+            source: topic and partition that the batch came from; None: from none whose offset the group keeps.
+            next_offset: of the first record after the batch.
+
+        Returns:
+            By output partition: the offset after the last record written.
+
+        Raises:
+            FencedError: another worker has the partition now. Nothing was written.
+            TransactionFailedError: something else went wrong; whether it was written, only a new producer can tell.
+        """
+        self._in_order = False
+        try:
+            # Not `wait_for`, which may swallow a cancellation (Python 3.11).
+            async with asyncio.timeout(self._timeout):
+                ends = await self._commit(output, source, next_offset)
+        except (KafkaError, TimeoutError, *_WRONG_STATE) as error:
+            cause = self._cause_of(error)
+            message = f"{type(cause).__name__}: {cause}"
+            if isinstance(cause, _FENCED):
+                raise FencedError(message) from error
+            raise TransactionFailedError(message) from error
+        self._in_order = True
+        return ends
+
+    def _cause_of(self, error: BaseException) -> BaseException:
+        """Return what an error comes from: a sender that has died leaves a state in which nothing is allowed."""
+        sender = self._producer._sender.sender_task  # noqa: SLF001
+        if isinstance(error, _WRONG_STATE) and sender is not None and sender.done() and not sender.cancelled():
+            return sender.exception() or error
+        return error
+
+    async def _commit(
+        self, output: Output, source: tuple[str, int] | None, next_offset: int
+    ) -> dict[tuple[str, int], int]:
+        producer = self._producer
+        await producer.begin_transaction()
+        sent = []
+        for channel in output.channels.values():
+            for builder, count in channel.finish():
+                future = await producer.send_batch(builder, channel.topic, partition=channel.partition)
+                future.add_done_callback(_heard)
+                sent.append((channel, count, future))
+        ends: dict[tuple[str, int], int] = {}
+        for channel, count, future in sent:
+            metadata = await future
+            ends[channel.topic, channel.partition] = metadata.offset + count
+        if source is not None:
+            await producer.send_offsets_to_transaction({TopicPartition(*source): next_offset}, self._group)
+        await producer.commit_transaction()
+        return ends
+
+    async def close(self) -> None:
+        """Disconnect; an open transaction is left to whoever comes next."""
+        producer = self._producer
+        if self._in_order:
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await producer.stop()
+            except (KafkaError, TimeoutError, OSError, RuntimeError) as error:
+                log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
+            else:
+                return
+        # Nobody wants any more what it has under way.
+        await abandon(producer)

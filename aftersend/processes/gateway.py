@@ -1,0 +1,69 @@
+"""A gateway process with its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Mapping
+from typing import Final
+
+import uvloop
+from starlette.routing import Route
+
+from aftersend.config.settings import Settings
+from aftersend.engine.aiokafka import connections
+from aftersend.errors import EXIT_OK
+from aftersend.processes import logs
+from aftersend.processes.gateway_server import Gateway
+from aftersend.processes.shutdown import Deadline
+from aftersend.publish.prometheus.gateway import GatewayMetrics
+from aftersend.publish.prometheus.page import MetricsPage
+from aftersend.sources.base import Source
+from aftersend.sources.registry import REGISTRY
+
+#: What a request leaves behind is freed without the collector; see `docs/decisions/gateway.md`.
+_GC_THRESHOLDS: Final = (50_000, 50, 100)
+#: Beyond the time that requests are given, seconds.
+_MORE_SECONDS: Final = 10.0
+
+
+def run_gateway(
+    settings: Settings,
+    sources: Mapping[str, Source] = REGISTRY,
+    *,
+    log_fields: Mapping[str, object] | None = None,
+) -> int:
+    """Run a gateway until SIGTERM or SIGINT; return the exit code.
+
+    Args:
+        settings: checked.
+        sources: by name.
+        log_fields: what every log line is to show besides.
+
+    Raises:
+        AftersendError: if it can't start.
+    """
+    logs.configure(settings.log_level, settings.log_format, fields=log_fields)
+    connections.mend()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+    with Deadline(settings.gateway_drain_seconds + _MORE_SECONDS) as deadline:
+
+        async def main() -> int:
+            gateway = Gateway(settings, sources)
+            metrics = GatewayMetrics(sources, gateway.in_flight, gateway.ready)
+
+            def stop() -> None:
+                deadline.start()
+                gateway.stop()
+
+            loop = asyncio.get_running_loop()
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(signum, stop)
+            loop.add_signal_handler(signal.SIGHUP, gateway.reload)
+            gc.freeze()
+            await gateway.run(metrics, [Route("/metrics", MetricsPage("gateway", metrics).__call__)])
+            return EXIT_OK
+
+        return uvloop.run(main())

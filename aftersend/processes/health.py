@@ -1,0 +1,233 @@
+"""Whether this worker is ready, and whether it gets anywhere: judged by progress, not by being there.
+
+A worker is not alive when, for `stall_seconds`, there was work in a partition and nothing of it was committed, when a
+restore read no records, when the group gave no assignment, or when the thread that talks to Kafka does not answer.
+What has no work is alive: an idle topic, and one whose broker is away while nothing is under way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from faust.types import TP
+
+from aftersend.engine import changelog
+from aftersend.engine.app import WorkerApp
+from aftersend.engine.partition import PartitionTask, Phase
+
+
+class PartitionView(msgspec.Struct):
+    """One partition, as the probe has found it."""
+
+    topic: str
+    partition: int
+    phase: str
+    #: Offset of the next record to fold.
+    position: int | None
+    #: Offset after the last record that was handed to us; the next one to fetch; the end of what is committed.
+    delivered: int | None = None
+    fetched: int | None = None
+    end: int | None = None
+    #: Seconds since the last commit, or since the partition was taken over.
+    since_commit: float = 0.0
+    #: Age of the oldest record that waits, by its Kafka timestamp, seconds; 0.0 if none does.
+    lag_seconds: float = 0.0
+
+    @property
+    def works(self) -> bool:
+        """Whether anything is there that is not folded yet."""
+        if self.position is None:
+            return False
+        waiting = self.delivered is not None and self.delivered > self.position
+        # Not the position against the end: transaction markers, which nobody folds, lie between the two.
+        return waiting or (self.fetched is not None and self.end is not None and self.fetched < self.end)
+
+    @property
+    def lag(self) -> int:
+        """How many records wait, transaction markers included; 0 if none does."""
+        if not self.works or self.position is None:
+            return 0
+        return max(self.end or 0, self.delivered or 0) - self.position
+
+
+class WorkerView(msgspec.Struct):
+    """A worker, as the probe has found it."""
+
+    #: The group has given an assignment, and all of it is taken over.
+    assigned: bool
+    #: Partitions that are being taken over.
+    restoring: list[str]
+    #: Records that restores of this process have read.
+    restored: int
+    #: The thread that talks to Kafka has answered so many of so many calls.
+    answered: int
+    asked: int
+    partitions: list[PartitionView]
+
+
+class Verdict(msgspec.Struct):
+    """What a probe is told."""
+
+    ok: bool
+    reason: str
+    body: dict[str, Any]
+
+
+class Stalls:
+    """Remembers since when things stand still.
+
+    Args:
+        limit: seconds that anything may stand still.
+        now: a monotonic clock, seconds.
+    """
+
+    def __init__(self, limit: float, now: Callable[[], float]) -> None:
+        """Know of nothing that stands still."""
+        self._limit = limit
+        self._now = now
+        #: What stands still -> (where, since when).
+        self._still: dict[str, tuple[Any, float]] = {}
+
+    def live(self, view: WorkerView) -> Verdict:
+        """Judge the worker's progress since the calls before."""
+        now = self._now()
+        seen: dict[str, tuple[Any, float]] = {}
+
+        def stands(name: str, where: object) -> float:
+            """Return for how many seconds something has been where it is."""
+            known = self._still.get(name)
+            since = known[1] if known is not None and known[0] == where else now
+            seen[name] = where, since
+            return now - since
+
+        reasons = []
+        if view.restoring and (seconds := stands("restore", view.restored)) > self._limit:
+            reasons.append(f"the restore of {', '.join(view.restoring)} has read nothing for {seconds:.0f} s")
+        if not view.assigned and not view.restoring and (seconds := stands("group", "")) > self._limit:
+            reasons.append(f"no assignment from the group for {seconds:.0f} s")
+        if view.answered < view.asked and (seconds := stands("thread", view.answered)) > self._limit:
+            reasons.append(f"the thread that talks to Kafka has not answered for {seconds:.0f} s")
+        stalled = {}
+        for p in view.partitions:
+            name = f"{p.topic}-{p.partition}"
+            stalled[name] = stands(name, p.position) if p.works else 0.0
+            if stalled[name] > self._limit:
+                reasons.append(f"{name} has {p.lag} records to go and committed nothing for {stalled[name]:.0f} s")
+        self._still = seen
+        return Verdict(not reasons, "; ".join(reasons), _body(view, stalled))
+
+
+def ready(view: WorkerView) -> Verdict:
+    """Judge whether the worker has all its partitions in hand."""
+    reasons = []
+    if view.restoring:
+        reasons.append(f"taking over {', '.join(view.restoring)}")
+    elif not view.assigned:
+        reasons.append("waiting for an assignment from the group")
+    reasons += [f"{p.topic}-{p.partition} is {p.phase}" for p in view.partitions if p.phase != Phase.RUNNING.value]
+    return Verdict(not reasons, "; ".join(reasons), _body(view, {}))
+
+
+def _body(view: WorkerView, stalled: dict[str, float]) -> dict[str, Any]:
+    return {
+        "assigned": view.assigned,
+        "restoring": view.restoring,
+        "partitions": {
+            f"{p.topic}-{p.partition}": {
+                "phase": p.phase,
+                "position": p.position,
+                "lag": p.lag,
+                "seconds_since_commit": round(p.since_commit, 1),
+                "stalled_seconds": round(stalled.get(f"{p.topic}-{p.partition}", 0.0), 1),
+            }
+            for p in view.partitions
+        },
+    }
+
+
+class Probe:
+    """Looks at a worker's app.
+
+    Args:
+        app: returns the app, None before it is there.
+    """
+
+    def __init__(self, app: Callable[[], WorkerApp | None]) -> None:
+        """Look at nothing yet."""
+        self._app = app
+        self._asked = self._answered = 0
+
+    def look(self) -> WorkerView:
+        """Return how the worker is now."""
+        app = self._app()
+        if app is None:
+            return WorkerView(assigned=False, restoring=[], restored=0, answered=0, asked=0, partitions=[])
+        self._ask(app)
+        flow = app.flow
+        now = time.monotonic()
+        restoring = [f"{tp.topic}-{tp.partition}" for tp in sorted(flow.restoring)]
+        restoring += [f"{tp.topic}-{tp.partition}" for tp, t in flow.tasks.items() if t.phase is Phase.RESTORING]
+        views = []
+        for tp, task in sorted(flow.tasks.items()):
+            view = PartitionView(tp.topic, tp.partition, task.phase.value, task.position)
+            view.since_commit = now - task.progress_at
+            view.delivered, view.fetched, view.end = _offsets(app, tp)
+            view.lag_seconds = _age(task, view)
+            views.append(view)
+        return WorkerView(flow.ready, restoring, changelog.progress.records, self._answered, self._asked, views)
+
+    def _ask(self, app: WorkerApp) -> None:
+        """See whether the thread that talks to Kafka goes round its loop; the answer counts in the next look."""
+        loop = getattr(_thread(app), "thread_loop", None)
+        if loop is None or self._asked > self._answered:
+            return
+        self._asked += 1
+        try:
+            loop.call_soon_threadsafe(self._answer)
+        except RuntimeError:  # closed: the worker is about to end
+            self._answer()
+
+    def _answer(self) -> None:
+        self._answered += 1
+
+
+def _age(task: PartitionTask, view: PartitionView) -> float:
+    """Return the age of the oldest record that waits; where only a later one is known, rather too much."""
+    if task.under_way is not None:
+        since = task.under_way
+    elif not view.works:
+        return 0.0
+    elif task.last_timestamp is None:
+        return view.since_commit
+    else:
+        since = task.last_timestamp
+    return max(0.0, time.time() - since / 1000)
+
+
+def _thread(app: WorkerApp) -> Any:  # noqa: ANN401 - Faust's own
+    return getattr(getattr(app, "consumer", None), "_thread", None)
+
+
+_UNKNOWN: Final = (None, None, None)
+
+
+def _offsets(app: WorkerApp, tp: TP) -> tuple[int | None, int | None, int | None]:
+    """Return what was delivered, where the consumer stands and where the partition ends, None where not known.
+
+    These belong to the consumer's thread; reading a number there does no harm, and what is missing is not known yet.
+    """
+    thread = _thread(app)
+    try:
+        chained = thread._chain.get(tp)  # noqa: SLF001
+        delivered = chained[0] if chained is not None else None
+        state = thread._consumer._subscription.subscription.assignment.state_value(tp)  # noqa: SLF001
+        if state is None:
+            return delivered, None, None
+        fetched = state._position  # noqa: SLF001
+        end = state.highwater if state.lso is None or state.lso < 0 else state.lso
+    except (AttributeError, TypeError, LookupError):
+        return _UNKNOWN
+    return delivered, fetched, end

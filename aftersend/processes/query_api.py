@@ -1,0 +1,293 @@
+"""The query API put together: what `console` asks, answered from a worker's stores, Redis and Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import redis.asyncio as redis
+import structlog
+from aiokafka.errors import KafkaError
+from faust.types import TP
+from redis.exceptions import RedisError
+from starlette.routing import Mount
+
+from aftersend.agents.track import TrackState
+from aftersend.config.settings import MIN_TOKEN, Settings
+from aftersend.console.api.app import Api
+from aftersend.console.api.backend import Held
+from aftersend.console.auth import Gate
+from aftersend.console.errors import ApiError, Code
+from aftersend.engine.app import WorkerApp
+from aftersend.errors import SettingsError
+from aftersend.publish.kpis import Kpis
+from aftersend.publish.redis.reader import KpiReader, Page, Position
+from aftersend.rules.contact.suppression import Verdict, check
+from aftersend.schemas.partitioning import partition_of
+from aftersend.schemas.recipient import RecipientState
+from aftersend.services.answers import Explanation
+from aftersend.services.explain import explained, where_of
+from aftersend.services.explanations import Wish
+from aftersend.services.installation import codec
+from aftersend.services.suppression import key_of
+from aftersend.sources.base import SourceError
+from aftersend.sources.parsing.address import normalise
+from aftersend.tables.codec import decode_row, decode_state, unpack_contact
+from aftersend.tables.explain import Known
+
+log = structlog.get_logger(__name__)
+
+#: Rows that are looked up without a pause: less than a millisecond, so that the fold does not wait.
+_UNBROKEN: Final = 200
+_MAY_BE_MAILED: Final = check(None)
+#: Explanations that may wait for the one that is being made; each reads a partition of the events topic.
+_MAX_WAITING: Final = 8
+_EXPLAIN_SECONDS: Final = 30.0
+
+
+class StoredRows:
+    """Rows of a worker's own partitions (a `aftersend.console.api.backend.Rows`).
+
+    Args:
+        settings: of the worker.
+        app: returns the worker's app, None before it is there.
+    """
+
+    def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
+        """Read nothing yet."""
+        self._settings = settings
+        self._app = app
+        self._codec = codec(settings)
+        self._explaining = asyncio.Semaphore(1)
+        self._waiting = 0
+        #: Of the events topic; 0: not known yet.
+        self.partitions = 0
+
+    def normalise(self, address: str) -> str:
+        """Return an address in the spelling of the tables."""
+        try:
+            return normalise(address)
+        except SourceError as error:
+            raise ValueError(str(error)) from error
+
+    def key_of(self, address: str) -> str:
+        """Return an address in the spelling of the tables; "" if it is none that mail could be sent to."""
+        return key_of(address)
+
+    def partition(self, recipient: str) -> int:
+        """Return the partition that a recipient lies in."""
+        if not self.partitions:
+            message = "this worker does not know the topics yet"
+            raise ApiError(Code.PARTITION_MOVING, message)
+        return self._partition(recipient)
+
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+        """Return for each of some recipients of one and the same partition whether it may be mailed."""
+        scope = self._settings.unsubscribe_scope
+        state = self._surely(recipients[0])
+        found: list[Verdict] = []
+        for at in range(0, len(recipients), _UNBROKEN):
+            found += [
+                _MAY_BE_MAILED if stored is None else check(unpack_contact(stored), message_type, scope)
+                for stored in state.store.peek_contacts(recipients[at : at + _UNBROKEN])
+            ]
+            self._still(recipients[0], state)
+            await asyncio.sleep(0)
+        return found
+
+    def is_here(self, recipient: str) -> bool:
+        """Tell whether this worker surely owns the recipient's partition."""
+        return self._state(recipient) is not None
+
+    def owner(self, recipient: str) -> str:
+        """Return the URL of the owner of the recipient's partition; "": not known, or this very worker."""
+        app = self._app()
+        if app is None or not self.partitions:
+            return ""
+        url = app.flow.membership.url_of(self._partition(recipient))
+        return "" if url == app.flow.membership.url else url
+
+    async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
+        """Return a committed row; None: there is none."""
+        state = self._surely(recipient)
+        stored = state.store.peek(delivery_id, recipient)
+        self._still(recipient, state)
+        return self._shown(delivery_id, recipient, stored) if stored is not None else None
+
+    async def recipient(self, recipient: str) -> Held:
+        """Return all committed rows of an address, last change first, and its card.
+
+        Each row is as some batch left it; between two of them another batch may have been committed.
+        """
+        state = self._surely(recipient)
+        rows = []
+        for number, delivery_id in enumerate(state.store.deliveries(), 1):
+            stored = state.store.peek(delivery_id, recipient)
+            if stored is not None:
+                rows.append(self._shown(delivery_id, recipient, stored))
+            if not number % _UNBROKEN:
+                await asyncio.sleep(0)
+                self._still(recipient, state)
+        card = state.store.contact(recipient)
+        self._still(recipient, state)
+        rows.sort(key=lambda row: -row.updated_at)
+        return Held(rows, unpack_contact(card) if card is not None else None)
+
+    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
+        """Return how a row came to be; None: nothing is known of it."""
+        state = self._surely(recipient)
+        stored, partial = state.store.peek(delivery_id, recipient), state.store.partial(delivery_id)
+        self._still(recipient, state)
+        if stored is None and partial is None:
+            return None
+        known = Known(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
+        if partial is not None:
+            known.started_at, known.archived = partial.started_at, partial.archived
+        where = where_of(self._settings, state.partition, delivery_id, recipient)
+        if self._waiting >= _MAX_WAITING:
+            message = "too many explanations are asked for at once"
+            raise ApiError(Code.OVERLOADED, message)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(_EXPLAIN_SECONDS), self._explaining:
+                found = await explained(where, known, wish)
+        except TimeoutError as error:
+            message = f"not done after {_EXPLAIN_SECONDS:g} s: `aftersend explain` has no such limit"
+            raise ApiError(Code.OVERLOADED, message) from error
+        except (KafkaError, OSError) as error:
+            message = f"Kafka can't be read: {type(error).__name__}"
+            raise ApiError(Code.KAFKA_UNAVAILABLE, message) from error
+        finally:
+            self._waiting -= 1
+        return found.as_json() if found.explanation.steps or found.state is not None else None
+
+    def _partition(self, recipient: str) -> int:
+        return partition_of(recipient, self.partitions)
+
+    def _state(self, recipient: str) -> TrackState | None:
+        app = self._app()
+        if app is None or not self.partitions:
+            return None
+        state: Any = app.flow.state_of(TP(self._settings.topics.events, self._partition(recipient)))
+        return state if isinstance(state, TrackState) else None
+
+    def _surely(self, recipient: str) -> TrackState:
+        """Return the state of the recipient's partition.
+
+        Raises:
+            ApiError: if it is not surely ours.
+        """
+        state = self._state(recipient)
+        if state is None:
+            message = "the recipient's partition is on its way to another worker"
+            raise ApiError(Code.PARTITION_MOVING, message)
+        return state
+
+    def _still(self, recipient: str, state: TrackState) -> None:
+        """Make sure that what has been read was ours to read, however long this process stood still meanwhile."""
+        if self._surely(recipient) is not state:
+            message = "the recipient's partition was taken over anew meanwhile"
+            raise ApiError(Code.PARTITION_MOVING, message)
+
+    def _shown(self, delivery_id: str, recipient: str, stored: bytes) -> RecipientState:
+        return decode_state(self._codec.state(delivery_id, recipient, decode_row(stored)))
+
+
+class RedisDeliveries:
+    """KPIs from Redis (a `aftersend.console.api.backend.Deliveries`).
+
+    Args:
+        reader: of Redis.
+    """
+
+    def __init__(self, reader: KpiReader) -> None:
+        """Read nothing yet."""
+        self._reader = reader
+
+    async def read(self, delivery_id: str) -> Kpis | None:
+        """Return a delivery's KPIs; None: nothing is known of it."""
+        try:
+            return await self._reader.read(delivery_id)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _redis_away(error) from error
+
+    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+        """Return some deliveries."""
+        try:
+            return await self._reader.page(order, after, limit)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise _redis_away(error) from error
+
+
+def _redis_away(error: BaseException) -> ApiError:
+    return ApiError(Code.REDIS_UNAVAILABLE, f"Redis can't be asked: {type(error).__name__}")
+
+
+class QueryApi:
+    """The query API of one worker.
+
+    Args:
+        settings: of the worker.
+        app: returns the worker's app, None before it is there.
+
+    Raises:
+        SettingsError: if the file of tokens can't be read.
+    """
+
+    def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
+        """Put it together; nothing is asked yet."""
+        self.rows = StoredRows(settings, app)
+        self._reader = KpiReader(
+            redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
+            settings.redis_prefix,
+        )
+        gate = Gate(tokens_of(settings), open_to_all=settings.api_open)
+        self._api = Api(gate, RedisDeliveries(self._reader), self.rows, version("aftersend"))
+        self.routes = [Mount("/api", self._api)]
+        if settings.web_port:
+            log.info(
+                "query API" if gate.on else "query API is off: set AFTERSEND_API_TOKENS or AFTERSEND_API_TOKENS_FILE",
+                reached_at=settings.reached_at,
+                on=gate.on,
+                tokens=not settings.api_open,
+            )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()
+        await self._reader.close()
+
+
+def tokens_of(settings: Settings) -> dict[str, str]:
+    """Return the roles by token, from the settings and from their file.
+
+    Raises:
+        SettingsError: if the file can't be read.
+    """
+    tokens = dict(settings.api_tokens)
+    if settings.api_tokens_file is not None:
+        tokens |= _read(settings.api_tokens_file)
+    return tokens
+
+
+def _read(path: Path) -> dict[str, str]:
+    name = f"setting 'api_tokens_file' (AFTERSEND_API_TOKENS_FILE): {path}"
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"{name} can't be read: {error}"
+        raise SettingsError(message) from error
+    tokens = {}
+    for number, line in enumerate(lines, 1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        # The line itself is secret.
+        if len(words) != 2 or words[1] not in {"viewer", "operator"} or len(words[0]) < MIN_TOKEN:  # noqa: PLR2004
+            message = f"{name}, line {number}: a token of at least {MIN_TOKEN} characters, and viewer or operator"
+            raise SettingsError(message)
+        tokens[words[0]] = words[1]
+    return tokens

@@ -1,0 +1,105 @@
+"""The KPIs of a delivery for whoever shows them: numbers, and rates with what they were computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from aftersend.rules.kpi.indicators import RATES, ROW_KPIS
+from aftersend.rules.recipient.lifecycle import DECISION_NAMES, STATUS_NAMES
+from aftersend.schemas.times import iso
+
+#: What a hash in Redis has besides numbers to add up.
+STATUS_PREFIX: Final = "status_"
+_PART_PREFIX: Final = "_p"
+_TIMES: Final = frozenset({"started_at", "updated_at"})
+
+
+class Rate(msgspec.Struct):
+    """A ratio and what it was computed from."""
+
+    #: None: there is nothing to divide by.
+    value: float | None
+    numerator: int
+    numerator_name: str
+    denominator: int
+    denominator_name: str
+
+
+class Kpis(msgspec.Struct):
+    """The KPIs of one delivery."""
+
+    delivery_id: str
+    #: By the names of `aftersend.rules.kpi.indicators`; decisions are apart.
+    kpis: dict[str, int]
+    #: Rows by status, in the order of the ranks.
+    statuses: dict[str, int]
+    #: Events by decision.
+    decisions: dict[str, int]
+    started_at: float
+    updated_at: float
+    archived: bool = False
+    #: source -> kind -> decision -> events; only Kafka tells.
+    events: dict[str, dict[str, dict[str, int]]] = {}
+
+    def rates(self) -> dict[str, Rate]:
+        """Return every rate with its numerator and denominator."""
+        result = {}
+        for rate in RATES:
+            above, below = self.kpis.get(rate.numerator, 0), self.kpis.get(rate.denominator, 0)
+            value = above / below if below else None
+            result[rate.name] = Rate(value, above, rate.numerator, below, rate.denominator)
+        return result
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what scripts read."""
+        result: dict[str, Any] = {
+            "delivery_id": self.delivery_id,
+            "started_at": iso(self.started_at),
+            "updated_at": iso(self.updated_at),
+            "kpis": self.kpis,
+            "rates": {name: msgspec.to_builtins(rate) for name, rate in self.rates().items()},
+            "statuses": self.statuses,
+            "decisions": self.decisions,
+        }
+        if self.archived:
+            result["archived"] = True
+        if self.events:
+            result["events"] = self.events
+        return result
+
+
+def from_counters(
+    delivery_id: str, counters: Mapping[str, int], started_at: float, updated_at: float, *, archived: bool = False
+) -> Kpis:
+    """Return KPIs from flat counters, as Redis has them; numbers that are not there are 0."""
+    statuses = {name: counters.get(STATUS_PREFIX + name, 0) for name in ("none", *STATUS_NAMES)}
+    return Kpis(
+        delivery_id,
+        {name: counters.get(name, 0) for name in ROW_KPIS},
+        {name: rows for name, rows in statuses.items() if rows},
+        {name: counters.get(name, 0) for name in DECISION_NAMES},
+        started_at,
+        updated_at,
+        archived,
+    )
+
+
+def from_hash(delivery_id: str, found: Mapping[str, str]) -> Kpis:
+    """Return the KPIs of a delivery's hash in Redis."""
+    counters = {
+        name: int(value) for name, value in found.items() if not name.startswith(_PART_PREFIX) and name not in _TIMES
+    }
+    return from_counters(delivery_id, counters, float(found.get("started_at", 0)), float(found.get("updated_at", 0)))
+
+
+def key_of(prefix: str, delivery_id: str) -> str:
+    """Return the key of a delivery's hash in Redis."""
+    return f"{prefix}:kpi:{delivery_id}"
+
+
+def pattern_of(prefix: str) -> str:
+    """Return the pattern that all hashes' keys match; the prefix may hold characters that mean something in one."""
+    return "".join(f"\\{c}" if c in "*?[]^\\" else c for c in key_of(prefix, "")) + "*"

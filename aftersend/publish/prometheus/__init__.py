@@ -1,0 +1,1 @@
+"""Prometheus metrics: the catalog, the series, the page and one collector a file."""

@@ -1,0 +1,53 @@
+"""Alerts on deliveries, as the worker that leads has raised them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from aftersend.publish.prometheus import catalog
+from aftersend.publish.prometheus.catalog import OTHER
+from aftersend.publish.prometheus.series import Counts, Labels, gauge
+from aftersend.schemas.alert import DeliveryAlert
+
+_LONGEST: Final = 200
+_STATES: Final = ("raised", "ended")
+
+
+class AlertMetrics(Collector):
+    """Shows which alerts are active, and counts how they came and went.
+
+    Args:
+        limit: how many deliveries have series of their own.
+        names: of the thresholds.
+    """
+
+    def __init__(self, limit: int, names: Iterable[str]) -> None:
+        """Show none yet."""
+        self._limit = limit
+        self._active: Sequence[DeliveryAlert] = ()
+        self._counts = Counts(catalog.ALERTS, [(name, state) for name in names for state in _STATES])
+
+    def told(self, crossings: Sequence[DeliveryAlert], active: Sequence[DeliveryAlert]) -> None:
+        """Take note (an `aftersend.agents.alerts.OnAlerts`).
+
+        Args:
+            crossings: what was written.
+            active: what holds now, the alert raised last first; nothing, too, when another worker leads.
+        """
+        for alert in crossings:
+            self._counts.add((alert.alert, alert.state))
+        self._active = active
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the alerts that are active, and the counts."""
+        own = set(list(dict.fromkeys(alert.delivery_id for alert in self._active))[: self._limit])
+        values: dict[Labels, float] = {}
+        for alert in self._active:
+            shown = alert.delivery_id[:_LONGEST] if alert.delivery_id in own else OTHER
+            values[shown, alert.alert] = values.get((shown, alert.alert), 0.0) + 1.0
+        yield gauge(catalog.DELIVERY_ALERT, values)
+        yield self._counts.family()

@@ -1,0 +1,1 @@
+"""KPIs in Redis: the publisher and the reader."""

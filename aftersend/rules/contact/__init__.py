@@ -1,0 +1,1 @@
+"""What is held against an address: quarantine, validity, suppression."""

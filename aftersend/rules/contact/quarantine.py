@@ -1,0 +1,151 @@
+"""Errors held against an address: counter, quarantine, denylist and release (`semantics.md` section 3, last paragraph).
+
+Pure functions of (contact, event). Time is the arrival of the raw record, and nothing happens by itself: that an
+address is valid again after ten days without an error is seen by whoever asks `standing` at a time.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from aftersend.rules.recipient.fold import MAX_DIAGNOSTIC
+from aftersend.rules.recipient.timing import DAY
+from aftersend.schemas.contact import Contact, ContactError, Release
+from aftersend.schemas.event import Folded
+from aftersend.schemas.times import NEVER
+
+#: A soft error counts if the last one that counted is at least so old, seconds.
+SIGNIFICANT_AFTER: Final = DAY
+#: The soft error with which the quarantine begins.
+ERROR_LIMIT: Final = 5
+#: The counter starts anew when the last error that counted is older than this, seconds.
+RESET_AFTER: Final = 10 * DAY
+#: For so long without an error, and an address is valid again that had some; with a full mailbox, longer. Seconds.
+HEALED_AFTER: Final = 10 * DAY
+HEALED_AFTER_MAILBOX_FULL: Final = 30 * DAY
+
+VALID: Final = "valid"
+ERRONEOUS: Final = "erroneous"
+QUARANTINED: Final = "quarantined"
+DENYLISTED: Final = "denylisted"
+#: From the best to the worst.
+STANDINGS: Final = (VALID, ERRONEOUS, QUARANTINED, DENYLISTED)
+
+#: The class of failures that holds full mailboxes (`aftersend.sources.parsing.bounce_classes`).
+_MAILBOX_FULL: Final = "QuotaIssues"
+#: The end of the enhanced status code that says so (RFC 3463, X.2.2); all other codes say otherwise.
+_FULL_DETAIL: Final = ".2.2"
+
+
+class Standing(NamedTuple):
+    """How things stand with an address at a time."""
+
+    #: One of `STANDINGS`.
+    state: str
+    #: Arrival of what made it so, seconds since 1970; 0.0: nothing did.
+    since: float = 0.0
+    #: The error's class, or `complained`.
+    why: str = ""
+    #: When it ends if nothing more is heard, seconds since 1970; None: not by itself.
+    until: float | None = None
+
+
+_VALID: Final = Standing(VALID)
+
+
+def hard_error(contact: Contact, event: Folded, received_at: float) -> None:
+    """Put an address in quarantine at once; what put it there first stays readable."""
+    if contact.quarantined_at is None:
+        contact.error = _error(event, received_at)
+        contact.quarantined_at = received_at
+
+
+def soft_error(contact: Contact, event: Folded, received_at: float) -> None:
+    """Count an error if it is far enough from the last one that counted; the fifth begins the quarantine."""
+    if contact.quarantined_at is not None:
+        return
+    since = received_at - contact.error_counted_at
+    if not contact.errors or since > RESET_AFTER:
+        contact.errors, contact.error_counted_at = 1, received_at
+    elif since >= SIGNIFICANT_AFTER:
+        contact.errors += 1
+        contact.error_counted_at = received_at
+        if contact.errors >= ERROR_LIMIT:
+            contact.quarantined_at = received_at
+    if contact.error is None or received_at >= contact.error.at:
+        contact.error = _error(event, received_at)
+
+
+def success(contact: Contact) -> bool:
+    """Forget the errors of an address that a message has reached; say whether there were any.
+
+    A quarantine stays: an address does not leave it by itself.
+    """
+    if not contact.errors or contact.quarantined_at is not None:
+        return False
+    contact.errors, contact.error_counted_at, contact.error = 0, NEVER, None
+    return True
+
+
+def release(contact: Contact, event: Folded, received_at: float) -> bool:
+    """End a quarantine by an operator's word; say whether there was one.
+
+    What a hard bounce has done besides is taken back too, else the address would still not be mailed; an unsubscribe
+    or a complaint is not. What was quarantined only after the operator had looked stays: the same release, delivered
+    again a month later, does nothing.
+
+    Args:
+        contact: changed in place.
+        event: of the type `released`: when the operator looked (`occurred_at`), who (`reason`), why (`diagnostic`).
+        received_at: its arrival, seconds since 1970.
+    """
+    if contact.quarantined_at is None or contact.quarantined_at > (event.occurred_at or received_at):
+        return False
+    contact.quarantined_at, contact.error = None, None
+    contact.errors, contact.error_counted_at = 0, NEVER
+    contact.failures, contact.failure_reason = 0, ""
+    contact.hard_bounces, contact.hard_bounce_reason = 0, ""
+    contact.valid = True
+    contact.release = Release(received_at, event.reason, event.diagnostic[:MAX_DIAGNOSTIC])
+    return True
+
+
+def standing(contact: Contact | None, now: float) -> Standing:
+    """Return how things stand with an address at a time.
+
+    Args:
+        contact: None if nothing is held against the address.
+        now: seconds since 1970, not before the contact's last change.
+    """
+    if contact is None:
+        return _VALID
+    if contact.cause == "complained":
+        return Standing(DENYLISTED, contact.cause_at, "complained")
+    error = contact.error
+    why = "" if error is None else error.reason
+    if contact.quarantined_at is not None:
+        return Standing(QUARANTINED, contact.quarantined_at, why)
+    if contact.errors and error is not None:
+        until = error.at + (HEALED_AFTER_MAILBOX_FULL if is_mailbox_full(error) else HEALED_AFTER)
+        if now < until:
+            return Standing(ERRONEOUS, error.at, why, until)
+    return _VALID
+
+
+def is_mailbox_full(error: ContactError) -> bool:
+    """Say whether an error means a full mailbox: by its enhanced status code, else by its class."""
+    if error.enhanced_code:
+        # The class also holds messages that are too large: the code is the finer word.
+        return error.enhanced_code.endswith(_FULL_DETAIL)
+    return error.reason == _MAILBOX_FULL
+
+
+def _error(event: Folded, received_at: float) -> ContactError:
+    return ContactError(
+        received_at,
+        event.reason,
+        event.code,
+        event.enhanced_code,
+        event.diagnostic[:MAX_DIAGNOSTIC],
+        event.delivery_id,
+    )

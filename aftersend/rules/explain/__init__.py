@@ -1,0 +1,1 @@
+"""Explanations of a row: which event did what, and by which rule."""

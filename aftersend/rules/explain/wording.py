@@ -1,0 +1,160 @@
+"""Each decision in one sentence, with the place in `semantics.md` that has the rule."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aftersend.rules.recipient.lifecycle import (
+    KIND_NAME,
+    KIND_RANK,
+    KIND_STATUS,
+    NO_RANK,
+    STATUS_NAME,
+    STATUS_RANK,
+    STATUS_TERMINAL,
+    TERMINAL_RANK,
+    Decision,
+)
+from aftersend.schemas.times import iso
+
+_LIFECYCLE: Final = "semantics.md section 2, lifecycle"
+#: By decision: where its rule stands, if not in the lifecycle's table.
+_SECTIONS: Final = {
+    Decision.DUPLICATE: "semantics.md section 2, duplicates",
+    Decision.LATE: "semantics.md section 2, freeze",
+    Decision.TEST: "semantics.md section 2, test messages",
+    Decision.UNATTRIBUTED: "semantics.md section 2, decisions",
+}
+EXPIRY_SECTION: Final = "semantics.md section 2, expiry"
+_HOUR: Final = 3600.0
+
+
+def reference(kind: int, decision: int, before: int | None) -> str:
+    """Return where the rule of a decision stands.
+
+    Args:
+        kind: of the event.
+        decision: what was done with it.
+        before: the row's status before, None if it is not known.
+    """
+    if section := _SECTIONS.get(decision):
+        return section
+    if decision == Decision.TERMINAL_LOCKED and before is not None:
+        return f"{_LIFECYCLE} row {STATUS_NAME[before]}"
+    if status := KIND_STATUS[kind]:
+        return f"{_LIFECYCLE} row {STATUS_NAME[status]}"
+    return f"{_LIFECYCLE}: facts"
+
+
+def applied(kind: int, before: int | None) -> str:
+    """Return why an event's status replaced the one before."""
+    status = KIND_STATUS[kind]
+    if before is None:
+        return f"status {_ranked(status, KIND_RANK[kind])} outranks the status before"
+    if STATUS_RANK[before] == NO_RANK:
+        return f"status {_ranked(status, KIND_RANK[kind])} is the row's first"
+    if STATUS_RANK[status] == TERMINAL_RANK == KIND_RANK[kind]:
+        return f"status {STATUS_NAME[status]} is terminal and replaces {_ranked(before)}"
+    return f"status {_ranked(status, KIND_RANK[kind])} outranks {_ranked(before)}"
+
+
+def lower_priority(kind: int, before: int | None) -> str:
+    """Return why an event changed no status although the one that is there is not terminal."""
+    status = KIND_STATUS[kind]
+    if not status:
+        return f"{KIND_NAME[kind]} strives for no status; it leaves facts only"
+    if before is None:
+        return f"status {_ranked(status, KIND_RANK[kind])} does not outrank the one that is there; its facts count"
+    if status == before:
+        return f"status {_ranked(status, KIND_RANK[kind])} is there already; the event counts as a fact"
+    return f"status {_ranked(status, KIND_RANK[kind])} does not outrank {_ranked(before)}; its facts count all the same"
+
+
+def terminal_locked(before: int | None) -> str:
+    """Return why an event changed no status."""
+    name = "the status" if before is None else f"status {STATUS_NAME[before]}"
+    return f"{name} is terminal, so nothing replaces it; the event counts as a fact"
+
+
+def duplicate(first_at: float | None) -> str:
+    """Return why an event changed nothing.
+
+    Args:
+        first_at: when the row took the same event, seconds since 1970; None if that is not known.
+    """
+    when = f", since {iso(first_at)}" if first_at else ""
+    return f"the row remembers an event with this id{when}: nothing counts twice"
+
+
+def late(started_at: float | None, freeze_at: float | None) -> str:
+    """Return why an event changed nothing but the history.
+
+    Args:
+        started_at: when its delivery started in this partition, seconds since 1970; None if that is not known.
+        freeze_at: from then on statuses no longer change, seconds since 1970; None if that is not known.
+    """
+    if started_at is None or freeze_at is None:
+        return "arrived after the delivery's freeze: statuses and KPIs no longer change"
+    days = (freeze_at - started_at) / (24 * _HOUR)
+    when = f"{iso(freeze_at)}, {days:.4g} days after its first event"
+    return f"arrived after the delivery's freeze ({when}): statuses and KPIs no longer change"
+
+
+def forgotten() -> str:
+    """Return why an event found no row."""
+    return "folded when the delivery's rows were past their retention: it counts as late and touches no row"
+
+
+def test() -> str:
+    """Return why an event counts nowhere."""
+    return "a test message: status and facts are kept, but nothing counts in audience or KPIs"
+
+
+def unattributed(*, delivery: bool | None) -> str:
+    """Return why an event belongs to no delivery's numbers.
+
+    Args:
+        delivery: whether it names its delivery; if so, it is the recipient that is missing. None: not known.
+    """
+    missing = "delivery or no recipient" if delivery is None else "recipient" if delivery else "delivery"
+    return f"the event names no {missing}, so it counts for none; the row only gathers its facts"
+
+
+def expired(before: int | None, after: int | None, pending_since: float | None, due: float) -> str:
+    """Return why a row changed without an event.
+
+    Args:
+        before: the status that waited; None if it is not known.
+        after: the status that it became; None if it is not known.
+        pending_since: when the wait began, seconds since 1970; None if that is not known.
+        due: when it ended, seconds since 1970.
+    """
+    waited = f"{(due - pending_since) / _HOUR:g} hours after the first sign of sending" if pending_since else "in time"
+    became = f", so {STATUS_NAME[before]} becomes {STATUS_NAME[after]} for good" if before and after else ""
+    if before == after and before is not None:
+        became = f", so {STATUS_NAME[before]} counts as given up; a success may come all the same"
+    return f"no outcome was heard of {waited}{became}"
+
+
+def taken_back(due: float) -> str:
+    """Return what comes before the sentence of an event that undoes an expiry."""
+    return f"arrived before the wait was over ({iso(due)}), so the expiry is taken back; then "
+
+
+def unknown() -> str:
+    """Return what can be said of an event whose decision nobody remembers."""
+    return "what it did is not known any more: events before it were removed by retention, and the row has forgotten it"
+
+
+def not_in_the_row() -> str:
+    """Return what can be said of an event that the row knows nothing of."""
+    return "the row does not know it: not folded yet, or late when the row's memory was full"
+
+
+def _ranked(status: int, rank: int | None = None) -> str:
+    """Return a status with its rank; terminal ones above all ranks are told by that."""
+    rank = STATUS_RANK[status] if rank is None else rank
+    if rank == TERMINAL_RANK:
+        return f"{STATUS_NAME[status]} (terminal)"
+    mark = ", terminal" if STATUS_TERMINAL[status] else ""
+    return f"{STATUS_NAME[status]} ({rank}{mark})"

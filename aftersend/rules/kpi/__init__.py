@@ -1,0 +1,1 @@
+"""KPIs as data, and the alerts on them."""

@@ -1,0 +1,231 @@
+"""KPIs as data: what to count, over which rows or events (`semantics.md` section 6).
+
+A delivery's rows are held as a histogram: how many rows show which (facts, status). Every count of recipients is a sum
+over that histogram, so a new KPI is one more line in `INDICATORS`, costs the hot path nothing, and holds for past
+deliveries too. Totals (every open, every click) and decisions are sums over the histogram of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from aftersend.rules.recipient.lifecycle import (
+    CLICKED,
+    CLICKED_MACHINE,
+    CLICKED_UNSUBSCRIBE_LINK,
+    COUNTED,
+    DECISION_NAMES,
+    EXPIRED,
+    KIND_NAME,
+    OPENED,
+    OPENED_MACHINE,
+    STATUS_NAME,
+    STATUS_NAMES,
+    Fact,
+)
+
+
+class Indicator(NamedTuple):
+    """A number of recipients: rows with any of some facts and none of others."""
+
+    name: str
+    #: 0: every row.
+    any_of: int
+    meaning: str
+    none_of: int = 0
+    #: Or else these facts, unless one of those is there too.
+    also: tuple[int, int] = (0, 0)
+
+    def counts(self, facts: int) -> bool:
+        """Say whether a row with these facts counts."""
+        also, unless = self.also
+        if facts & also and not facts & unless:
+            return True
+        return (not self.any_of or bool(facts & self.any_of)) and not facts & self.none_of
+
+
+_HANDED_OVER: Final = (
+    Fact.SENT
+    | Fact.DEFERRED
+    | Fact.SOFT_BOUNCED
+    | Fact.DELIVERED
+    | Fact.HARD_BOUNCED
+    | Fact.EXPIRED
+    | Fact.AUTORESPONDED
+)
+
+INDICATORS: Final = (
+    Indicator("audience", 0, "recipients that anything was heard of, test messages excluded"),
+    Indicator("sent", _HANDED_OVER, "handed to the provider or MTA, said or implied"),
+    Indicator("delivered", Fact.DELIVERED, "reached the mailbox at some time, said or implied"),
+    Indicator("deferred", Fact.DEFERRED, "had at least one temporary failure"),
+    Indicator("soft_bounced", Fact.SOFT_BOUNCED, "had at least one soft bounce"),
+    Indicator("hard_bounced", Fact.HARD_BOUNCED, "bounced for good"),
+    Indicator("bounced_after_delivery", Fact.BOUNCED_AFTER_DELIVERY, "hard bounce after having been delivered"),
+    Indicator("rejected", Fact.REJECTED, "refused by the provider"),
+    Indicator("invalid_address", Fact.INVALID_ADDRESS, "the address can't exist"),
+    Indicator("failed", Fact.FAILED, "delivery errors of another kind"),
+    Indicator("expired", Fact.EXPIRED, "no outcome within the source's window"),
+    Indicator("not_sent", Fact.NOT_SENT, "left out before sending"),
+    Indicator("duplicate_address", Fact.DUPLICATE_ADDRESS, "more than once in the audience; extra copies left out"),
+    Indicator("unknown", Fact.UNKNOWN, "had an event of a type that is not known"),
+    Indicator(
+        "unique_opens",
+        Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK,
+        "opened by a human; a click counts as an open, and so does an unsubscribe unless by the one-click header",
+        also=(Fact.UNSUBSCRIBED, Fact.ONE_CLICK),
+    ),
+    Indicator("unique_human_opens", Fact.OPENED, "at least one open by a human"),
+    Indicator("unique_machine_opens", Fact.OPENED_MACHINE, "at least one open by a machine"),
+    Indicator(
+        "unique_machine_opens_only",
+        Fact.OPENED_MACHINE,
+        "opened by machines and never by a human",
+        none_of=Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK,
+    ),
+    Indicator("unique_clicks", Fact.CLICKED, "clicked, the unsubscribe link excluded"),
+    Indicator("unique_machine_clicks", Fact.CLICKED_MACHINE, "at least one click by a machine"),
+    Indicator("unsubscribed", Fact.UNSUBSCRIBED, "unsubscribed, in any way"),
+    Indicator("unsubscribed_one_click", Fact.ONE_CLICK, "unsubscribed by the one-click header"),
+    Indicator("complained", Fact.COMPLAINED, "marked as spam"),
+    Indicator("autoresponded", Fact.AUTORESPONDED, "an automatic reply came"),
+)
+
+
+class Total(NamedTuple):
+    """A number of events of one kind, every one counted."""
+
+    name: str
+    kind: int
+    meaning: str
+
+
+TOTALS: Final = (
+    Total("total_opens", OPENED, "opens by humans"),
+    Total("total_machine_opens", OPENED_MACHINE, "opens by machines"),
+    Total("total_clicks", CLICKED, "clicks by humans, the unsubscribe link excluded"),
+    Total("total_machine_clicks", CLICKED_MACHINE, "clicks by machines"),
+    Total("total_unsubscribe_link_clicks", CLICKED_UNSUBSCRIBE_LINK, "clicks on the unsubscribe link"),
+)
+
+
+class Rate(NamedTuple):
+    """A ratio of two KPIs; shipped with both (`semantics.md` section 6)."""
+
+    name: str
+    numerator: str
+    denominator: str
+
+
+RATES: Final = (
+    Rate("delivered_rate", "delivered", "sent"),
+    Rate("hard_bounce_rate", "hard_bounced", "sent"),
+    Rate("open_rate", "unique_opens", "delivered"),
+    Rate("click_through_rate", "unique_clicks", "delivered"),
+    Rate("unsubscribe_rate", "unsubscribed", "delivered"),
+    Rate("complaint_rate", "complained", "delivered"),
+    Rate("reactivity", "unique_clicks", "unique_opens"),
+)
+
+#: The names of every KPI that is computed from rows alone: what `compute-stats` compares.
+ROW_KPIS: Final = (*(i.name for i in INDICATORS), *(t.name for t in TOTALS))
+
+_names_of_class: dict[int, tuple[str, ...]] = {}
+
+
+def _names(cell: int) -> tuple[str, ...]:
+    names = _names_of_class.get(cell)
+    if names is None:
+        facts = cell >> 8
+        names = _names_of_class[cell] = tuple(i.name for i in INDICATORS if i.counts(facts))
+    return names
+
+
+def cell_of(status: int, facts: int) -> int:
+    """Return the histogram's class of a row."""
+    return facts << 8 | status
+
+
+def event_key(source: int, kind: int, decision: int) -> int:
+    """Return the event histogram's key."""
+    return source << 12 | kind << 4 | decision
+
+
+_ZEROS: Final = dict.fromkeys((*ROW_KPIS, *DECISION_NAMES), 0)
+_TOTAL_OF_KIND: Final = {total.kind: total.name for total in TOTALS}
+_names_of_key: dict[int, tuple[str, ...]] = {}
+
+
+def _counted_as(key: int) -> tuple[str, ...]:
+    names = _names_of_key.get(key)
+    if names is None:
+        kind, decision = key >> 4 & 255, key & 15
+        if kind == EXPIRED:  # a change of state that no event made
+            names = ()
+        elif kind in _TOTAL_OF_KIND and decision in COUNTED:
+            names = (DECISION_NAMES[decision], _TOTAL_OF_KIND[kind])
+        else:
+            names = (DECISION_NAMES[decision],)
+        _names_of_key[key] = names
+    return names
+
+
+def kpis(cells: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
+    """Return every KPI by name: recipients, totals, decisions.
+
+    Args:
+        cells: `KpiPartial.cells`.
+        events: `KpiPartial.events`.
+    """
+    result = _ZEROS.copy()
+    for cell, rows in cells.items():
+        for name in _names_of_class.get(cell) or _names(cell):
+            result[name] += rows
+    for key, count in events.items():
+        for name in _names_of_key.get(key) or _counted_as(key):
+            result[name] += count
+    return result
+
+
+def statuses(cells: Mapping[int, int]) -> dict[str, int]:
+    """Return the number of rows at each status, in the order of the ranks; statuses without rows are left out."""
+    result = dict.fromkeys(("none", *STATUS_NAMES), 0)
+    for cell, rows in cells.items():
+        result[STATUS_NAME[cell & 255]] += rows
+    return {name: rows for name, rows in result.items() if rows}
+
+
+_places: dict[int, tuple[int, str, str]] = {}
+
+
+def _place(key: int) -> tuple[int, str, str]:
+    place = _places[key] = (key >> 12, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15])
+    return place
+
+
+def events_by_name(events: Mapping[int, int], source_name: Mapping[int, str]) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the histogram of events as source -> kind -> decision -> events."""
+    result: dict[int, dict[str, dict[str, int]]] = {}
+    for key, count in events.items():
+        source, kind, decision = _places.get(key) or _place(key)
+        kinds = result.get(source)
+        if kinds is None:
+            kinds = result[source] = {}
+        decisions = kinds.get(kind)
+        if decisions is None:
+            decisions = kinds[kind] = {}
+        decisions[decision] = count
+    return {source_name.get(source, str(source)): kinds for source, kinds in result.items()}
+
+
+def merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    """Return the sum of two histograms, without the classes that came to nothing."""
+    result = dict(one)
+    for key, count in other.items():
+        total = result.get(key, 0) + count
+        if total:
+            result[key] = total
+        else:
+            result.pop(key, None)
+    return result

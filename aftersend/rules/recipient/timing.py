@@ -1,0 +1,132 @@
+"""When rows expire, deliveries freeze and rows are forgotten (`semantics.md` section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from aftersend.rules.recipient.history import MAX_SOURCE
+from aftersend.schemas.delivery import Declaration, Terms
+from aftersend.schemas.event import MESSAGE_TYPES, Feedback
+
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+
+#: How long a source may stay silent after `sent` before the row expires, in seconds (`semantics.md` section 2).
+SOURCE_WINDOWS: Final = {
+    "unione": 24 * HOUR,
+    "elastic_email": 48 * HOUR,
+    "sendgrid": 72 * HOUR,
+    "adobe": 3.5 * DAY,
+}
+DEFAULT_WINDOW: Final = 48 * HOUR
+
+
+class Timing(msgspec.Struct, frozen=True):
+    """The times that the fold needs; all in seconds."""
+
+    #: From a delivery's start until its statuses and KPIs no longer change.
+    freeze: float
+    #: From a delivery's start until its rows are tombstoned; not before the freeze.
+    retention: float
+    #: By the source's number: from the first `sent` until a row without an outcome expires.
+    windows: tuple[float, ...]
+
+
+def timing(
+    *,
+    freeze: float = 30 * DAY,
+    retention: float = 120 * DAY,
+    window: float = DEFAULT_WINDOW,
+    windows: Mapping[str, float] = SOURCE_WINDOWS,
+    numbers: Mapping[str, int] | None = None,
+) -> Timing:
+    """Build a `Timing`.
+
+    Args:
+        freeze: the statistics update period, seconds.
+        retention: how long rows are kept after the delivery's start, seconds.
+        window: for sources without one of their own, seconds.
+        windows: by the source's name, seconds.
+        numbers: of the sources, by name.
+
+    Raises:
+        ValueError: if the retention ends before the freeze.
+    """
+    if retention < freeze:
+        message = f"the retention ({retention} s) must not end before the freeze ({freeze} s)"
+        raise ValueError(message)
+    by_number = [window] * (MAX_SOURCE + 1)
+    for name, number in (numbers or {}).items():
+        by_number[number] = windows.get(name, window)
+    return Timing(freeze, retention, tuple(by_number))
+
+
+def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> Terms:
+    """Return what folding needs of a declaration that arrived at a time (seconds since 1970).
+
+    Args:
+        declaration: what the event brought.
+        received_at: its arrival, seconds since 1970.
+        event_id: its id.
+        message_type: that it names for the delivery, "" if none.
+    """
+    hours, days = declaration.validity_hours, declaration.statistics_update_period_days
+    return Terms(
+        received_at,
+        event_id,
+        None if hours is None else hours * HOUR,
+        None if days is None else days * DAY,
+        declaration.start,
+        message_type if message_type in MESSAGE_TYPES else "",
+    )
+
+
+def replaces(new: Terms, old: Terms | None) -> bool:
+    """Say whether a declaration takes the place of the one in force: the later arrival does, whatever their order.
+
+    The same declaration again changes nothing.
+    """
+    if old is None:
+        return True
+    return new.event_id != old.event_id and (new.at, new.event_id) > (old.at, old.event_id)
+
+
+def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | None:
+    """Return what folding needs of a declaration, None if what is known was declared later or is the same.
+
+    Args:
+        event: of the type `declared`.
+        received_at: its arrival, seconds since 1970.
+        known: what was declared before.
+    """
+    terms = terms_of(event.declaration or Declaration(), received_at, event.event_id, event.message_type)
+    return terms if replaces(terms, known) else None
+
+
+def closes_at(started_at: float, terms: Terms | None, timing: Timing) -> tuple[float, float]:
+    """Return when a delivery freezes and when its rows are forgotten, seconds since 1970; the latter never comes first.
+
+    Args:
+        started_at: arrival of its first event, in the order of the partition.
+        terms: as declared; None: nothing was.
+        timing: of the installation.
+    """
+    if terms is None:
+        return started_at + timing.freeze, started_at + timing.retention
+    start = started_at if terms.start is None else terms.start
+    freeze_at = start + (timing.freeze if terms.freeze is None else terms.freeze)
+    return freeze_at, max(start + timing.retention, freeze_at)
+
+
+def windows_of(terms: Terms | None, timing: Timing) -> tuple[float, ...]:
+    """Return by the source's number how long a delivery's rows wait for an outcome, seconds."""
+    return timing.windows if terms is None or terms.validity is None else _one_window(terms.validity)
+
+
+@lru_cache(maxsize=256)
+def _one_window(seconds: float) -> tuple[float, ...]:
+    return (seconds,) * (MAX_SOURCE + 1)

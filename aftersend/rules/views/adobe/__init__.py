@@ -1,0 +1,1 @@
+"""Adobe Campaign's views."""

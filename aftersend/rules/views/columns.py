@@ -1,0 +1,19 @@
+"""Columns that the logs of several products have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aftersend.rules.views.base import Column
+from aftersend.schemas.recipient import Row
+
+
+def _address(recipient: str, row: Row) -> str:
+    return row.address or recipient
+
+
+ADDRESS: Final = Column("address", "Address", _address)
+#: Arrival of what made the row what it is.
+UPDATED_AT: Final = Column("updated_at", "Date", lambda _, row: row.updated_at)
+OPENS: Final = Column("opens", "Opens", lambda _, row: row.opens)
+CLICKS: Final = Column("clicks", "Clicks", lambda _, row: row.clicks)

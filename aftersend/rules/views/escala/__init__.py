@@ -1,0 +1,1 @@
+"""Escala's view and contact card."""

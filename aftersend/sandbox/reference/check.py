@@ -1,0 +1,325 @@
+"""An installation that has folded all of its input, checked against the reference."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import redis.asyncio as redis_client
+from redis.exceptions import RedisError
+
+from aftersend.config.installation import raw_sources, source_numbers, source_options
+from aftersend.config.settings import Settings
+from aftersend.engine import admin, changelog
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.sandbox.reference.compare import (
+    Differences,
+    added_up,
+    compare_contacts,
+    compare_kpis,
+    compare_redis,
+    compare_rows,
+    kpis_of,
+)
+from aftersend.sandbox.reference.fold import Options, Reference
+from aftersend.sandbox.reference.raw import RawCheck
+from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.topics import Topics
+from aftersend.sources.registry import REGISTRY
+
+_HOUR: Final = 3600.0
+_DAY: Final = 24 * _HOUR
+#: How long a source may stay silent before a row counts as unknown, in seconds, where that is not the default.
+_WINDOWS: Final = {"unione": 24 * _HOUR, "elastic_email": 48 * _HOUR, "sendgrid": 72 * _HOUR, "adobe": 84 * _HOUR}
+#: Redis shows what was committed a moment ago; differences that are still there after so many seconds are some.
+_REDIS_PATIENCE: Final = 15.0
+
+_decode_event: Final = msgspec.json.Decoder(Folded).decode
+_decode_whole_event: Final = msgspec.json.Decoder(Feedback).decode
+_decode_state: Final = msgspec.json.Decoder().decode
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check has found."""
+
+    equal: bool
+    #: Canonical events folded, and raw records that they came from.
+    events: int
+    raw_records: int
+    unreadable: int
+    rows: int
+    contacts: int
+    deliveries: int
+    #: By delivery, the KPIs as they should be, and rows by status as `status_<name>`.
+    kpis: dict[str, Counter[str]]
+    #: (source, kind, decision) -> events.
+    decisions: Counter[tuple[str, str, str]]
+    differences: list[str]
+    #: Delivery and recipient of the row with the most events.
+    busiest: tuple[str, str] = ("", "")
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Tables:
+    """The last values on one partition of the engine's topics."""
+
+    rows: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
+    contacts: dict[str, bytes] = field(default_factory=dict)
+    kpis: dict[str, bytes] = field(default_factory=dict)
+    tick: float = 0.0
+
+
+async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> Report:
+    """Compare all that an installation shows with what its input should have made of it.
+
+    The installation may be running, but its input must have ended and been folded (`progress.wait_until_folded`).
+
+    Args:
+        settings: of the installation.
+        redis: whether to look at Redis too.
+        raw: whether to look at the raw topics and dead letters too; without, events are taken as they are.
+    """
+    started = time.monotonic()
+    run = await _run(settings, raw=raw)
+    if redis and not await run.compare_redis():
+        # A tick may have ended waits since the tables were read.
+        run = await _run(settings, raw=raw)
+        await run.compare_redis()
+    report = run.report()
+    report.seconds = time.monotonic() - started
+    return report
+
+
+async def _run(settings: Settings, *, raw: bool) -> _Run:
+    """Read and compare everything in Kafka."""
+    run = _Run(settings, await admin.inspect(settings.kafka_options()))
+    with _uncollected():
+        await run.read_events()
+        await run.read_tables()
+        if raw:
+            await run.read_raw()
+        run.compare()
+    return run
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would walk every row again and again, which takes as long as all else."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def options_of(settings: Settings) -> Options:
+    """Return what the reference needs to know of an installation."""
+    topics = settings.topics
+    known = source_numbers()
+    return Options(
+        freeze=settings.statistics_update_period_days * _DAY,
+        retention=settings.retention_days * _DAY,
+        window=settings.response_window_hours * _HOUR,
+        windows={name: window for name, window in _WINDOWS.items() if name in known},
+        raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
+        events_topic=topics.events,
+        address_validity=settings.address_validity,
+    )
+
+
+class _Run:
+    """One check."""
+
+    def __init__(self, settings: Settings, cluster: admin.Cluster) -> None:
+        self.settings = settings
+        self.kafka = settings.kafka_options()
+        self.topics: Topics = settings.topics
+        self.counts = cluster.partitions
+        self.partitions = cluster.partitions[self.topics.events]
+        options = options_of(settings)
+        self.references = [Reference(options, partition) for partition in range(self.partitions)]
+        self.tables = [_Tables() for _ in range(self.partitions)]
+        self.found = Differences()
+        self.raw_check = RawCheck(options.raw_topics, self.partitions, self.found)
+        self.kpis: dict[str, Counter[str]] = {}
+
+    async def read(self, topic: str, apply: Callable[[int, list[LeanRecord]], None]) -> None:
+        """Read all committed records of a topic."""
+        starts: Mapping[tuple[str, int], int | None] = {(topic, p): None for p in range(self.counts.get(topic, 0))}
+        if starts:
+            await changelog.read(self.kafka, starts, lambda _, partition, records: apply(partition, records))
+
+    async def read_events(self) -> None:
+        """Fold the events topic."""
+
+        def fold(partition: int, records: list[LeanRecord]) -> None:
+            take, weigh = self.references[partition].take, self.raw_check.event
+            for record in records:
+                try:
+                    event = _decode_event(record.value or b"")
+                    if event.type == "declared":  # says more than the others
+                        event = _decode_whole_event(record.value or b"")
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    self.raw_check.unread_event(self.topics.events, partition, record)
+                    continue
+                take(record.offset, record.timestamp, event)
+                weigh(partition, record, event)
+
+        await self.read(self.topics.dead_letters, lambda _, records: self._dead_letters(records))
+        await self.read(self.topics.events, fold)
+
+    def _dead_letters(self, records: list[LeanRecord]) -> None:
+        for record in records:
+            self.raw_check.dead_letter(record)
+
+    async def read_tables(self) -> None:
+        """Read what the engine shows."""
+        await self.read(self.topics.status, self._rows)
+        await self.read(self.topics.contacts, self._contacts)
+        await self.read(self.topics.kpis, self._kpis)
+        for reference, table in zip(self.references, self.tables, strict=True):
+            # Ticks may have come since the events were read.
+            reference.pass_time(table.tick)
+
+    def _rows(self, partition: int, records: list[LeanRecord]) -> None:
+        table = self.tables[partition]
+        for record in records:
+            key = (record.key or b"").decode()
+            if record.value is None:
+                table.rows.pop(key, None)
+                table.versions.pop(key, None)
+                continue
+            table.rows[key] = record.value
+            version = _decode_state(record.value).get("version", 0)
+            if version < table.versions.get(key, 0):
+                self.found.add(f"partition {partition}: the row {key!r} went back to version {version}")
+            table.versions[key] = version
+
+    def _contacts(self, partition: int, records: list[LeanRecord]) -> None:
+        contacts = self.tables[partition].contacts
+        for record in records:
+            key = (record.key or b"").decode()
+            if record.value is None:
+                contacts.pop(key, None)
+            else:
+                contacts[key] = record.value
+
+    def _kpis(self, partition: int, records: list[LeanRecord]) -> None:
+        table = self.tables[partition]
+        for record in records:
+            key = (record.key or b"").decode()
+            if record.value is None:
+                continue
+            if key == "@clock":
+                table.tick = max(table.tick, _decode_state(record.value)["tick"])
+                continue
+            if "\t" not in key:  # what the partition notes of a delivery
+                continue
+            delivery_id, _, number = key.rpartition("\t")
+            if number != str(partition):
+                self.found.add(f"partition {partition}: KPIs with the key {key!r}")
+            table.kpis[delivery_id] = record.value
+
+    async def read_raw(self) -> None:
+        """Weigh the raw records against what came of them."""
+        options = source_options(self.settings)
+        for name in raw_sources():
+            topic = self.topics.raw(name)
+            parse = REGISTRY[name].parser(options)
+
+            def weigh(partition: int, records: list[LeanRecord], topic: str = topic, parse: Any = parse) -> None:  # noqa: ANN401 - a parser
+                for record in records:
+                    self.raw_check.raw(topic, partition, record, parse)
+
+            await self.read(topic, weigh)
+        offsets: list[int] = []
+        await self.read(self.topics.clock, lambda _, records: offsets.extend(record.offset for record in records))
+        self.raw_check.tick_source(offsets)
+        self.raw_check.finish()
+
+    def compare(self) -> None:
+        """Compare all tables."""
+        parts = []
+        for reference, table in zip(self.references, self.tables, strict=True):
+            behind = compare_rows(reference, table.rows, self.found)
+            compare_contacts(reference, table.contacts, self.found)
+            compare_kpis(reference, behind, table.kpis, self.found)
+            parts.append(kpis_of(reference, behind))
+        self.kpis = added_up(parts)
+
+    async def compare_redis(self) -> bool:
+        """Compare the live KPIs, giving the publisher a moment to catch up; return whether they are equal."""
+        settings = self.settings
+        oldest = time.time() - settings.redis_expiry_days * _DAY
+        young = {
+            delivery_id: counted
+            for delivery_id, counted in self.kpis.items()
+            if max(r.deliveries[delivery_id].updated_at for r in self.references if delivery_id in r.deliveries)
+            > oldest
+        }
+        deadline = time.monotonic() + _REDIS_PATIENCE
+        while True:
+            found = Differences()
+            try:
+                compare_redis(young, await read_redis(settings), found)
+            except (RedisError, OSError) as error:
+                found.add(f"Redis can't be read: {error!r}")
+            if not found.total or time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.3)
+        for line in found.lines():
+            self.found.add(line)
+        return not found.total
+
+    def report(self) -> Report:
+        """Return what was found."""
+        decisions: Counter[tuple[str, str, str]] = Counter()
+        for reference in self.references:
+            for delivery in reference.deliveries.values():
+                decisions.update(delivery.decisions)
+        return Report(
+            equal=not self.found.total,
+            events=sum(r.events for r in self.references),
+            raw_records=self.raw_check.raw_records,
+            unreadable=self.raw_check.unreadable,
+            rows=sum(len(d.rows) for r in self.references for d in r.deliveries.values()),
+            contacts=sum(len(r.contacts.by_address) for r in self.references),
+            deliveries=len(self.kpis),
+            kpis=self.kpis,
+            decisions=decisions,
+            differences=self.found.lines(),
+            busiest=max(self._busy_rows(), default=(0, "", ""))[1:],
+        )
+
+    def _busy_rows(self) -> Iterator[tuple[int, str, str]]:
+        for reference in self.references:
+            for delivery_id, delivery in reference.deliveries.items():
+                for recipient, row in delivery.rows.items():
+                    yield row.version, delivery_id, recipient
+
+
+async def read_redis(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return the hashes of all deliveries in Redis."""
+    client = redis_client.from_url(settings.redis_url, decode_responses=True)
+    prefix = f"{settings.redis_prefix}:kpi:"
+    try:
+        keys = [key async for key in client.scan_iter(f"{prefix}*")]
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.hgetall(key)
+        hashes = await pipe.execute()
+    finally:
+        await client.aclose()
+    return {key.removeprefix(prefix): fields for key, fields in zip(keys, hashes, strict=True) if fields}

@@ -1,0 +1,213 @@
+"""What is held against an address, whatever the delivery."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aftersend.sandbox.reference import validity
+from aftersend.schemas.event import MESSAGE_TYPES, Folded
+
+MAX_NOTICES: Final = 20
+MAX_DIAGNOSTIC: Final = 250
+DAY: Final = 24 * 60 * 60.0
+
+#: Why an address may not be mailed, the weakest first; a stronger cause replaces a weaker one.
+CAUSES: Final = (("",), ("unsubscribed",), ("hard_bounce", "invalid_address"), ("complained",))
+_STRENGTH: Final = {cause: strength for strength, causes in enumerate(CAUSES) for cause in causes}
+
+_CAUSE_OF_KIND: Final = {
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+    "unsubscribed_one_click": "unsubscribed",
+    "hard_bounce": "hard_bounce",
+    "invalid_address": "invalid_address",
+}
+_NOTICE_OF_KIND: Final = {
+    "complained": "complained",
+    "unsubscribed": "unsubscribed",
+    "unsubscribed_one_click": "unsubscribed",
+    "hard_bounce": "bounced",
+    "invalid_address": "bounced",
+    "soft_bounce": "bounced",
+}
+
+
+class Contacts:
+    """The contacts of one partition, as the contacts topic shows them.
+
+    Args:
+        validity_policy: `five-in-a-row` or `at-once`.
+    """
+
+    def __init__(self, validity_policy: str = "five-in-a-row") -> None:
+        """Hold nothing against anybody."""
+        self.validity_policy = validity_policy
+        self.by_address: dict[str, dict[str, Any]] = {}
+
+    def hear(self, event: Folded, kind: str, now: float, *, confirmed: bool, waits_since: float | None = None) -> None:
+        """Take note of an event that is no duplicate and belongs to no test message.
+
+        Args:
+            event: what happened.
+            kind: of the event.
+            now: its arrival, seconds since 1970.
+            confirmed: the recipient's row has seen an explicit `delivered`.
+            waits_since: since when the recipient's row waits for an outcome, if it does or did in vain.
+        """
+        if not event.recipient:
+            return
+        notice = "not_sent" if kind.startswith("not_sent_") else _NOTICE_OF_KIND.get(kind)
+        long_deferred = kind == "deferred" and waits_since is not None and now - waits_since >= DAY
+        contact = self.by_address.get(event.recipient)
+        if notice is not None or long_deferred:
+            if contact is None:
+                contact = self.by_address[event.recipient] = {"schema": 1, "recipient": event.recipient}
+            self._hold_against(contact, event, kind, now)
+            if notice is not None:
+                delivered = confirmed or kind == "complained"
+                _add_notice(contact, event, notice, event.occurred_at or now, delivered=delivered)
+            contact.setdefault("address", event.address)
+            if not contact["address"]:
+                del contact["address"]
+        elif contact is None or not (
+            (kind == "delivered" and _reached(contact))
+            or (kind == "resubscribed" and _resubscribe(contact, event.message_type))
+            or (kind == "released" and _release(contact, event, now))
+        ):
+            return
+        contact["updated_at"] = now
+        contact["version"] = contact.get("version", 0) + 1
+
+    def _hold_against(self, contact: dict[str, Any], event: Folded, kind: str, now: float) -> None:
+        cause = _CAUSE_OF_KIND.get(kind, "")
+        if _STRENGTH[cause] > _STRENGTH[contact.get("cause", "")]:
+            contact |= {"do_not_email": True, "cause": cause, "cause_at": now, "cause_delivery_id": event.delivery_id}
+        hard = kind in {"hard_bounce", "invalid_address"}
+        if hard:
+            reason = validity.reason_of(event.reason)
+            row = [*contact.get("row", []), reason]
+            while row[0] != reason:  # only what is the same up to the end is a row of bounces
+                row.pop(0)
+            contact["row"] = row
+            if kind == "invalid_address" or validity.is_proved_bad(row, self.validity_policy):
+                contact["valid"] = False
+        if hard or kind == "soft_bounce":
+            same = event.reason == contact.get("failure_reason", "")
+            contact["failures"] = contact.get("failures", 0) + 1 if same else 1
+            contact["failure_reason"] = event.reason
+        if "quarantined_at" not in contact and (hard or kind in {"soft_bounce", "deferred"}):
+            _count_error(contact, event, now, hard=hard)
+        if cause == "unsubscribed":
+            _unsubscribe(contact, event, now)
+
+
+def _count_error(contact: dict[str, Any], event: Folded, now: float, *, hard: bool) -> None:
+    """Quarantine at once for a hard error, for the fifth soft one that counts; nothing changes once it has begun.
+
+    A soft error counts a day after the last one that did, and after ten days the counting begins anew.
+    """
+    if not hard:
+        counted = contact.get("counted", [])
+        if counted and now - counted[-1] > 10 * DAY:
+            counted = []
+        if not counted or now - counted[-1] >= DAY:
+            counted = [*counted, now]
+        contact["counted"] = counted
+    if hard or now >= contact.get("error", {"at": now})["at"]:
+        contact["error"] = {
+            "at": now,
+            "reason": event.reason,
+            "code": event.code,
+            "enhanced_code": event.enhanced_code,
+            "diagnostic": event.diagnostic[:MAX_DIAGNOSTIC],
+            "delivery_id": event.delivery_id,
+        }
+    if hard or len(contact["counted"]) == 5:  # noqa: PLR2004 - the fifth
+        contact["quarantined_at"] = now
+
+
+def _reached(contact: dict[str, Any]) -> bool:
+    """Forget failures, and errors if they have not led to a quarantine; say whether there were any."""
+    known = contact.keys() & {"failures", "row"}
+    if "quarantined_at" not in contact:
+        known |= contact.keys() & {"counted"}
+    for name in known | ({"failure_reason"} if known else set()) | ({"error"} if "counted" in known else set()):
+        contact.pop(name, None)
+    return bool(known)
+
+
+def _unsubscribe(contact: dict[str, Any], event: Folded, now: float) -> None:
+    """Note from which types of messages; an unsubscribe that names none is from all of them for good."""
+    types = {event.message_type} & set(MESSAGE_TYPES)
+    before = contact.get("unsubscription")
+    if before is None:
+        contact["unsubscription"] = {"at": now, "delivery_id": event.delivery_id, "types": sorted(types)}
+    elif not types or not before["types"]:
+        before["types"] = []
+    else:
+        before["types"] = sorted(types | set(before["types"]))
+
+
+def _resubscribe(contact: dict[str, Any], message_type: str) -> bool:
+    before = contact.get("unsubscription")
+    if before is None or (message_type and before["types"] and message_type not in before["types"]):
+        return False
+    left = [name for name in before["types"] if message_type and name != message_type]
+    if left:
+        before["types"] = left
+        return True
+    del contact["unsubscription"]
+    if contact["cause"] == "unsubscribed":
+        _next_cause(contact)
+    return True
+
+
+def _release(contact: dict[str, Any], event: Folded, now: float) -> bool:
+    """Take an address out of quarantine if it was in it when the operator looked."""
+    if "quarantined_at" not in contact or contact["quarantined_at"] > (event.occurred_at or now):
+        return False
+    for name in ("quarantined_at", "counted", "error", "failures", "failure_reason", "row", "valid"):
+        contact.pop(name, None)
+    contact["release"] = {"at": now, "by": event.reason, "why": event.diagnostic[:MAX_DIAGNOSTIC]}
+    if contact.get("cause") in {"hard_bounce", "invalid_address"}:
+        _next_cause(contact)
+    return True
+
+
+def _next_cause(contact: dict[str, Any]) -> None:
+    """Give a cause up; an unsubscription is what may be left."""
+    left = contact.get("unsubscription")
+    if left is not None:
+        contact |= {"cause": "unsubscribed", "cause_at": left["at"], "cause_delivery_id": left["delivery_id"]}
+        return
+    for name in ("do_not_email", "cause", "cause_at", "cause_delivery_id"):
+        contact.pop(name, None)
+
+
+def _add_notice(contact: dict[str, Any], event: Folded, kind: str, at: float, *, delivered: bool) -> None:
+    """Put a notice at the end; the same kind for the same delivery is one notice, the last."""
+    fields = {
+        "delivery_id": event.delivery_id,
+        "kind": kind,
+        "at": at,
+        "reason": event.reason,
+        "message_type": event.message_type,
+        "delivered": delivered,
+    }
+    others = [n for n in contact.get("notices", []) if (n["delivery_id"], n["kind"]) != (event.delivery_id, kind)]
+    required = ("delivery_id", "kind", "at")
+    notice = {name: value for name, value in fields.items() if value or name in required}
+    contact["notices"] = [*others, notice][-MAX_NOTICES:]
+
+
+def public(contact: dict[str, Any]) -> dict[str, Any]:
+    """Return a contact without fields at their default, as the topic has it."""
+    told = dict(contact)
+    counted, row = told.pop("counted", []), told.pop("row", [])
+    told |= {"errors": len(counted), "error_counted_at": counted[-1]} if counted else {}
+    told |= {"hard_bounces": len(row), "hard_bounce_reason": row[-1]} if row else {}
+    for name in ("error", "release", "unsubscription"):
+        if name in told:
+            told[name] = {n: v for n, v in told[name].items() if v or n == "at"}
+    kept = {"valid", "quarantined_at"}
+    return {name: value for name, value in told.items() if value not in ("", 0, 0.0) or name in kept}

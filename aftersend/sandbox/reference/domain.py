@@ -1,0 +1,177 @@
+"""Statuses, kinds of events, facts and KPIs, restated: by name, not by number."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+
+#: A newcomer replaces a status of lower rank; whatever is not in here is terminal and above all of them.
+RANKS: Final = {
+    "none": -1,
+    "planned": 0,
+    "ready": 10,
+    "sent": 20,
+    "deferred": 30,
+    "soft_bounce": 40,
+    "delivered": 50,
+    "opened_machine": 55,
+    "opened": 60,
+    "clicked": 70,
+    "unsubscribed": 90,
+    "complained": 95,
+}
+TERMINAL_RANK: Final = 1000
+TERMINAL_OF_RANK: Final = {"unsubscribed", "complained"}
+
+#: What a row becomes that waited in vain; final then.
+EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
+#: A row that waits stays what it is if it was this, not final, but it is a fact that nobody tries any more.
+GIVEN_UP_AS: Final = "soft_bounce"
+#: Statuses (if not final) that wait for an outcome, and kinds after which a row waits.
+PENDING: Final = {"sent", "deferred", "soft_bounce"}
+
+#: An event of unknown type ends a wait for an outcome, but replaces no delivery; its status is terminal all the same.
+RANK_OF_KIND: Final = {"unknown": 49}
+#: Kinds whose status has another name than they; "": only a fact.
+STATUS_OF_KIND: Final = {
+    "clicked_machine": "opened_machine",
+    "clicked_unsubscribe_link": "opened",
+    "unsubscribed_one_click": "unsubscribed",
+    "autoresponded": "",
+    "resubscribed": "",
+    # The extra copies of an address share its row, which goes on as the first copy's.
+    "not_sent_duplicate_address": "",
+}
+
+IMPLY_DELIVERED: Final = {
+    "delivered",
+    "opened_machine",
+    "opened",
+    "clicked",
+    "clicked_machine",
+    "clicked_unsubscribe_link",
+    "unsubscribed",
+    "unsubscribed_one_click",
+    "complained",
+}
+#: Kinds whose fact has another name than they.
+_FACTS_OF_KIND: Final = {
+    "delivered": {"confirmed"},
+    "soft_bounce": {"soft_bounced"},
+    "hard_bounce": {"hard_bounced"},
+    "clicked_unsubscribe_link": {"unsubscribe_link"},
+    "not_sent_duplicate_address": {"duplicate_address"},
+    "unsubscribed_one_click": {"unsubscribed", "one_click"},
+}
+
+FAILURES: Final = {"deferred", "soft_bounce", "hard_bounce", "rejected", "invalid_address", "failed", "unknown"}
+#: By kind, which time of the row it makes earlier.
+FIRST_TIME: Final = {
+    "sent": "sent_at",
+    "delivered": "delivered_at",
+    "opened": "opened_at",
+    "clicked": "clicked_at",
+    "unsubscribed": "unsubscribed_at",
+    "unsubscribed_one_click": "unsubscribed_at",
+    "complained": "complained_at",
+}
+LAST_TIME: Final = {"opened": "last_opened_at", "clicked": "last_clicked_at"}
+TALLY: Final = {
+    "opened": "opens",
+    "opened_machine": "machine_opens",
+    "clicked": "clicks",
+    "clicked_machine": "machine_clicks",
+}
+
+DECISIONS: Final = (
+    "applied",
+    "duplicate",
+    "lower_priority",
+    "terminal_locked",
+    "late",
+    "test",
+    "unattributed",
+)
+#: Decisions on events that count in totals.
+COUNTED: Final = {"applied", "lower_priority", "terminal_locked"}
+
+
+def kind_of(event: Folded) -> str:
+    """Return the kind of an event: its type, told apart further where the rules differ."""
+    kind = event.type
+    if kind == "opened":
+        return "opened_machine" if event.machine else "opened"
+    if kind == "clicked":
+        if event.machine:
+            return "clicked_machine"
+        return "clicked_unsubscribe_link" if event.unsubscribe_link else "clicked"
+    if kind == "unsubscribed":
+        return "unsubscribed_one_click" if event.one_click else "unsubscribed"
+    if kind == "not_sent":
+        return f"not_sent_{event.reason if event.reason in NOT_SENT_REASONS else 'stopped'}"
+    return kind if kind in EVENT_TYPES else "unknown"
+
+
+def facts_of(kind: str) -> set[str]:
+    """Return the facts that an event of a kind leaves on its row."""
+    own = _FACTS_OF_KIND.get(kind, {"not_sent"} if kind.startswith("not_sent_") else {kind})
+    return own | {"delivered"} if kind in IMPLY_DELIVERED else own
+
+
+def rank_of(status: str) -> int:
+    """Return the rank of a status."""
+    return RANKS.get(status, TERMINAL_RANK)
+
+
+def is_terminal(status: str) -> bool:
+    """Say whether nothing replaces a status."""
+    return status in TERMINAL_OF_RANK or status not in RANKS
+
+
+class RowKpi(NamedTuple):
+    """A number of recipients: rows with any of some facts and none of others."""
+
+    name: str
+    any_of: frozenset[str]
+    none_of: frozenset[str] = frozenset()
+
+
+def _kpi(name: str, *any_of: str, none_of: tuple[str, ...] = ()) -> RowKpi:
+    return RowKpi(name, frozenset(any_of), frozenset(none_of))
+
+
+ROW_KPIS: Final = (
+    _kpi("sent", "sent", "deferred", "soft_bounced", "delivered", "hard_bounced", "expired", "autoresponded"),
+    _kpi("delivered", "delivered"),
+    _kpi("deferred", "deferred"),
+    _kpi("soft_bounced", "soft_bounced"),
+    _kpi("hard_bounced", "hard_bounced"),
+    _kpi("bounced_after_delivery", "bounced_after_delivery"),
+    _kpi("rejected", "rejected"),
+    _kpi("invalid_address", "invalid_address"),
+    _kpi("failed", "failed"),
+    _kpi("expired", "expired"),
+    _kpi("not_sent", "not_sent"),
+    _kpi("duplicate_address", "duplicate_address"),
+    _kpi("unknown", "unknown"),
+    _kpi("unique_opens", "opened", "clicked", "unsubscribe_link"),
+    _kpi("unique_human_opens", "opened"),
+    _kpi("unique_machine_opens", "opened_machine"),
+    _kpi("unique_machine_opens_only", "opened_machine", none_of=("opened", "clicked", "unsubscribe_link")),
+    _kpi("unique_clicks", "clicked"),
+    _kpi("unique_machine_clicks", "clicked_machine"),
+    _kpi("unsubscribed", "unsubscribed"),
+    _kpi("unsubscribed_one_click", "one_click"),
+    _kpi("complained", "complained"),
+    _kpi("autoresponded", "autoresponded"),
+)
+
+#: Totals: every event of a kind that counts.
+TOTAL_KPIS: Final = {
+    "total_opens": "opened",
+    "total_machine_opens": "opened_machine",
+    "total_clicks": "clicked",
+    "total_machine_clicks": "clicked_machine",
+    "total_unsubscribe_link_clicks": "clicked_unsubscribe_link",
+}

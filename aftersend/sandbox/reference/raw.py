@@ -1,0 +1,202 @@
+"""Whether the events topic is the parse of the raw topics, no more and no less."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from aftersend.engine.aiokafka.records import LeanRecord as _Record
+from aftersend.sandbox.reference.compare import Differences
+from aftersend.schemas.event import Feedback, Folded
+from aftersend.sources.base import Parser, SourceError
+
+_encode: Final = msgspec.json.Encoder().encode
+#: What a dead letter has besides the headers of its record.
+_LETTER_HEADERS: Final = (
+    "aftersend.error",
+    "aftersend.message",
+    "aftersend.topic",
+    "aftersend.partition",
+    "aftersend.offset",
+    "aftersend.version",
+)
+#: More than a Kafka record may have.
+_MAX_EVENT_BYTES: Final = 990_000
+
+
+class Place(NamedTuple):
+    """Where a raw record lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class _Found(NamedTuple):
+    """An event as it lies on the events topic; of key and value only a hash, since there are many."""
+
+    partition: int
+    timestamp: int
+    content: int
+
+
+class RawCheck:
+    """Weighs events and dead letters against the raw records that they should come from.
+
+    Feed it with all events and dead letters, then with all raw records.
+
+    Args:
+        raw_topics: by source.
+        partitions: of the events topic.
+        differences: gets what differs.
+    """
+
+    def __init__(self, raw_topics: Mapping[str, str], partitions: int, differences: Differences) -> None:
+        """Start with nothing."""
+        self._raw_topics = raw_topics
+        self._partitions = partitions
+        self._differences = differences
+        self._events: dict[Place, list[_Found]] = {}
+        #: Hashes of dead letters.
+        self._letters: dict[Place, list[int]] = {}
+        #: By events partition and raw partition, the last raw offset seen: events keep the order of their records.
+        self._last: dict[tuple[int, str, int], int] = {}
+        self._ticks: dict[int, Counter[int]] = {}
+        self.raw_records = 0
+        self.unreadable = 0
+
+    def event(self, partition: int, record: _Record, event: Folded) -> None:
+        """Take a record of the events topic."""
+        if event.type == "tick":
+            self._ticks.setdefault(partition, Counter())[event.raw_offset] += 1
+            return
+        topic = self._raw_topics.get(event.source)
+        if topic is None or event.raw_offset < 0:  # written by somebody else, straight to the events topic
+            return
+        place = Place(topic, event.raw_partition, event.raw_offset)
+        found = _Found(partition, record.timestamp, hash((record.key, record.value)))
+        self._events.setdefault(place, []).append(found)
+        last = self._last.get((partition, topic, event.raw_partition), -1)
+        if event.raw_offset < last:
+            self._differences.add(f"{_name(place)}: its event comes after that of offset {last}")
+        self._last[partition, topic, event.raw_partition] = event.raw_offset
+
+    def dead_letter(self, record: _Record) -> None:
+        """Take a record of the dead-letter topic."""
+        headers = dict(record.headers)
+        place = Place(
+            (headers.get("aftersend.topic") or b"").decode(),
+            int(headers.get("aftersend.partition") or -1),
+            int(headers.get("aftersend.offset") or -1),
+        )
+        if not headers.get("aftersend.error") or not headers.get("aftersend.message"):
+            self._differences.add(f"dead letter of {_name(place)} does not say why")
+        # The last of each name: a record may have come with such headers of its own, as one that was replayed does.
+        untouched, letters_own = list(record.headers), set(_LETTER_HEADERS)
+        for at in range(len(untouched) - 1, -1, -1):
+            if untouched[at][0] in letters_own:
+                letters_own.discard(untouched.pop(at)[0])
+        self._letters.setdefault(place, []).append(_content(record, untouched))
+
+    def raw(self, topic: str, partition: int, record: _Record, parse: Parser) -> None:
+        """Take a raw record."""
+        self.raw_records += 1
+        place = Place(topic, partition, record.offset)
+        events = self._events.pop(place, [])
+        letters = self._letters.pop(place, [])
+        expected: list[_Found] = []
+        unreadable = False
+        try:
+            # What can be read of a record counts, even where another part of it can't.
+            for event in parse(record.value or b""):
+                one = self._expected(_of_tenant(event, record), place, record.timestamp)
+                if one is None:
+                    unreadable = True
+                elif event.type == "declared" and not event.recipient:  # comes to all partitions
+                    expected += [one._replace(partition=partition) for partition in range(self._partitions)]
+                else:
+                    expected.append(one)
+        except (SourceError, UnicodeError):
+            unreadable = True
+        if unreadable:
+            self.unreadable += 1
+            if events and not expected:
+                self._differences.add(f"{_name(place)} can't be read, but there are events of it")
+                events = []
+            self._expect_letter(place, record, letters)
+        elif letters:
+            self._differences.add(f"{_name(place)} can be read, but is among the dead letters")
+        if events != expected and Counter(events) != Counter(expected):
+            self._differences.add(f"{_name(place)}: {_tell(Counter(events), Counter(expected))}")
+
+    def unread_event(self, topic: str, partition: int, record: _Record) -> None:
+        """Take a record of the events topic that is no event."""
+        place = Place(topic, partition, record.offset)
+        self._expect_letter(place, record, self._letters.pop(place, []))
+
+    def tick_source(self, offsets: list[int]) -> None:
+        """Take the offsets of the clock's records: of those, each partition gets the same ones, each once."""
+        written = set(offsets)
+        ticks = [self._ticks.get(partition, Counter()) for partition in range(self._partitions)]
+        # The clock goes on while partitions are read, so the last tick of all may be in some of them only.
+        last_of_all = min((max(found, default=-1) for found in ticks), default=-1)
+        expected = {offset for offset in ticks[0] if offset <= last_of_all}
+        for partition, found in enumerate(ticks):
+            where = f"events, partition {partition}"
+            if any(count > 1 for count in found.values()):
+                self._differences.add(f"{where}: a tick came twice")
+            if found.keys() - written:
+                self._differences.add(f"{where}: a tick that the clock never wrote")
+            if {offset for offset in found if offset <= last_of_all} != expected:
+                self._differences.add(f"{where}: other ticks than in partition 0")
+
+    def finish(self) -> None:
+        """Report what came of no raw record."""
+        for place in self._events:
+            self._differences.add(f"{_name(place)}: there are events of it, but no such record")
+        for place in self._letters:
+            self._differences.add(f"{_name(place)}: there is a dead letter of it, but no such record")
+
+    def _expected(self, event: Feedback, place: Place, timestamp: int) -> _Found | None:
+        """Return how an event should lie on the events topic; None if it is too large for that."""
+        event.raw_partition, event.raw_offset = place.partition, place.offset
+        value = _encode(event)
+        if len(value) > _MAX_EVENT_BYTES:
+            return None
+        key = event.recipient.encode()
+        return _Found(crc32(key) % self._partitions, timestamp, hash((key, value)))
+
+    def _expect_letter(self, place: Place, record: _Record, letters: list[int]) -> None:
+        untouched = letters.count(_content(record, record.headers))
+        if untouched != 1 or len(letters) != 1:
+            found = f"{len(letters)} times, {untouched} of them untouched" if letters else "not"
+            self._differences.add(f"{_name(place)} can't be read, but is {found} among the dead letters")
+
+
+def _content(record: _Record, headers: list[tuple[str, bytes | None]]) -> int:
+    fixed = tuple((name, value or b"") for name, value in headers)
+    return hash((record.key, record.value, record.timestamp, fixed))
+
+
+def _of_tenant(event: Feedback, record: _Record) -> Feedback:
+    """Give an event without a tenant the one that stands in its raw record's header."""
+    if not event.tenant:
+        event.tenant = (dict(record.headers).get("aftersend.tenant") or b"").decode()
+    return event
+
+
+def _name(place: Place) -> str:
+    return f"{place.topic}, partition {place.partition}, offset {place.offset}"
+
+
+def _tell(found: Counter[_Found], expected: Counter[_Found]) -> str:
+    missing, extra = expected - found, found - expected
+    if not missing:
+        return f"{extra.total()} event(s) too many (it makes {expected.total()})"
+    if not extra:
+        return f"{missing.total()} of {expected.total()} event(s) missing"
+    return "its event is not what the parser makes of it, or lies in another partition, or has another timestamp"

@@ -1,0 +1,79 @@
+"""Writes records as the sender's own tracker, unsubscribe page and campaign tool do.
+
+Read by `aftersend.sources.own.tracking`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from aftersend.sandbox.simulation.messages import TENANT, Message, rfc3339
+
+READERS: Final = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.3.0",
+    "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/139.0 Mobile Safari/537.36",
+    "Mozilla/4.0 (compatible; MSIE 7.0; Windows NT 10.0; Win64; x64; Trident/7.0; Microsoft Outlook 16.0.5266)",
+)
+PROXIES: Final = (
+    "Mozilla/5.0",
+    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)",
+    "YahooMailProxy; https://help.yahoo.com/kb/yahoo-mail-proxy-SLN28749.html",
+)
+SCANNERS: Final = ("Mozilla/5.0 (compatible; Barracuda Sentinel (EE))", "Proofpoint URL Defense", "Mimecast/1.0")
+
+#: By step: the event, whose user agents, and what else the record says.
+_EVENTS: Final[dict[str, tuple[str, tuple[str, ...], dict[str, Any]]]] = {
+    "open": ("open", READERS, {}),
+    "machine_open": ("open", PROXIES, {}),
+    "click": ("click", READERS, {}),
+    "machine_click": ("click", SCANNERS, {}),
+    "unsubscribe_click": ("click", READERS, {}),
+    "unsubscribe": ("unsubscribe", READERS, {}),
+    "one_click": ("unsubscribe", (), {"one_click": True}),
+    "resubscribe": ("resubscribe", READERS, {}),
+    "planned": ("planned", (), {}),
+    "ready": ("ready", (), {}),
+    "not_sent": ("not_sent", (), {}),
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def write(message: Message, step: str, number: int, at: float) -> bytes:
+    """Return a tracker's record.
+
+    Args:
+        message: what it is about.
+        step: a name in `journeys`.
+        number: which step of the message's journey it is.
+        at: when it happened, seconds since 1970.
+    """
+    event, agents, more = _EVENTS[step]
+    record: dict[str, Any] = {
+        "event": event,
+        "id": f"{message.ident[:24]}-{number}",
+        "recipient": message.person.tracked,
+        "time": rfc3339(at),
+        "message_id": message.ident,
+        "message_type": message.delivery.message_type,
+        "tenant": TENANT,
+        **more,
+    }
+    if message.attributed:
+        record["delivery_id"] = message.delivery.id
+    if message.test:
+        record["test"] = True
+    if agents:
+        # A reader keeps to one device; scanners and proxies come as they come.
+        record["user_agent"] = agents[message.chance(0 if agents is READERS else number, len(agents))]
+        record["ip"] = f"198.51.100.{message.chance(4, 250) + 1}"
+    if step == "unsubscribe_click":
+        record["url"] = f"https://brand.example/unsubscribe?u={message.ident[:12]}"
+    elif event == "click":
+        record["url"] = message.delivery.link
+    elif event == "not_sent":
+        record["reason"] = message.left_out
+    return _encode(record)

@@ -1,0 +1,1 @@
+"""What operators and programs ask for, as functions: no printing, no HTTP."""

@@ -1,0 +1,21 @@
+"""What commands ask of the cluster before they read from it."""
+
+from __future__ import annotations
+
+from aftersend.config.settings import Settings
+from aftersend.engine import admin
+from aftersend.errors import KafkaUnusableError
+
+
+async def partitions_of(settings: Settings, *topics: str) -> int:
+    """Return the number of partitions that some topics have in common.
+
+    Raises:
+        KafkaUnusableError: if Kafka can't be reached, or a topic is missing.
+    """
+    cluster = await admin.inspect(settings.kafka_options())
+    for topic in topics:
+        if topic not in cluster.partitions:
+            message = f"topic {topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
+            raise KafkaUnusableError(message)
+    return cluster.partitions[topics[0]]

@@ -1,0 +1,85 @@
+"""Checks of the settings, and the settings that the other checks go by even where some are wrong."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError, model_validator
+
+from aftersend.config.installation import parsers
+from aftersend.config.settings import Settings, misspelt, problems_of
+from aftersend.errors import SettingsError
+from aftersend.services.doctor.findings import Finding, failed, ok, warning
+
+_CHECK: Final = "settings"
+#: Overrides: none. Called without any, the types would ask for every setting.
+_NOTHING: Final[dict[str, Any]] = {}
+
+
+class _Lenient(Settings, extra="ignore"):
+    """Settings that name no setting are passed over, and so is what does not go together."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> _Lenient:
+        return self
+
+
+class _WithoutFile(_Lenient, toml_file=None):
+    """Settings from the environment and `.env` only."""
+
+
+def check_settings(environment: Mapping[str, str] | None = None) -> tuple[list[Finding], Settings]:
+    """Return what is wrong with the settings, all at once, and settings to go on with.
+
+    Where a setting is wrong, its default stands in for it.
+
+    Args:
+        environment: variables to look through for slips of the pen; this process's by default.
+    """
+    findings: list[Finding] = []
+    settings: Settings
+    try:
+        settings = Settings(**_NOTHING)
+    except ValidationError as error:
+        advice = "correct it: docs/settings.md has all settings"
+        findings += [failed(_CHECK, told, advice) for told in problems_of(error)]
+        settings = _without(error)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        findings.append(failed(_CHECK, f"aftersend.toml can't be read: {error}", "correct it, or do without it"))
+        settings = _from_elsewhere()
+    else:
+        try:
+            parsers(settings)
+        except SettingsError as error:
+            findings.append(failed(_CHECK, str(error), "correct it: docs/settings.md has all settings"))
+    findings += [
+        warning(_CHECK, hint, "rename it, or remove it")
+        for hint in misspelt(os.environ if environment is None else environment)
+    ]
+    files = [name for name in (".env", "aftersend.toml") if Path(name).is_file()]
+    if not findings:
+        where = " and ".join(["the environment", *files])
+        findings.append(ok(_CHECK, f"all are valid; read from {where} in {Path.cwd()}"))
+    return findings, settings
+
+
+def _without(error: ValidationError) -> Settings:
+    wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
+    defaults: dict[str, Any] = {
+        name: field.get_default(call_default_factory=True)
+        for name, field in Settings.model_fields.items()
+        if name in wrong
+    }
+    return _Lenient(**defaults)
+
+
+def _from_elsewhere() -> Settings:
+    """Return the settings without the file that can't be read."""
+    try:
+        return _WithoutFile(**_NOTHING)
+    except ValidationError:
+        return Settings.model_construct()

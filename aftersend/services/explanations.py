@@ -1,0 +1,254 @@
+"""An explanation as the API and `aftersend explain --json` show it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from aftersend.rules.explain import explanation as explaining
+from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
+from aftersend.rules.views import VIEWS
+from aftersend.schemas.times import iso
+from aftersend.services.answers import Explanation, RawRecord, RecordPlace, Shown, Step
+
+#: Stands for every view.
+ALL_VIEWS: Final = "all"
+#: The last second of the year 9999.
+_END_OF_TIME: Final = 253_402_300_799
+#: Topic, partition, offset.
+Place = tuple[str, int, int]
+#: Those details of an event that are shown as they are.
+_DETAILS: Final = (
+    "reason",
+    "code",
+    "enhanced_code",
+    "diagnostic",
+    "detail",
+    "provider_id",
+    "url",
+    "user_agent",
+    "ip",
+)
+
+
+class Names:
+    """What numbers are called in one installation.
+
+    Args:
+        sources: names of the sources, by number.
+        raw_topic: returns the raw topic of a source.
+        events_topic: the topic of canonical events.
+        partition: of the events topic, in which the row lies.
+    """
+
+    def __init__(
+        self, sources: Mapping[int, str], raw_topic: Callable[[str], str], events_topic: str, partition: int
+    ) -> None:
+        """Keep the names."""
+        self._sources = sources
+        self._raw_topic = raw_topic
+        self.events_topic = events_topic
+        self.partition = partition
+
+    def source(self, step: explaining.Step) -> str:
+        """Return the name of a step's source; "" for an expiry."""
+        if step.told is not None:
+            return step.told.event.source
+        return self._sources.get(step.place[0], str(step.place[0])) if step.place is not None else ""
+
+    def raw(self, step: explaining.Step) -> Place | None:
+        """Return where a step's raw record lies, None if there is none or nobody knows."""
+        if step.place is None:
+            event = step.told.event if step.told is not None else None
+            if event is None or event.raw_offset < 0:
+                return None
+            return self._raw_topic(event.source), event.raw_partition, event.raw_offset
+        source, partition, offset = step.place
+        name = self._sources.get(source)
+        return (self._raw_topic(name) if source and name else self.events_topic), partition, offset
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What an explanation is to show besides."""
+
+    #: As of when, seconds since 1970; None: as of now.
+    as_of: float | None = None
+    #: Names of views.
+    views: tuple[str, ...] = ()
+    #: The raw records.
+    raw: bool = False
+
+
+def views_of(given: Iterable[str]) -> tuple[str, ...]:
+    """Return names of views, each once and in their order.
+
+    Args:
+        given: names; `all` stands for all of them.
+
+    Raises:
+        ValueError: if there is no such view.
+    """
+    asked = set(given)
+    if unknown := sorted(asked - VIEWS.keys() - {ALL_VIEWS}):
+        message = f"there is no view {unknown[0][:40]!r}; there are {', '.join(VIEWS)}"
+        raise ValueError(message)
+    return tuple(name for name in VIEWS if name in asked or ALL_VIEWS in asked)
+
+
+def time_of(given: str) -> float:
+    """Return a point in time, seconds since 1970, from ISO 8601 with its zone, or such seconds.
+
+    Raises:
+        ValueError: if it is neither, or not between 1970 and 9999.
+    """
+    try:
+        seconds = (
+            float(given) if given.isascii() and given.replace(".", "", 1).isdecimal() else _with_zone(given).timestamp()
+        )
+    except (ValueError, OverflowError) as error:
+        message = "say ISO 8601 with its zone (2026-01-31T12:00:00Z), or seconds since 1970"
+        raise ValueError(message) from error
+    if not 0 <= seconds <= _END_OF_TIME:
+        message = "not a time between 1970 and 9999"
+        raise ValueError(message)
+    return seconds
+
+
+def _with_zone(given: str) -> datetime:
+    moment = datetime.fromisoformat(given)
+    if moment.tzinfo is None:
+        message = "no zone"
+        raise ValueError(message)
+    return moment
+
+
+def in_view(view: str, status: int | None, facts: int | None) -> str | None:
+    """Return what a view shows of a row; None: not known any more.
+
+    Args:
+        view: its name.
+        status: of the row; None: not known.
+        facts: of the row, bits; None: not known.
+    """
+    if status is None or facts is None:
+        return None
+    if not status and not facts:
+        return STATUS_NAME[0]  # there is no row
+    return VIEWS[view].status_of(facts, status).name
+
+
+def shown(
+    delivery_id: str,
+    recipient: str,
+    state: explaining.State | None,
+    explanation: explaining.Explanation,
+    names: Names,
+    wish: Wish,
+    raw: Mapping[Place, bytes] | None = None,
+) -> Explanation:
+    """Return an explanation for others to read.
+
+    Args:
+        delivery_id: of the row.
+        recipient: of the row.
+        state: of the row, as of the time that is wished for; None: there is none.
+        explanation: of the row.
+        names: of the installation.
+        wish: what is to be shown.
+        raw: the values of raw records, if they are to be shown.
+    """
+    status = state.status if state is not None else None
+    result = Explanation(
+        delivery_id=delivery_id,
+        recipient=recipient,
+        status=STATUS_NAME[status] if status is not None else None,
+        final=status is not None and STATUS_TERMINAL[status],
+        facts=names_of_facts(state.facts or 0) if state is not None else [],
+        version=(state.version or 0) if state is not None else 0,
+        steps=[_step(number, step, names, wish, raw or {}) for number, step in enumerate(explanation.steps, 1)],
+        missing=explanation.missing,
+        notes=notes(state, explanation, wish),
+        disagreements=explanation.disagreements,
+    )
+    if wish.as_of is not None:
+        result.as_of = iso(wish.as_of) or "1970-01-01T00:00:00.000Z"
+    if wish.views and state is not None:
+        result.views = {view: in_view(view, status, state.facts) for view in wish.views}
+    return result
+
+
+def notes(state: explaining.State | None, explanation: explaining.Explanation, wish: Wish) -> list[str]:
+    """Return in words what is not known of a row, and why."""
+    found = []
+    if wish.as_of is not None and state is not None and (state.status is None or state.facts is None):
+        found.append("of the row as it was then not all is known any more")
+    if state is None and explanation.steps:
+        found.append("there is no row: its events were not folded yet, or the row was forgotten after its retention")
+    if explanation.missing:
+        found.append(
+            f"{explanation.missing} earlier changes are not known any more: the row remembers its last 33 events, and "
+            "retention has removed older ones from the events topic"
+        )
+    unknown = sum(step.decision is None and not step.waiting for step in explanation.steps)
+    if unknown:
+        found.append(f"of {unknown} earlier events it is not known any more what they did")
+    waiting = sum(step.waiting for step in explanation.steps)
+    if waiting and state is not None:
+        found.append(f"{waiting} events are on the events topic but not in the row yet")
+    return found
+
+
+def _names(statuses: Sequence[int | None]) -> list[str | None]:
+    return [STATUS_NAME[status] if status is not None else None for status in statuses]
+
+
+def _step(number: int, step: explaining.Step, names: Names, wish: Wish, raw: Mapping[Place, bytes]) -> Step:
+    before, after = _names((step.before, step.after))
+    result = Step(
+        number=number,
+        kind=KIND_NAME[step.kind],
+        decision=DECISION_NAMES[step.decision] if step.decision is not None else "",
+        rule=step.rule,
+        reference=step.reference,
+        before=before,
+        after=after,
+        views={
+            view: Shown(
+                before=in_view(view, step.before, step.facts_before), after=in_view(view, step.after, step.facts_after)
+            )
+            for view in wish.views
+        },
+        new_facts=names_of_facts(step.new_facts) if step.new_facts is not None else None,
+        lost_facts=names_of_facts(step.lost_facts),
+        arrived_at=iso(step.received_at),
+        repeats=step.repeats,
+        waiting=step.waiting,
+        source=names.source(step),
+        event_id=step.digest.hex(),
+    )
+    place = names.raw(step)
+    if place is not None:
+        result.raw = RecordPlace(topic=place[0], partition=place[1], offset=place[2])
+        if place in raw:
+            result.raw_record = _raw_record(raw[place])
+    if step.told is not None:
+        event = step.told.event
+        result.event_id = event.event_id
+        result.occurred_at = iso(event.occurred_at)
+        result.event = RecordPlace(topic=names.events_topic, partition=names.partition, offset=step.told.offset)
+        for name in _DETAILS:
+            setattr(result, name, getattr(event, name))
+    return result
+
+
+def _raw_record(value: bytes) -> RawRecord:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return RawRecord(base64=base64.b64encode(value).decode(), text=UNSET)
+    return RawRecord(base64=base64.b64encode(value).decode(), text=text)

@@ -1,0 +1,1 @@
+"""Snapshots of an installation, and the rates between two of them."""

@@ -1,0 +1,1 @@
+"""Mail transfer agents, one folder each."""

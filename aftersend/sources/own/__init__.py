@@ -1,0 +1,1 @@
+"""The sender's own sources: tracker, sender's system, operators."""

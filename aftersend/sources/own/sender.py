@@ -1,0 +1,240 @@
+"""What the sender's own system says: who is in a delivery's audience, who was left out, and what the delivery is.
+
+A small JSON event for each recipient, and one for each delivery, on the raw topic or over the gateway; described in
+`docs/sources/sender.md`. Whoever writes these means what is written, so what is not understood is an error that says
+where it is and what would be right: the record, with all of its events, is kept among the dead letters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, get_args
+
+import msgspec
+
+from aftersend.schemas.delivery import MAX_DAYS, MAX_HOURS, Declaration
+from aftersend.schemas.event import NOT_SENT_REASONS, Feedback
+from aftersend.sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
+from aftersend.sources.parsing.address import normalise
+from aftersend.sources.parsing.event_ids import event_id
+from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader, read_values
+from aftersend.sources.parsing.metadata import MAX_LENGTH, label
+from aftersend.sources.parsing.times import Moment, Seconds
+from aftersend.sources.signing import standard_webhooks
+from aftersend.sources.webhook import Webhook
+
+NAME: Final = "sender"
+
+_Type = Literal[
+    "planned",
+    "ready",
+    "sent",
+    "not_sent",
+    "rejected",
+    "invalid_address",
+    "failed",
+    "unsubscribed",
+    "resubscribed",
+    "complained",
+]
+#: What may be said of a recipient; each becomes the canonical type of the same name.
+EVENT_TYPES: Final[tuple[str, ...]] = get_args(_Type)
+#: What is said of a delivery.
+DELIVERY: Final = "delivery"
+#: As long as a name or a note may be, characters.
+MAX_WORDS: Final = 1_000
+
+_Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]
+_Words = Annotated[str, msgspec.Meta(max_length=MAX_WORDS)]
+_MessageType = Literal["campaign", "automation", "transactional"]
+
+
+class SenderEvent(msgspec.Struct, gc=False, omit_defaults=True):
+    """One thing about one recipient. Fields that are not in here are passed over."""
+
+    type: _Type
+    delivery_id: _Label
+    #: Left out only with `not_sent` for want of an address.
+    recipient: _Words = ""
+    #: With `not_sent` one of `NOT_SENT_REASONS`; else in the sender's own words.
+    reason: _Words = ""
+    #: Seconds since 1970, or ISO 8601 with its zone; left out: when it arrives.
+    occurred_at: Seconds | Moment | None = None
+    message_type: _MessageType | None = None
+    tenant: str = ""
+    test: bool = False
+    #: The same when the event is sent again; left out: a hash of the other fields.
+    event_id: _Label | None = None
+    #: The id under which the provider or MTA knows the message.
+    message_id: str = ""
+    #: For people who ask why.
+    note: _Words = ""
+
+
+class DeliveryRecord(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """What a delivery is. It replaces what was said of it before, so a field that is left out is taken back."""
+
+    type: Literal["delivery"]
+    delivery_id: _Label
+    name: _Words = ""
+    tenant: str = ""
+    message_type: _MessageType | None = None
+    policy: Literal["", "without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"] = ""
+    validity_hours: Annotated[float, msgspec.Meta(gt=0, le=MAX_HOURS)] | None = None
+    validity_days: Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)] | None = None
+    statistics_update_period_days: Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)] | None = None
+    start: Seconds | Moment | None = None
+    expected_audience: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    occurred_at: Seconds | Moment | None = None
+    event_id: _Label | None = None
+
+
+class _Sender:
+    """Turns the sender's records into events."""
+
+    __slots__ = ("_reader",)
+
+    def __init__(self) -> None:
+        self._reader: RecordReader[SenderEvent] = RecordReader(SenderEvent)
+
+    def parse(self, raw: bytes) -> Iterable[Feedback]:
+        """Return the events of a raw record: one object, an array of them or lines of them.
+
+        Raises:
+            SourceError: for what can't be read, at the end; the other events of the record count.
+        """
+        try:
+            return [_event(record) for record in self._reader.read(raw)]
+        except SourceError:
+            return _one_by_one(raw)
+
+
+def _one_by_one(raw: bytes) -> Iterable[Feedback]:
+    """Return what can be read of a record that holds declarations, or errors."""
+    values = read_values(raw)
+    events: list[Feedback] = []
+    complaints: list[str] = []
+    for number, item in enumerate(values.items, 1):
+        try:
+            events.append(_any(item))
+            if values.mended:
+                check_keys(events[-1:])
+        except (SourceError, *UNREADABLE) as error:
+            where = f"event {number}: " if len(values.items) > 1 else ""
+            complaints.append(f"{where}{error}")
+    return readable_part(events, complaints)
+
+
+def _any(item: Any) -> Feedback:  # noqa: ANN401 - any JSON
+    if not isinstance(item, dict):
+        message = 'not a JSON object such as {"type": "planned", "delivery_id": …, "recipient": …}'
+        raise SourceError(message)
+    kind = item.get("type")
+    if kind == DELIVERY:
+        return _declaration(msgspec.convert(item, DeliveryRecord))
+    if kind not in EVENT_TYPES:
+        message = f"type is {_shown(kind)}, which is none of {', '.join((*EVENT_TYPES, DELIVERY))}"
+        raise SourceError(message)
+    return _event(msgspec.convert(item, SenderEvent))
+
+
+def _event(record: SenderEvent) -> Feedback:
+    kind, reason = record.type, record.reason
+    if kind == "not_sent" and reason not in NOT_SENT_REASONS:
+        message = f"reason is {_shown(reason)}; with the type not_sent it must be one of {', '.join(NOT_SENT_REASONS)}"
+        raise SourceError(message)
+    recipient = normalise(record.recipient)
+    if not recipient and reason != "no_address":
+        message = f"recipient is missing; only not_sent with the reason no_address goes without (type {kind})"
+        raise SourceError(message)
+    delivery_id = label("delivery_id", record.delivery_id)
+    at = _seconds(record.occurred_at)
+    return Feedback(
+        event_id=label("event_id", record.event_id)
+        or event_id(f"{NAME}|{kind}|{delivery_id}|{recipient}|{reason}|{at}|{record.note}"),
+        delivery_id=delivery_id,
+        recipient=recipient,
+        type=kind,
+        occurred_at=at,
+        source=NAME,
+        reason=reason,
+        diagnostic=record.note,
+        address="" if record.recipient == recipient else record.recipient,
+        message_type=record.message_type or "",
+        test=record.test,
+        provider_id=record.message_id,
+        tenant=label("tenant", record.tenant),
+    )
+
+
+def _declaration(record: DeliveryRecord) -> Feedback:
+    hours, days = record.validity_hours, record.validity_days
+    if hours is not None and days is not None:
+        message = "validity_hours and validity_days are both there: one says it all"
+        raise SourceError(message)
+    declaration = Declaration(
+        name=record.name,
+        policy=record.policy,
+        validity_hours=hours if days is None else days * 24,
+        statistics_update_period_days=record.statistics_update_period_days,
+        start=None if record.start is None else _seconds(record.start),
+        expected_audience=record.expected_audience,
+    )
+    delivery_id = label("delivery_id", record.delivery_id)
+    tenant, at = label("tenant", record.tenant), _seconds(record.occurred_at)
+    said = msgspec.json.encode(declaration).decode()
+    return Feedback(
+        event_id=label("event_id", record.event_id)
+        or event_id(f"{NAME}|{DELIVERY}|{delivery_id}|{tenant}|{record.message_type}|{at}|{said}"),
+        delivery_id=delivery_id,
+        recipient="",
+        type="declared",
+        occurred_at=at,
+        source=NAME,
+        message_type=record.message_type or "",
+        tenant=tenant,
+        declaration=declaration,
+    )
+
+
+def _seconds(moment: float | datetime | None) -> float:
+    """Return a time in seconds since 1970, 0.0 for none.
+
+    Raises:
+        SourceError: if it is before 1970.
+    """
+    if isinstance(moment, datetime):
+        seconds = moment.timestamp()
+        if seconds < 0:
+            message = f"not a time since 1970: {moment.isoformat()}"
+            raise SourceError(message)
+        return seconds
+    return moment or 0.0
+
+
+def _shown(value: object) -> str:
+    return "missing" if value is None or value == "" else repr(value)[:80]
+
+
+def parser(_options: SourceOptions) -> Parser:
+    """Return the parser; no installation sets anything for it."""
+    return _Sender().parse
+
+
+SOURCE: Final = Source(
+    name=NAME,
+    number=6,
+    title="the sender's own system: audiences, who was left out, deliveries",
+    parser=parser,
+    webhook=Webhook(
+        content_types=frozenset({"application/json"}),
+        # More than this would not fit into a Kafka record.
+        max_bytes=1_000_000,
+        # The sender's own system waits as long as it likes; so long as the specification recommends.
+        answer_within=15.0,
+        verifier=standard_webhooks.verifier,
+        secrets_help="shared secrets of Standard Webhooks: `whsec_` and base64 of 24 to 64 random bytes",
+        tolerance=standard_webhooks.TOLERANCE,
+    ),
+)

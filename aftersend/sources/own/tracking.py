@@ -1,0 +1,143 @@
+"""The sender's own systems: the tracker of opens and clicks, the unsubscribe page, the tool that sends campaigns.
+
+An MTA's log knows nothing of these. The record is a JSON object of our own; see `docs/sources/tracking.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from aftersend.schemas.event import Feedback
+from aftersend.sources.base import Parser, Source, SourceOptions
+from aftersend.sources.parsing.address import normalise
+from aftersend.sources.parsing.event_ids import event_id
+from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader
+from aftersend.sources.parsing.machines import is_machine
+from aftersend.sources.parsing.metadata import is_true, label, message_type
+from aftersend.sources.parsing.times import Seconds, rfc3339
+
+NAME: Final = "tracking"
+
+
+class EventRule(NamedTuple):
+    """What one kind of event becomes."""
+
+    event: str
+    type: str
+    why: str
+
+
+EVENT_RULES: Final = (
+    EventRule("open", "opened", "the message's images were loaded"),
+    EventRule("click", "clicked", "a link was followed"),
+    EventRule("unsubscribe", "unsubscribed", "on the unsubscribe page, or by RFC 8058 with `one_click`"),
+    EventRule("resubscribe", "resubscribed", "on the unsubscribe page"),
+    EventRule("planned", "planned", "is in the delivery's audience"),
+    EventRule("ready", "ready", "the message is made and waits to be sent"),
+    EventRule("not_sent", "not_sent", "left out, with a `reason`"),
+)
+
+_TYPE_OF_EVENT: Final = {rule.event: rule.type for rule in EVENT_RULES}
+_BY_READERS: Final = frozenset({"opened", "clicked"})
+
+
+class TrackingRecord(msgspec.Struct, gc=False):
+    """One event as the sender's systems write it."""
+
+    event: str
+    #: The tracker's own id of the event; without one it is made of the other fields.
+    id: str | int | None = None
+    delivery_id: str | int | None = None
+    recipient: str | None = None
+    #: Seconds since 1970, or RFC 3339.
+    time: Seconds | str | None = None
+    url: str | None = None
+    user_agent: str | None = None
+    ip: str | None = None
+    #: Whether a machine did it; without it, the user agent decides.
+    machine: bool | None = None
+    #: Whether the link was the unsubscribe link; without it, the URL decides.
+    unsubscribe_link: bool | None = None
+    one_click: bool = False
+    message_id: str | None = None
+    message_type: str | None = None
+    tenant: str | None = None
+    test: bool | int | str | None = None
+    reason: str | None = None
+
+
+class Tracker:
+    """Turns the sender's own records into events, for an installation's options."""
+
+    __slots__ = ("_read_usual", "_reader", "_unsubscribe_urls")
+
+    def __init__(self, options: SourceOptions) -> None:
+        """Prepare for an installation's options."""
+        self._unsubscribe_urls = tuple(part.lower() for part in options.unsubscribe_urls)
+        self._reader: RecordReader[TrackingRecord] = RecordReader(TrackingRecord)
+        self._read_usual: Callable[[bytes], TrackingRecord] = msgspec.json.Decoder(TrackingRecord).decode
+
+    def parse(self, raw: bytes) -> list[Feedback]:
+        """Return the events of a raw record: one object, an array of them or lines of them.
+
+        Raises:
+            SourceError: if it can't be read.
+        """
+        try:
+            return [self._event(self._read_usual(raw))]
+        except UNREADABLE:
+            return [self._event(record) for record in self._reader.read(raw)]
+
+    def _event(self, record: TrackingRecord) -> Feedback:
+        kind = _TYPE_OF_EVENT.get(record.event, "unknown")
+        spelled = record.recipient or ""
+        recipient = normalise(spelled)
+        delivery_id = label("delivery id", record.delivery_id)
+        event = Feedback(
+            event_id=label("id", record.id) or _identify(record),
+            delivery_id=delivery_id,
+            recipient=recipient,
+            type=kind,
+            occurred_at=rfc3339(record.time) if isinstance(record.time, str) else record.time or 0.0,
+            source=NAME,
+            provider_id=record.message_id or "",
+            reason=record.reason or "",
+            url=record.url or "",
+            user_agent=record.user_agent or "",
+            address="" if spelled == recipient else spelled,
+            message_type=message_type(record.message_type),
+            tenant=label("tenant", record.tenant),
+            test=is_true(record.test),
+            one_click=record.one_click,
+            ip=record.ip or "",
+            detail=record.event if kind == "unknown" else "",
+        )
+        if kind in _BY_READERS:
+            event.machine = is_machine(event.user_agent) if record.machine is None else record.machine
+        if kind == "clicked":
+            event.unsubscribe_link = (
+                self._is_unsubscribe_url(event.url) if record.unsubscribe_link is None else record.unsubscribe_link
+            )
+        return event
+
+    def _is_unsubscribe_url(self, url: str) -> bool:
+        lower = url.lower()
+        return any(part in lower for part in self._unsubscribe_urls)
+
+
+def _identify(record: TrackingRecord) -> str:
+    return event_id(
+        f"{record.event}|{record.delivery_id}|{record.recipient}|{record.time}|{record.url}|{record.ip}"
+        f"|{record.user_agent}"
+    )
+
+
+def parser(options: SourceOptions) -> Parser:
+    """Return the parser for an installation's options."""
+    return Tracker(options).parse
+
+
+SOURCE: Final = Source(name=NAME, number=4, title="the sender's own tracker and tools", parser=parser)

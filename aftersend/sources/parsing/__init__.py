@@ -1,0 +1,1 @@
+"""Parsing that sources share."""

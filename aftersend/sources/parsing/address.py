@@ -1,0 +1,89 @@
+"""Addresses in one spelling: whatever a source writes, one person has one key (`semantics.md` section 1)."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+import idna
+
+from aftersend.sources.base import SourceError
+
+#: Longer than any address that SMTP can carry (320 octets), and short enough for a key.
+MAX_LENGTH: Final = 512
+
+_DELETE: Final = 0x7F
+_FIRST_PRINTABLE: Final = 0x20
+
+
+def normalise(address: str) -> str:
+    """Return an address in lower case, its domain in A-labels, without angle brackets, blanks or a final dot.
+
+    An address without a domain, which asynchronous bounces of odd gateways have, is kept as one word.
+
+    Args:
+        address: as the source spelled it.
+
+    Raises:
+        SourceError: if it has a control character (the tables' keys are divided by one) or is no length for an
+            address.
+    """
+    # Nearly every address is plain ASCII and needs lower-casing at most.
+    if (
+        address.isascii()
+        and address.isprintable()
+        and address[-1:].isalnum()
+        and address[:1].isalnum()
+        and len(address) <= MAX_LENGTH
+    ):
+        return address.lower()
+    return _normalise_any(address)
+
+
+def _normalise_any(address: str) -> str:
+    bare = _bare(unicodedata.normalize("NFC", address))
+    position = control_character(bare)
+    if position >= 0:
+        message = f"recipient has the control character {ord(bare[position])} at position {position}"
+        raise SourceError(message)
+    local, at, domain = bare.rpartition("@")
+    if not domain.isascii():
+        domain = _to_ascii(domain)
+    normal = _bare(unicodedata.normalize("NFC", f"{local}{at}{domain}".lower()))
+    if len(normal) > MAX_LENGTH:
+        message = f"recipient is {len(normal)} characters long, more than {MAX_LENGTH}"
+        raise SourceError(message)
+    return normal
+
+
+def mailbox(text: str) -> str:
+    """Return the address of `Display Name <address>`; anything else as it is."""
+    if text[-1:] != ">":
+        return text
+    return text[text.rfind("<") + 1 : -1]
+
+
+def control_character(text: str) -> int:
+    """Return the position of the first ASCII control character, -1 if there is none."""
+    return next((i for i, c in enumerate(text) if c < " " or ord(c) == _DELETE), -1)
+
+
+def _bare(text: str) -> str:
+    """Return a text without what may stand around an address: blanks, angle brackets, a domain's final dot."""
+    before = None
+    while before != text:
+        before = text
+        text = text.strip().rstrip(".")
+        if text[:1] == "<" and text[-1:] == ">":
+            text = text[1:-1]
+    return text
+
+
+@lru_cache(maxsize=4096)
+def _to_ascii(domain: str) -> str:
+    """Return a domain's A-labels; a domain that IDNA does not allow is kept as it is."""
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return domain

@@ -1,1 +1,0 @@
-"""What `aftersend suppression` does."""

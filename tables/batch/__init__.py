@@ -1,0 +1,1 @@
+"""Folding one batch of events into rows, contacts and KPIs."""

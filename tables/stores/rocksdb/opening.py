@@ -1,0 +1,171 @@
+"""Opening a partition's local database: in nobody else's hands, in one piece, young enough, and in our layout."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+import structlog
+from msgspec.structs import fields
+from rocksdict import Options, Rdict, WriteBatch
+
+from aftersend.errors import AftersendError
+from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.recipient import Failure, Row
+from aftersend.schemas.version import SCHEMA_VERSION
+
+log = structlog.get_logger(__name__)
+
+#: Keys of what a database says of itself.
+LAYOUT_KEY: Final = b"mlayout"
+IDENTITY_KEY: Final = b"midentity"
+#: When it was last known to be complete: whatever it lacks was written to the changelogs after that.
+FRESH_KEY: Final = b"mfresh"
+TIME: Final = Struct(">d")
+
+_STORED: Final = (Row, Failure, KpiPartial, Contact, Notice, ContactError, Release, Unsubscription)
+#: What stored bytes mean depends on all of this; bytes of another layout can't be read.
+LAYOUT: Final = "; ".join(
+    [
+        f"schema {SCHEMA_VERSION}, keys 1",
+        *(f"{kind.__name__}: {' '.join(field.name for field in fields(kind))}" for kind in _STORED),
+    ]
+).encode()
+
+_HOUR: Final = 3600.0
+_NOTHING: Final = (None, None, None)
+
+
+class StoreInUseError(AftersendError):
+    """Another process has the directory."""
+
+
+class StoreUnusableError(AftersendError):
+    """The disk does not let us work: full, read-only, not ours."""
+
+
+class _DamagedError(Exception):
+    """The database can't be opened; the message is RocksDB's."""
+
+
+def open_database(path: Path, options: Options, identity: str, max_age: float, now: float) -> Rdict:
+    """Open a partition's database; one that can't be used is thrown away, and the changelogs restore it.
+
+    Args:
+        path: the partition's own directory.
+        options: of RocksDB.
+        identity: whose state this is.
+        max_age: seconds after which the changelogs may have forgotten what was deleted since.
+        now: seconds since 1970.
+
+    Raises:
+        StoreInUseError: if another process has the directory.
+        StoreUnusableError: if the directory can't be written.
+    """
+    existed = (path / "CURRENT").exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        database = _open(path, options)
+        if not existed:
+            return _introduced(database, identity, now)
+        reason = _unfit(database, identity, max_age, now)
+        if not reason:
+            return database
+        database.close()
+    except OSError as error:
+        raise unusable(path, error) from error
+    except _DamagedError as error:
+        reason = str(error)
+    return renew(path, options, identity, now, reason)
+
+
+def renew(path: Path, options: Options, identity: str, now: float, reason: str) -> Rdict:
+    """Throw a database away that is not open, and open an empty one in its place.
+
+    Raises:
+        StoreUnusableError: if the directory can't be written.
+    """
+    log.warning("local state is thrown away, the changelogs restore it", directory=str(path), reason=reason)
+    try:
+        destroy(path)
+        path.mkdir(parents=True)
+        return _introduced(_open(path, options), identity, now)
+    except (OSError, _DamagedError) as error:
+        raise unusable(path, error) from error
+
+
+def destroy(path: Path) -> None:
+    """Remove a database that is not open."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path)
+
+
+def remove_forgotten(directory: Path, max_age: float, now: float) -> None:
+    """Remove the databases of partitions that went to other workers and did not come back in time to be of use."""
+    for path in sorted(directory.glob("partition-*")):
+        try:
+            used_at = max(file.stat().st_mtime for file in (path, *path.iterdir()))
+            if now - used_at > max_age:
+                Rdict.destroy(str(path))  # which sees to it that nobody has it open
+                destroy(path)
+        except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here
+            log.info("an old local store stays", directory=str(path), error=str(error))
+
+
+def unusable(path: Path, error: Exception) -> StoreUnusableError:
+    """Return the error that tells the operator."""
+    return StoreUnusableError(
+        f"the local store {path} can't be used ({error}): see that the disk under data_dir has room and is writable, "
+        "or set data_dir to another directory"
+    )
+
+
+def _open(path: Path, options: Options) -> Rdict:
+    try:
+        return Rdict(str(path), options)
+    except Exception as error:
+        # RocksDB's errors have no types of their own here.
+        text = str(error)
+        if "/LOCK: " in text:
+            message = (
+                f"the local store {path} is in use by another process: each worker process needs a data_dir of its own "
+                f"({text})"
+            )
+            raise StoreInUseError(message) from error
+        raise _DamagedError(text) from error
+
+
+def _introduced(database: Rdict, identity: str, now: float) -> Rdict:
+    batch = WriteBatch(raw_mode=True)
+    batch[LAYOUT_KEY] = LAYOUT
+    batch[IDENTITY_KEY] = identity.encode()
+    # An empty store lacks everything, and lacking what was deleted does no harm: it counts as complete up to now.
+    batch[FRESH_KEY] = TIME.pack(now)
+    try:
+        database.write(batch)
+    except Exception as error:
+        database.close()
+        raise _DamagedError(str(error)) from error
+    return database
+
+
+def _unfit(database: Rdict, identity: str, max_age: float, now: float) -> str:
+    """Return why a database can't be gone on with, "" if it can."""
+    try:
+        layout, whose, fresh = database.get([LAYOUT_KEY, IDENTITY_KEY, FRESH_KEY]) or _NOTHING
+    except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here
+        return str(error)
+    if layout != LAYOUT or fresh is None:
+        return "it was written by a version that keeps its state otherwise"
+    if whose != identity.encode():
+        return "it is the state of another installation"
+    age = now - TIME.unpack(fresh)[0]
+    if age > max_age:
+        return f"it was last in use {age / _HOUR:.1f} hours ago, more than the {max_age / _HOUR:.1f} that are safe"
+    if age < -_HOUR:
+        return "it was last in use in the future: the clock has been wrong"
+    return ""

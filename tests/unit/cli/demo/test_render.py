@@ -1,0 +1,71 @@
+"""The demo's screen fits where it is shown."""
+
+from collections import Counter
+from io import StringIO
+
+import pytest
+from rich.console import Console, RenderableType
+
+from aftersend.cli.demo.render import COLUMNS, State, View, line, local_time, verdict
+from aftersend.sandbox.demo.watch import Snapshot
+from aftersend.sandbox.reference.check import Report
+from aftersend.sandbox.reference.domain import DECISIONS
+
+NAMES = ("autumn-sale", "order-confirmation", "a delivery with a name far too long for any terminal", "")
+DELIVERIES = {
+    name: Counter({column.name: 123_456 for column in COLUMNS} | dict.fromkeys(DECISIONS, 23_456)) for name in NAMES
+}
+STATE = State(Snapshot(DELIVERIES, parsed=999_000), written=1_000_000, clock=1_757_851_200.0, share=0.5, speed=2000.0)
+WIDTHS = pytest.mark.parametrize("width", [80, 100, 120, 200])
+
+
+def rendered(what: RenderableType, width: int) -> list[str]:
+    console = Console(width=width, height=40, file=StringIO(), record=True)
+    console.print(what)
+    return console.export_text().splitlines()
+
+
+def report(*differences: str) -> Report:
+    decisions = Counter({("kumomta", "sent", "applied"): 7, ("tracking", "opened", "duplicate"): 3})
+    return Report(not differences, 10, 9, 1, 5, 2, 4, DELIVERIES, decisions, list(differences))
+
+
+@WIDTHS
+def test_the_live_view_fits_and_shows_every_number_whole(width: int) -> None:
+    lines = rendered(View("1,000 recipients").live(STATE, width, 40), width)
+    assert all(len(shown) <= width for shown in lines)
+    assert 9 <= len(lines) <= 14
+    text = "\n".join(lines)
+    assert "1,000,000" in text
+    (sale,) = [shown for shown in lines if "autumn-sale" in shown]
+    assert sale.count("123,456") >= (10 if width >= 120 else 7)
+    assert "…" not in sale
+
+
+@WIDTHS
+def test_the_final_view_tells_decisions_by_source(width: int) -> None:
+    lines = rendered(View("1,000 recipients").final(report(), width), width)
+    assert all(len(shown) <= width for shown in lines)
+    (applied,) = [shown.split() for shown in lines if shown.strip().startswith("applied")]
+    assert ["applied", "7", "0", "7"] == applied[:4]
+
+
+def test_the_verdict_is_plain() -> None:
+    assert verdict(report()).plain.startswith("✓ numbers equal")
+    assert verdict(report("x is 1, should be 2")).plain.startswith("✗ numbers differ")
+
+
+def test_more_deliveries_than_the_screen_has_rows_are_counted() -> None:
+    many = {f"delivery-{number}": Counter(audience=number) for number in range(50)}
+    lines = rendered(View("").live(STATE._replace(snapshot=Snapshot(many)), 100, 24), 100)
+    assert len(lines) < 24
+    assert any("… 40 more" in shown for shown in lines)
+
+
+def test_times_say_their_zone() -> None:
+    assert local_time(1_757_851_200.0)[-6] in "+-"
+    assert "-" == local_time(0.0)
+
+
+def test_a_line_says_it_all_where_there_is_no_terminal() -> None:
+    assert "1,000,000 raw records, 999,000 parsed" in line(STATE)

@@ -1,0 +1,136 @@
+"""Whether nothing was committed: only a broker that says so, without an error, has said so."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    UnknownError,
+    UnknownTopicOrPartitionError,
+)
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
+from faust.types import TP
+
+from aftersend.engine.aiokafka.offsets import all_committed_offsets, committed_offsets, settled_offsets
+from tests.patience import PATIENCE
+
+ASKED = [TP("events", 0), TP("events", 1)]
+#: Offset and error code of each partition.
+Partitions = list[tuple[int, int]]
+
+
+def answer(code: int, partitions: Partitions) -> Any:
+    """Return an answer as aiokafka reads it from the wire."""
+    listed = [(number, offset, "", of_partition) for number, (offset, of_partition) in enumerate(partitions)]
+    written = OffsetFetchResponse_v3(0, [("events", listed)] if listed else [], code).encode()
+    return OffsetFetchResponse_v3.decode(written)
+
+
+class Coordinator:
+    """A group's coordinator that gives some answers in turn."""
+
+    group_id = "group"
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.dead = 0
+
+    async def ensure_coordinator_known(self) -> None:
+        pass
+
+    async def _send_req(self, _request: Any) -> Any:
+        return self.answers.pop(0)
+
+    def coordinator_dead(self) -> None:
+        self.dead += 1
+
+
+class Admin:
+    """An administrator's client that gets one answer."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    async def find_coordinator(self, _group: str) -> int:
+        return 1
+
+    async def _send_request(self, _request: Any, _node: int) -> Any:
+        return self.given
+
+
+def consumer(*answers: Any) -> Any:
+    return SimpleNamespace(_coordinator=Coordinator(*answers))
+
+
+async def test_offsets_that_were_committed_and_none() -> None:
+    given = answer(0, [(7, 0), (-1, 0)])
+    assert {TP("events", 0): 7} == await committed_offsets(consumer(given), ASKED)
+    client: Any = Admin(given)
+    assert {TP("events", 0): 7} == await all_committed_offsets(client, "group")
+
+
+ERRORS = pytest.mark.parametrize(
+    "code, partitions, error, dead",
+    [
+        pytest.param(14, [], GroupLoadInProgressError, 0, id="the broker loads the group"),
+        pytest.param(15, [], GroupCoordinatorNotAvailableError, 1, id="no coordinator"),
+        pytest.param(16, [], NotCoordinatorForGroupError, 1, id="another coordinator"),
+        pytest.param(30, [], GroupAuthorizationFailedError, 0, id="not allowed"),
+        pytest.param(14, [(-1, 0), (-1, 0)], GroupLoadInProgressError, 0, id="loading, with partitions"),
+        pytest.param(0, [(7, 0), (-1, 14)], GroupLoadInProgressError, 0, id="loading one partition"),
+        pytest.param(0, [(-1, 16), (-1, 0)], NotCoordinatorForGroupError, 1, id="another coordinator for one"),
+        pytest.param(0, [(7, 0), (-1, 3)], UnknownTopicOrPartitionError, 0, id="an unknown partition"),
+        pytest.param(0, [(7, 0), (7, 88)], UnknownError, 0, id="a code that aiokafka does not know"),
+    ],
+)
+
+
+@ERRORS
+async def test_a_broker_that_does_not_know_yet_has_not_said_that_nothing_was_committed(
+    code: int, partitions: Partitions, error: type[Exception], dead: int
+) -> None:
+    """Else everything would be read from the beginning and counted again."""
+    asking = consumer(answer(code, partitions))
+    with pytest.raises(error):
+        await committed_offsets(asking, ASKED)
+    assert dead == asking._coordinator.dead
+
+
+@ERRORS
+async def test_nor_has_it_said_so_to_an_administrator(
+    code: int, partitions: Partitions, error: type[Exception], dead: int
+) -> None:
+    client: Any = Admin(answer(code, partitions))
+    with pytest.raises(error):
+        await all_committed_offsets(client, "group")
+
+
+@pytest.mark.parametrize("partitions", [[], [(7, 0)]])
+async def test_a_partition_that_an_answer_leaves_out_is_an_error(partitions: Partitions) -> None:
+    with pytest.raises(KafkaError, match="nothing of the offset of events-"):
+        await committed_offsets(consumer(answer(0, partitions)), ASKED)
+
+
+async def test_a_broker_that_cannot_tell_yet_is_asked_again() -> None:
+    asking = consumer(answer(14, []), answer(0, [(7, 0), (-1, 16)]), answer(0, [(7, 0), (9, 0)]))
+    assert {ASKED[0]: 7, ASKED[1]: 9} == await settled_offsets(asking, ASKED, PATIENCE)
+    assert [] == asking._coordinator.answers
+
+
+async def test_a_broker_that_will_never_tell_is_not_asked_again() -> None:
+    asking = consumer(answer(30, []), answer(0, [(7, 0), (9, 0)]))
+    with pytest.raises(GroupAuthorizationFailedError):
+        await settled_offsets(asking, ASKED, PATIENCE)
+
+
+async def test_asking_ends_with_the_patience() -> None:
+    asking = consumer(*[answer(14, [])] * 100)
+    with pytest.raises(TimeoutError):
+        await settled_offsets(asking, ASKED, 0.05)

@@ -1,0 +1,185 @@
+import base64
+import hashlib
+import hmac
+import time
+from typing import Any
+
+import pytest
+
+from aftersend.config.settings import load
+from aftersend.errors import SettingsError
+from aftersend.gateway.endpoints import Door, Doors
+from aftersend.gateway.secrets import Keyring
+from aftersend.schemas.raw import TENANT_HEADER
+from aftersend.sources.base import Source
+from aftersend.sources.webhook import Accepted, SignatureError, Verifier, Webhook, WebhookOptions, WebhookRequest
+
+TOKEN = "a-token-of-the-brand"  # noqa: S105 - of these tests only
+PASSWORD = "hook:a-password-for-it"  # noqa: S105
+
+
+async def nothing(url: str) -> bytes:
+    raise OSError(url)
+
+
+def signed_by(options: WebhookOptions) -> Verifier:
+    """A provider that signs with HMAC, the plainest of all schemes."""
+    if "" in options.secrets:
+        message = "a key is empty"
+        raise ValueError(message)
+
+    async def verify(request: WebhookRequest) -> Accepted:
+        for secret in options.secrets:
+            signature = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
+            if hmac.compare_digest(signature, request.headers.get("signature", "")):
+                return Accepted()
+        message = "the signature is wrong"
+        raise SignatureError(message)
+
+    return verify
+
+
+SIGNING = Source(
+    "signing",
+    40,
+    "Signs",
+    lambda _options: lambda _raw: [],
+    Webhook(
+        content_types=frozenset({"application/json"}),
+        max_bytes=2000,
+        answer_within=5.0,
+        verifier=signed_by,
+        secrets_help="the key",
+    ),
+)
+PLAIN = Source("plain", 41, "Signs nothing", lambda _options: lambda _raw: [])
+
+
+def doors(
+    secrets: dict[tuple[str, str], tuple[str, ...]], tokens: dict[str, str] | None = None, **settings: Any
+) -> Doors:
+    settings = {"gateway_token_sources": ["plain"], **settings}
+    return Doors(load(**settings), Keyring(secrets, tokens or {}), {"signing": SIGNING, "plain": PLAIN}, nothing)
+
+
+def door(found: Door | None) -> Door:
+    assert found is not None
+    return found
+
+
+async def accepts(found: Door | None, body: bytes = b"", **headers: str) -> bool:
+    verify = door(found).verify
+    assert verify is not None
+    try:
+        await verify(WebhookRequest(headers, body, time.time()))
+    except SignatureError:
+        return False
+    return True
+
+
+def sign(key: str, body: bytes) -> str:
+    return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+
+def test_without_secrets_all_doors_are_closed() -> None:
+    made = doors({})
+    assert door(made.find("/webhooks/signing")).verify is None
+    assert door(made.find("/webhooks/plain")).verify is None
+
+
+async def test_an_opened_source_has_an_open_door() -> None:
+    made = doors({}, gateway_open=["plain"])
+    assert await accepts(made.find("/webhooks/plain"))
+    assert door(made.find("/webhooks/signing")).verify is None
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/webhooks", "/webhooks/", "/webhooks//", "/webhooks/other", "/webhooks/plain/", "signing"]
+)
+def test_other_paths_lead_nowhere(path: str) -> None:
+    assert doors({("signing", ""): ("k",), ("plain", ""): (PASSWORD,)}).find(path) is None
+
+
+async def test_both_keys_count_while_they_are_rotated() -> None:
+    made = doors({("signing", ""): ("old", "new")})
+    results = [await accepts(made.find("/webhooks/signing"), b"x", signature=sign(key, b"x")) for key in ("old", "new")]
+    assert [True, True] == results
+    assert not await accepts(made.find("/webhooks/signing"), b"x", signature=sign("other", b"x"))
+
+
+async def test_a_tenant_with_keys_of_its_own_signs_with_them() -> None:
+    made = doors({("signing", ""): ("ours",), ("signing", "shop"): ("theirs",)}, {TOKEN: "shop"})
+    for path in ("/webhooks/signing/shop", f"/webhooks/signing/{TOKEN}"):
+        found = door(made.find(path))
+        assert ((TENANT_HEADER, b"shop"),) == found.headers
+        assert await accepts(found, b"x", signature=sign("theirs", b"x"))
+        assert not await accepts(found, b"x", signature=sign("ours", b"x"))
+    assert made.find("/webhooks/plain/shop") is None
+
+
+async def test_a_token_does_not_stand_for_a_signature() -> None:
+    made = doors({("signing", ""): ("k",)}, {TOKEN: "brand"})
+    assert not await accepts(made.find(f"/webhooks/signing/{TOKEN}"))
+    assert door(doors({}, {TOKEN: "brand"}).find(f"/webhooks/signing/{TOKEN}")).verify is None
+
+
+async def test_a_token_is_enough_where_nothing_is_signed() -> None:
+    made = doors({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"})
+    assert ((TENANT_HEADER, b"brand"),) == door(made.find(f"/webhooks/plain/{TOKEN}")).headers
+    assert await accepts(made.find(f"/webhooks/plain/{TOKEN}"))
+    assert () == door(made.find(f"/webhooks/plain/{PASSWORD}")).headers
+    assert await accepts(made.find(f"/webhooks/plain/{PASSWORD}"))
+    assert made.find(f"/webhooks/plain/{TOKEN}x") is None
+
+
+async def test_a_token_is_not_enough_where_it_is_not_meant_for() -> None:
+    """Such as for operators' orders."""
+    closed = doors({}, {TOKEN: "brand"}, gateway_token_sources=[])
+    assert door(closed.find(f"/webhooks/plain/{TOKEN}")).verify is None
+    guarded = doors({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
+    found = guarded.find(f"/webhooks/plain/{TOKEN}")
+    assert not await accepts(found)
+    assert await accepts(found, authorization=f"Bearer {PASSWORD}")
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ("", False),
+        (f"Bearer {PASSWORD}", True),
+        (f"bearer  {PASSWORD} ", True),
+        ("Bearer", False),
+        ("Bearer hook:other", False),
+        ("Bearer \xe9", False),
+        ("Basic " + base64.b64encode(PASSWORD.encode()).decode(), True),
+        ("Basic " + base64.b64encode(b"hook:other").decode(), False),
+        ("Basic %%%", False),
+        (f"Digest {PASSWORD}", False),
+    ],
+)
+async def test_credentials_go_into_the_authorization_header(given: str, expected: bool) -> None:
+    found = door(doors({("plain", ""): ("another-long-one", PASSWORD)}).find("/webhooks/plain"))
+    assert found.by_credentials
+    assert expected == await accepts(found, authorization=given)
+
+
+def test_the_provider_and_the_installation_both_bound_a_body() -> None:
+    assert 2000 == door(doors({}).find("/webhooks/signing")).max_bytes
+    assert 1500 == door(doors({}, gateway_max_body_bytes=1500).find("/webhooks/signing")).max_bytes
+
+
+@pytest.mark.parametrize(
+    "secrets, settings, words",
+    [
+        ({("signing", ""): ("",)}, {}, "signing: a key is empty; wanted: the key"),
+        ({("plain", ""): ("short",)}, {}, "less than 16 characters"),
+        ({("other", ""): ("k",)}, {}, "there is no source other"),
+        ({}, {"gateway_open": ["other"]}, "there is no source other"),
+        ({}, {"gateway_token_sources": ["other"]}, "gateway_token_sources.*there is no source other"),
+    ],
+)
+def test_wrong_secrets_are_told(
+    secrets: dict[tuple[str, str], tuple[str, ...]], settings: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        doors(secrets, **settings)

@@ -1,0 +1,52 @@
+from aftersend.publish.prometheus.catalog import OTHER, Kind, Metric
+from aftersend.publish.prometheus.series import Counts, Distribution, Names, gauge
+
+SECONDS = Metric("x_seconds", Kind.HISTOGRAM, "How long.", ("topic",), (0.5, 1.0, 2.5))
+
+
+def samples(family: object) -> dict[tuple[str, ...], float]:
+    """Return a family's samples by name and label values."""
+    return {(s.name, *s.labels.values()): s.value for s in family.samples}  # type: ignore[attr-defined]
+
+
+def test_a_series_that_is_always_there_begins_at_0() -> None:
+    counts = Counts(Metric("x_total", Kind.COUNTER, "How many.", ("topic",)), [("a",)])
+    counts.add(("b",), 2)
+    counts.add(("b",))
+    assert {("x_total", "a"): 0.0, ("x_total", "b"): 3.0} == samples(counts.family())
+
+
+def test_a_bound_belongs_to_its_bucket_and_buckets_add_up() -> None:
+    measured = Distribution(SECONDS)
+    for value in (0.5, 0.6, 1.0, 9.0):
+        measured.observe(("a",), value)
+    assert {
+        ("x_seconds_bucket", "a", "0.5"): 1.0,
+        ("x_seconds_bucket", "a", "1.0"): 3.0,
+        ("x_seconds_bucket", "a", "2.5"): 3.0,
+        ("x_seconds_bucket", "a", "+Inf"): 4.0,
+        ("x_seconds_count", "a"): 4.0,
+        ("x_seconds_sum", "a"): 11.1,
+    } == samples(measured.family())
+
+
+def test_each_value_stands_for_its_stride_and_the_last_for_the_rest() -> None:
+    measured = Distribution(SECONDS)
+    measured.observe_all(("a",), [0.25, 2.0, 2.0], stride=4, total=9)
+    found = samples(measured.family())
+    assert 4.0 == found["x_seconds_bucket", "a", "0.5"]
+    assert 9.0 == found["x_seconds_count", "a"]
+    assert 4 * 0.25 + 4 * 2.0 + 1 * 2.0 == found["x_seconds_sum", "a"]
+
+
+def test_names_beyond_the_limit_are_one() -> None:
+    names = Names(2)
+    assert [("s", "a"), ("s", "b"), ("s", OTHER), ("s", "a")] == [names.bounded("s", name) for name in "abca"]
+
+
+def test_a_name_is_not_longer_than_a_label_may_be() -> None:
+    assert 200 == len(Names(1).bounded("s", "x" * 10_000)[1])
+
+
+def test_a_gauge_may_be_negative() -> None:
+    assert {("x", "a"): -1.0} == samples(gauge(Metric("x", Kind.GAUGE, "How much.", ("topic",)), {("a",): -1.0}))

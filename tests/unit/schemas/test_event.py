@@ -1,0 +1,56 @@
+"""The canonical event."""
+
+import msgspec
+import pytest
+
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback, Folded
+
+
+def test_folding_reads_a_part_of_what_travels() -> None:
+    """The same field names and defaults, so one event is both."""
+    event = Feedback(
+        "id",
+        "d",
+        "r@example.org",
+        "clicked",
+        5.0,
+        code=250,
+        url="https://example.org/?a=b",
+        raw_partition=1,
+        raw_offset=7,
+    )
+    folded = msgspec.json.decode(msgspec.json.encode(event), type=Folded)
+
+    assert set(Folded.__struct_fields__) < set(Feedback.__struct_fields__)
+    assert {name: getattr(event, name) for name in Folded.__struct_fields__} == {
+        name: getattr(folded, name) for name in Folded.__struct_fields__
+    }
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    encoded = msgspec.json.encode(Feedback("id", "d", "r@example.org", "sent"))
+
+    assert {"event_id": "id", "delivery_id": "d", "recipient": "r@example.org", "type": "sent"} == msgspec.json.decode(
+        encoded
+    )
+
+
+def test_fields_of_other_programs_are_passed_over() -> None:
+    """The events of the benchmark have some that we do not."""
+    value = b'{"event_id":"i","delivery_id":"d","recipient":"r","type":"sent","campaign_colour":"red"}'
+
+    assert "sent" == msgspec.json.decode(value, type=Folded).type
+
+
+@pytest.mark.parametrize("missing", ["event_id", "delivery_id", "recipient", "type"])
+def test_some_fields_must_be_there(missing: str) -> None:
+    fields = {"event_id": "i", "delivery_id": "d", "recipient": "r", "type": "sent"}
+    del fields[missing]
+
+    with pytest.raises(msgspec.ValidationError, match=missing):
+        msgspec.json.decode(msgspec.json.encode(fields), type=Folded)
+
+
+def test_the_lists_are_those_of_the_semantics() -> None:
+    assert (21, 13) == (len(set(EVENT_TYPES)), len(set(NOT_SENT_REASONS)))
+    assert "tick" == EVENT_TYPES[-1]

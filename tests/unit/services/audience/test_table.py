@@ -1,0 +1,83 @@
+"""Audience files as spreadsheets and CRMs write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aftersend.errors import UsageError
+from aftersend.services.audience.table import Columns, Line, find_columns, open_text, read
+
+FIRST_LINES = [
+    ("email", Columns(",", 0, None, headings=True)),
+    ("name;E-Mail;city", Columns(";", 1, None, headings=True)),
+    ("id\tRecipient\tname", Columns("\t", 1, None, headings=True)),
+    ("name|Email Address", Columns("|", 1, None, headings=True)),
+    ("jane@example.org", Columns(",", 0, None, headings=False)),
+    ("Jane,jane@example.org", Columns(",", 1, None, headings=False)),
+    ('"Doe, Jane";email', Columns(";", 1, None, headings=True)),
+    ("not an address", Columns(",", 0, None, headings=False)),
+    ("", Columns(",", 0, None, headings=False)),
+]
+
+
+@pytest.mark.parametrize("first, columns", FIRST_LINES)
+def test_columns_are_found(first: str, columns: Columns) -> None:
+    assert columns == find_columns(f"{first}\r\n")
+
+
+def test_columns_are_named() -> None:
+    found = find_columns("Mail Privat,Mail Beruf,Test?", address="mail beruf", test="test?")
+    assert Columns(",", 1, 2, headings=True) == found
+
+
+@pytest.mark.parametrize(
+    "first, options, said",
+    [
+        ("name,city", {}, "--address-column"),
+        ("name,email", {"address": "mail"}, "no column 'mail'"),
+        ("name,email", {"test": "test"}, "--test-column"),
+        ("a@b.example,c", {"test": "c"}, "--address-column"),
+    ],
+)
+def test_what_is_not_found_is_said(first: str, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        find_columns(first, **options)
+
+
+CONTENT = "name;email;test\r\nJané;jane@example.org;\r\n\r\nJo;jo@example.org;Yes\r\nNobody\r\n"
+LINES = [Line(2, "jane@example.org", test=False), Line(4, "jo@example.org", test=True), Line(5, "", test=False)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lines_whatever_the_encoding(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "audience.csv"
+    path.write_text(CONTENT, encoding=encoding, newline="")
+    with open_text(path) as text:
+        assert LINES == list(read(text, find_columns("name;email;test", test="test"), str(path)))
+
+
+def test_an_encoding_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "audience.csv"
+    path.write_text(CONTENT, encoding="cp1252", newline="")
+    columns = find_columns("name;email;test", test="test")
+    with open_text(path) as text, pytest.raises(UsageError, match="--encoding"):
+        list(read(text, columns, str(path)))
+    with open_text(path, "cp1252") as text:
+        assert LINES == list(read(text, columns, str(path)))
+
+
+@pytest.mark.parametrize("encoding", ["", "klingon"])
+def test_what_can_not_be_opened_is_said(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "audience.csv"
+    if encoding:
+        path.touch()
+    with pytest.raises(UsageError, match="can't be read"):
+        open_text(path, encoding)
+
+
+def test_addresses_within_quotes() -> None:
+    lines = ["email\n", '"jane@example.org"\n']
+    assert [Line(2, "jane@example.org", test=False)] == list(read(lines, find_columns("email"), "file"))

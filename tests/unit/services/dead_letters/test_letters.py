@@ -1,0 +1,130 @@
+"""Dead letters as they are read back, and which of them are meant."""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from aftersend.config.settings import Settings, load
+from aftersend.engine import dead_letters
+from aftersend.errors import UsageError
+from aftersend.services.dead_letters.letters import Filters, Letter, Place, letter_of, topics_of
+from aftersend.sources.base import SourceError
+
+
+class Record(NamedTuple):
+    offset: int = 7
+    timestamp: int = 1_790_000_000_000
+    key: bytes | None = b"key"
+    value: bytes | None = b"{"
+    headers: Any = ()
+
+
+class Channel:
+    """Keeps what is appended, as a channel of the writer takes it."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def append(self, key: bytes | None, value: bytes | None, timestamp: int, headers: list[tuple[str, bytes]]) -> None:
+        self.records.append(Record(0, timestamp, key, value, headers))
+
+
+def written(record: Record, topic: str = "feedback.raw.kumomta", message: str = "no JSON") -> Letter:
+    """Return what is read back of a record that the engine has put among the dead letters."""
+    channel = Channel()
+    dead_letters.write(channel, record, topic, 3, SourceError(message))  # type: ignore[arg-type]
+    return letter_of(channel.records[0], "feedback.dead-letters", 1)
+
+
+def test_a_letter_says_what_the_engine_wrote() -> None:
+    letter = written(Record(headers=[("h", b"1"), ("h", b"2")]))
+
+    assert (b"key", b"{", 1_790_000_000_000) == (letter.key, letter.value, letter.timestamp)
+    assert [("h", b"1"), ("h", b"2")] == letter.headers
+    assert Place("feedback.raw.kumomta", 3, 7) == letter.origin
+    assert Place("feedback.dead-letters", 1, 0) == letter.place
+    assert ("SourceError", "no JSON", "") == (letter.error, letter.message, letter.replayed)
+    assert letter.version
+
+
+def test_headers_of_our_names_that_the_record_came_with_stay_its_own() -> None:
+    letter = written(Record(headers=[("aftersend.error", b"mine"), ("aftersend.topic", b"my topic")]))
+
+    assert [("aftersend.error", b"mine"), ("aftersend.topic", b"my topic")] == letter.headers
+    assert ("SourceError", "feedback.raw.kumomta") == (letter.error, letter.origin.topic)
+
+
+def test_a_letter_that_comes_of_a_replay_says_so() -> None:
+    letter = written(Record(headers=[("aftersend.replayed", b"feedback.raw.kumomta-3-2")]))
+
+    assert "feedback.raw.kumomta-3-2" == letter.replayed
+    assert not Filters(replayed=False).mean(letter)
+    assert Filters().mean(letter)
+
+
+def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
+    letter = letter_of(Record(headers=[("aftersend.partition", b"none")]), "feedback.dead-letters", 0)
+
+    assert Place("", -1, -1) == letter.origin
+    assert "" == letter.error
+
+
+@pytest.mark.parametrize(
+    "text, place",
+    [
+        ("3:17", Place("letters", 3, 17)),
+        ("feedback.raw.kumomta-3-17", Place("feedback.raw.kumomta", 3, 17)),
+        ("feedback.dead-letters-0-0", Place("feedback.dead-letters", 0, 0)),
+    ],
+)
+def test_places(text: str, place: Place) -> None:
+    assert place == Place.parse(text, "letters")
+
+
+def test_a_place_is_read_as_it_is_written() -> None:
+    place = Place("feedback.dead-letters", 2, 30)
+
+    assert place == Place.parse(str(place), "")
+
+
+@pytest.mark.parametrize("text", ["", "3", "3:", "3:x", "3:4:5", "-3-4", "topic-3", "topic-3-x", "topic-³-1"])
+def test_what_is_no_place(text: str) -> None:
+    with pytest.raises(UsageError, match="is no place"):
+        Place.parse(text, "letters")
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return load(topic_prefix="p", raw_topics={"kumomta": "mta.log"})
+
+
+def test_sources_mean_their_topics(settings: Settings) -> None:
+    assert frozenset() == topics_of(settings, None)
+    assert {"mta.log"} == topics_of(settings, "kumomta")
+    assert {"mta.log"} == topics_of(settings, "mta.log")
+    assert {"p.raw.tracking"} == topics_of(settings, "tracking")
+    assert {"p.events"} == topics_of(settings, "events")
+
+
+def test_a_source_that_nobody_knows(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="there is no source 'kumo': say one of kumomta"):
+        topics_of(settings, "kumo")
+
+
+@pytest.mark.parametrize(
+    "filters, meant",
+    [
+        (Filters(), True),
+        (Filters(topics=frozenset({"feedback.raw.kumomta"})), True),
+        (Filters(topics=frozenset({"feedback.raw.tracking"})), False),
+        (Filters(error="sourceerror"), True),
+        (Filters(error="Source"), False),
+        (Filters(error="NO js"), True),
+        (Filters(since=1_790_000_000.0), True),
+        (Filters(since=1_790_000_000.1), False),
+        (Filters(until=1_790_000_000.0), False),
+        (Filters(until=1_790_000_000.1), True),
+    ],
+)
+def test_filters(filters: Filters, meant: bool) -> None:
+    assert meant == filters.mean(written(Record()))

@@ -1,0 +1,69 @@
+"""Declaring a delivery from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aftersend.config.settings import load
+from aftersend.errors import UsageError
+from aftersend.publish.kpis import from_counters
+from aftersend.schemas.delivery import Declaration, Delivery
+from aftersend.services.deliveries.declare import encode, merged
+from aftersend.services.deliveries.known import Known, as_json
+from aftersend.sources.base import SourceOptions
+from aftersend.sources.own.sender import SOURCE
+
+KNOWN = Delivery(1, "d", 5.0, "Spring", "acme", "campaign", "efs", 84.0, 14.0, 7.0, 9, "e")
+
+
+def said(known: Delivery | None, **given: Any) -> Declaration:
+    (event,) = SOURCE.parser(SourceOptions())(encode(merged(known, "d", given)))
+    assert event.declaration is not None
+    assert "d" == event.delivery_id
+    return event.declaration
+
+
+def test_what_is_not_given_stays() -> None:
+    assert Declaration("Spring", "efs", 12.0, 14.0, 7.0, 9) == said(KNOWN, validity_hours=12.0)
+    record = merged(KNOWN, "d", {})
+    assert ("acme", "campaign") == (record["tenant"], record["message_type"])
+
+
+def test_what_is_taken_back_is_gone() -> None:
+    assert Declaration("Spring", "efs", None, 14.0, 7.0, 9) == said(KNOWN, validity_hours=None)
+
+
+def test_without_anything_known() -> None:
+    assert Declaration("New") == said(None, name="New")
+
+
+def test_each_is_a_declaration_of_its_own() -> None:
+    """To go back to what was declared before the last time must be possible."""
+    assert merged(KNOWN, "d", {})["event_id"] != merged(KNOWN, "d", {})["event_id"]
+
+
+def test_what_the_source_would_refuse_is_never_written() -> None:
+    with pytest.raises(UsageError, match="expected_audience"):
+        encode(merged(None, "d", {"expected_audience": -1}))
+    with pytest.raises(UsageError, match="control character"):
+        encode(merged(None, "a\tb", {}))
+
+
+def test_what_scripts_read() -> None:
+    settings = load(statistics_update_period_days=30)
+    seen = from_counters("d", {"audience": 3}, 5.0, 6.0)
+    both = as_json(Known("d", KNOWN, seen), settings)
+    assert (True, 14.0, 84.0, "1970-01-01T00:00:07.000Z", 3) == (
+        both["declared"],
+        both["statistics_update_period_days"],
+        both["validity_hours"],
+        both["start"],
+        both["audience"],
+    )
+    heard_of = as_json(Known("d", None, seen), settings)
+    assert (False, 30) == (heard_of["declared"], heard_of["statistics_update_period_days"])
+    assert json.dumps(heard_of)
+    assert "audience" not in as_json(Known("d", KNOWN), settings)

@@ -1,0 +1,50 @@
+"""What is made of the gateway's settings."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from aftersend.config.settings import load
+from aftersend.sandbox.simulation.signing import make_keys
+from aftersend.services.doctor.findings import Finding
+from aftersend.services.doctor.webhooks import check_webhooks
+
+
+def check(**settings: object) -> list[Finding]:
+    return asyncio.run(check_webhooks(load(**settings)))
+
+
+def test_without_secrets_nothing_comes_in() -> None:
+    (found,) = check()
+
+    assert "ok" == found.result
+    assert "nothing is taken over HTTP" in found.found
+
+
+def test_secrets_of_a_folder(tmp_path: Path) -> None:
+    made = make_keys(tmp_path)
+
+    (found,) = check(gateway_secrets_dir=made.secrets)
+
+    assert "ok" == found.result
+    assert "secrets for sendgrid, ses" in found.found
+    certificates, _ = check(gateway_secrets_dir=made.secrets, gateway_certificates=made.certificates)
+    assert "warning" == certificates.result
+
+
+@pytest.mark.parametrize(
+    "secrets, words", [({"sendgrid": ("nothing",)}, "no public key"), ({"nobody": ("x" * 20,)}, "there is no source")]
+)
+def test_secrets_that_can_not_be_keys(secrets: dict[str, tuple[str, ...]], words: str) -> None:
+    (found,) = check(gateway_secrets=secrets)
+
+    assert "failed" == found.result
+    assert words in found.found
+
+
+def test_what_is_open_to_anybody_is_told() -> None:
+    found = check(gateway_open=("sendgrid",))
+
+    assert ["warning", "ok"] == [one.result for one in found]
+    assert "AFTERSEND_GATEWAY_OPEN" in found[0].advice

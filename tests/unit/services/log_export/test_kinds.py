@@ -1,0 +1,48 @@
+"""Which log is meant."""
+
+from typing import get_args
+
+import pytest
+
+from aftersend.errors import UsageError
+from aftersend.rules.views import VIEWS
+from aftersend.services.log_export.kinds import KindName, ViewName, choose, kinds_of
+
+
+def test_the_names_are_those_of_the_views() -> None:
+    assert list(VIEWS) == list(get_args(ViewName))
+    assert {kind for view in VIEWS.values() for kind in kinds_of(view)} == set(get_args(KindName))
+
+
+@pytest.mark.parametrize(
+    "view, kind, declared, expected",
+    [
+        (None, None, "", ("efs", "sending")),
+        (None, None, "creatio", ("creatio", "audience")),
+        ("v8", None, "creatio", ("v8", "sending")),
+        (None, "tracking", "creatio", ("efs", "tracking")),
+        (None, "audience", "v8", ("creatio", "audience")),
+        (None, "recipients", "", ("escala", "recipients")),
+        (None, "errors", "creatio", ("creatio", "errors")),
+        ("escala", "totals", "", ("escala", "totals")),
+    ],
+)
+def test_what_nobody_says(view: str | None, kind: str | None, declared: str, expected: tuple[str, str]) -> None:
+    """The delivery's own policy, as far as it has such a log; else the first usual view that has."""
+    choice = choose(view, kind, declared)
+
+    assert expected == (choice.view.name, choice.kind)
+
+
+def test_a_view_that_has_no_such_log() -> None:
+    with pytest.raises(UsageError, match="the view escala has no sending, but recipients, totals"):
+        choose("escala", "sending")
+
+
+def test_what_is_counted_comes_from_a_log() -> None:
+    names = {kind: choose("efs", kind).log for kind in ("causes", "errors", "sending", "totals")}
+
+    assert {"causes": "exclusions", "errors": "sending", "sending": "sending", "totals": None} == {
+        kind: log and log.name for kind, log in names.items()
+    }
+    assert choose("creatio", "errors").log is None

@@ -1,0 +1,77 @@
+"""Lines of logs: filtered, counted, written."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from aftersend.errors import UsageError
+from aftersend.rules.views import VIEWS
+from aftersend.services.log_export.lines import Filter, Reasons, csv_writer, json_writer
+from tests.unit.rules.making import START, event
+from tests.unit.rules.views.making import row_of
+
+EFS = VIEWS["efs"]
+SENDING, EXCLUSIONS, TRACKING = EFS.logs
+BOUNCED = row_of("sent", event("hard_bounce", 1, reason="InvalidRecipient", diagnostic="=HYPERLINK(1)"))
+DELIVERED = row_of("sent", "delivered")
+TEST = row_of(event("sent", test=True))
+
+
+def keep(*, statuses: tuple[str, ...] = (), reasons: tuple[str, ...] = (), tests: bool = False) -> Filter:
+    return Filter(SENDING, statuses, reasons, EFS.statuses, tests=tests)
+
+
+def test_by_status_in_any_case() -> None:
+    assert keep(statuses=("fAILED",)).line("r@example.org", BOUNCED) is not None
+    assert keep(statuses=("failed",)).line("r@example.org", DELIVERED) is None
+    assert keep(statuses=("failed", "sent")).line("r@example.org", DELIVERED) is not None
+
+
+@pytest.mark.parametrize("reason", ["user unknown", "User Unknown", "1"])
+def test_by_reason(reason: str) -> None:
+    assert keep(reasons=(reason,)).line("r@example.org", BOUNCED) is not None
+    assert keep(reasons=(reason,)).line("r@example.org", DELIVERED) is None
+
+
+def test_tests_are_left_out_unless_asked_for() -> None:
+    assert keep().line("r@example.org", TEST) is None
+    line = keep(tests=True).line("r@example.org", TEST)
+    assert line is not None
+    assert 127 == line["reason_value"]
+
+
+def test_what_a_log_does_not_have() -> None:
+    with pytest.raises(UsageError, match="no status"):
+        Filter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
+    with pytest.raises(UsageError, match="no reason"):
+        Filter(TRACKING, (), ("1",), EFS.statuses, tests=False)
+    with pytest.raises(UsageError, match="no status 'Gone', but Pending, Sent, Failed, Excluded"):
+        keep(statuses=("Gone",))
+
+
+def test_reasons_are_counted_the_most_frequent_first() -> None:
+    reasons = Reasons()
+    for recipient, row in (("a@example.org", DELIVERED), ("b@example.org", BOUNCED), ("c@example.org", BOUNCED)):
+        line = keep().line(recipient, row)
+        assert line is not None
+        reasons.add(line)
+
+    assert [("User unknown", 2), ("", 1)] == [(line["reason"], line["recipients"]) for line in reasons.lines()]
+
+
+def test_csv_is_safe_to_open_and_json_is_exact() -> None:
+    """A spreadsheet must not take what a stranger's server says for a formula."""
+    line = keep().line("r@example.org", BOUNCED)
+    assert line is not None
+    as_csv, as_json = io.StringIO(), io.StringIO()
+    csv_writer(tuple(line), as_csv)(line)
+    json_writer(as_json)(line)
+
+    (read,) = csv.DictReader(io.StringIO(as_csv.getvalue()))
+    told = json.loads(as_json.getvalue())
+    assert ("'=HYPERLINK(1)", "=HYPERLINK(1)") == (read["diagnostic"], told["diagnostic"])
+    assert read["updated_at"] == told["updated_at"]
+    assert told["updated_at"].startswith("2025-09-14T12:00:01")
+    assert START + 1 == line["updated_at"]

@@ -1,0 +1,95 @@
+"""Which addresses are meant, and what their release looks like."""
+
+from typing import Any
+
+import pytest
+
+from aftersend.rules.contact.quarantine import standing
+from aftersend.schemas.contact import Contact, ContactError
+from aftersend.services.quarantine.addresses import Filters, Held, as_json, by_error, words
+from aftersend.services.quarantine.release import Decision, records
+from aftersend.sources.base import SourceOptions
+from aftersend.sources.own.operations import SOURCE
+
+NOW = 1_757_851_200.0
+DAY = 86_400.0
+ERROR = ContactError(NOW - DAY, "InvalidRecipient", 550, "5.1.1", "550 5.1.1 User Unknown: Mailbox gone", "spring")
+
+
+def contact(**fields: Any) -> Contact:
+    made: dict[str, Any] = {"error": ERROR, "quarantined_at": NOW - DAY}
+    return Contact(1, "jane@example.org", **made | fields)
+
+
+def held(**fields: Any) -> Held:
+    one = contact(**fields)
+    return Held(one, standing(one, NOW))
+
+
+@pytest.mark.parametrize(
+    "filters, meant",
+    [
+        ({}, True),
+        ({"reason": "user unknown"}, True),
+        ({"reason": "5.1.1"}, True),
+        ({"reason": "invalidrecipient"}, True),
+        ({"reason": "mailbox full"}, False),
+        ({"since": NOW - DAY}, True),
+        ({"since": NOW - DAY + 1}, False),
+        ({"until": NOW}, True),
+        ({"until": NOW - DAY}, False),
+        ({"state": "erroneous"}, False),
+        ({"state": "denylisted"}, False),
+    ],
+)
+def test_filters(filters: dict[str, Any], meant: bool) -> None:
+    one = held()
+    assert meant == Filters(**filters).hold(one.contact, one.standing)
+
+
+def test_who_complained_is_not_released_with_the_others() -> None:
+    one = held(cause="complained", cause_at=NOW)
+    assert not Filters().hold(one.contact, one.standing)
+    assert Filters(state="denylisted").hold(one.contact, one.standing)
+
+
+def test_an_error_in_words() -> None:
+    assert "InvalidRecipient 550 5.1.1 550 5.1.1 User Unknown: Mailbox gone" == words(contact())
+    assert "" == words(contact(error=None))
+
+
+def test_addresses_are_counted_by_domain_and_error() -> None:
+    assert {("example.org", "InvalidRecipient"): 2} == by_error([held(), held()])
+
+
+def test_a_release_is_a_record_that_its_source_can_read() -> None:
+    decision = Decision(at=NOW, by="ops", why="outage", batch="b")
+    (record,) = records([held()], decision)
+    (event,) = SOURCE.parser(SourceOptions())(record.value)
+
+    assert ("operations", b"jane@example.org", int(NOW * 1000)) == (record.source, record.key, record.timestamp_ms)
+    assert ("released", "jane@example.org", NOW, "ops", "outage", "b") == (
+        event.type,
+        event.recipient,
+        event.occurred_at,
+        event.reason,
+        event.diagnostic,
+        event.detail,
+    )
+
+
+def test_a_clock_that_is_behind_releases_what_it_has_seen() -> None:
+    (record,) = records([held()], Decision(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
+    (event,) = SOURCE.parser(SourceOptions())(record.value)
+    assert NOW - DAY == event.occurred_at
+
+
+def test_json_for_scripts() -> None:
+    told = as_json(held(address="Jane@Example.org"))
+    assert ("jane@example.org", "Jane@Example.org", "quarantined", None) == (
+        told["recipient"],
+        told["address"],
+        told["standing"],
+        told["until"],
+    )
+    assert ("2025-09-13T12:00:00.000Z", "5.1.1") == (told["error"]["at"], told["error"]["enhanced_code"])

@@ -1,0 +1,97 @@
+import io
+from typing import get_args
+
+from rich.console import Console
+
+from aftersend.cli.commands.kpi import ViewName
+from aftersend.cli.render.views import picture
+from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.recipient.lifecycle import KIND_NUMBER, Fact
+from aftersend.rules.views import VIEWS
+from aftersend.rules.views.base import Report
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.services.views import Histograms, as_json
+from aftersend.tables.codec import CLOCK_KEY, HEADER, encode_clock, encode_row
+
+DELIVERED = cell_of(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
+OPENED = cell_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED)
+DEFERRED = cell_of(4, Fact.SENT | Fact.DEFERRED)
+OPENS = event_key(1, KIND_NUMBER["opened"], 0)
+
+
+class Record:
+    offset = 0
+    timestamp = 0
+
+    def __init__(self, key: bytes, value: bytes | None, partial: KpiPartial | None = None) -> None:
+        self.headers: list[tuple[str, bytes | None]] = []
+        if partial is not None:
+            self.headers.append((HEADER, encode_row(partial)))
+        self.key: bytes | None = key
+        self.value = value
+
+
+def record(partition: int, cells: dict[int, int], events: dict[int, int], delivery: str = "d") -> LeanRecord:
+    return Record(f"{delivery}\t{partition}".encode(), b"{}", KpiPartial(cells, events))
+
+
+def told(*names: str) -> list[Report]:
+    """Return views of a delivery that lies in two partitions, one of which has moved on."""
+    histograms = Histograms("d")
+    histograms.apply("kpis", 0, [record(0, {DEFERRED: 1}, {}), record(0, {DELIVERED: 2}, {OPENS: 1})])
+    histograms.apply("kpis", 1, [record(1, {DELIVERED: 1, DEFERRED: 3, OPENED: 2}, {OPENS: 4}), record(1, {}, {}, "e")])
+    histograms.apply("kpis", 1, [Record(CLOCK_KEY, encode_clock(1, 5.0))])
+    return histograms.reports(VIEWS[name] for name in names)
+
+
+def test_partitions_are_added_up_and_the_latest_of_each_counts() -> None:
+    efs, creatio = told("efs", "creatio")
+
+    assert {"Sent": 5, "Failed": 3} == {name: n for name, n in efs.statuses.items() if n}
+    assert {"Delivered": 3, "Opened": 2, "Soft bounce": 3} == {name: n for name, n in creatio.statuses.items() if n}
+    assert 5 == efs.totals["total_opens"]
+
+
+def test_a_delivery_that_is_not_there_has_no_views() -> None:
+    histograms = Histograms("nobody-knows")
+    histograms.apply("kpis", 0, [record(0, {DELIVERED: 2}, {}), Record(b"nobody-knows\t0", None)])
+
+    assert [] == histograms.reports(VIEWS.values())
+
+
+def test_a_delivery_whose_id_has_a_tab_is_found() -> None:
+    histograms = Histograms("a\tb")
+    histograms.apply("kpis", 0, [record(0, {DELIVERED: 2}, {}, "a\tb"), record(0, {DELIVERED: 9}, {}, "a")])
+
+    assert 2 == histograms.reports([VIEWS["efs"]])[0].counts["audience"]
+
+
+def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
+    views = as_json("d", told("efs", "without-efs"))["views"]
+
+    assert ["efs", "without-efs"] == list(views)
+    assert {
+        "value": 5 / 8,
+        "numerator": 5,
+        "numerator_name": "delivered",
+        "denominator": 8,
+        "denominator_name": "sent",
+    } == views["efs"]["rates"]["delivered_share"]
+    assert 1.0 == views["without-efs"]["rates"]["delivered_share"]["value"]
+    assert "Adobe Campaign Standard without Email Feedback Service" == views["without-efs"]["title"]
+
+
+def test_views_stand_side_by_side() -> None:
+    screen = Console(file=io.StringIO(), width=200)
+    screen.print(picture("d", told("efs", "without-efs", "escala")))
+    lines = {line.split("  ")[0]: line.split() for line in screen.file.getvalue().splitlines()}  # type: ignore[attr-defined]
+
+    assert ["Failed", "3", "0"] == lines["Failed"]
+    assert ["delivered", "5", "8", "5"] == lines["delivered"]
+    assert "delivered share 62.50% = 5 / 8 100.00% = 8 / 8" == " ".join(lines["delivered share"])
+    assert ["interacted", "0"] == lines["interacted"], "only Escala has it"
+
+
+def test_the_command_knows_every_view() -> None:
+    assert (*VIEWS, "declared") == get_args(ViewName)

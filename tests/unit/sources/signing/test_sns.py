@@ -1,0 +1,339 @@
+"""SNS's signatures, and the certificates that they are made with."""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from aftersend.sources.signing.sns import read_secrets, verifier
+from aftersend.sources.signing.sns_certificates import Certificates
+from aftersend.sources.webhook import Accepted, SignatureError, WebhookOptions, WebhookRequest
+
+KEY: Final = rsa.generate_private_key(65537, 2048)
+NOW: Final = datetime(2026, 3, 5, 10, 56, 52, 250_000, tzinfo=UTC)
+TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:ses-events"
+HOST: Final = "https://sns.us-east-1.amazonaws.com"
+CERTIFICATE_URL: Final = f"{HOST}/SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem"
+CONFIRM: Final = f"{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=23"
+TOKEN: Final = "0123456789abcdef"  # noqa: S105 - for this test
+NOTIFICATION: Final[dict[str, Any]] = {
+    "Type": "Notification",
+    "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+    "TopicArn": TOPIC,
+    "Subject": "Amazon SES Email Event Notification",
+    "Message": '{"eventType": "Send"}\nüñ',
+    "Timestamp": "2026-03-05T10:56:52.250Z",
+    "SignatureVersion": "1",
+    "SigningCertURL": CERTIFICATE_URL,
+}
+CONFIRMATION: Final = NOTIFICATION | {
+    "Type": "SubscriptionConfirmation",
+    "Token": "23",
+    "SubscribeURL": CONFIRM,
+    "Subject": None,
+}
+
+
+def certificate(key: Any = KEY, days: float = 1.0) -> bytes:
+    """Return a certificate that is valid for so many days around now."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.amazonaws.com")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    span = timedelta(days=days)
+    builder = builder.not_valid_before(NOW - span).not_valid_after(NOW + span)
+    return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+class Site:
+    """Stands for SNS's web site, which must not be asked in a test: counts who asks for what."""
+
+    def __init__(self, answer: bytes | OSError) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def fetch(self, url: str) -> bytes:
+        self.asked.append(url)
+        await self.open.wait()
+        if isinstance(self.answer, OSError):
+            raise self.answer
+        return self.answer
+
+
+def sign(message: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a message as SNS would sign it, and then change it; `...` takes a field away."""
+    signed = {key: value for key, value in message.items() if value is not None}
+    names = ["Message", "MessageId", "SubscribeURL", "Subject", "Timestamp", "Token", "TopicArn", "Type"]
+    text = "".join(f"{name}\n{signed[name]}\n" for name in names if name in signed)
+    algorithm = hashes.SHA256() if signed["SignatureVersion"] == "2" else hashes.SHA1()  # noqa: S303 - SNS's version 1
+    signed["Signature"] = b64encode(KEY.sign(text.encode(), PKCS1v15(), algorithm)).decode()
+    return {key: value for key, value in (signed | changes).items() if value is not ...}
+
+
+async def verify(
+    message: object, site: Site | None = None, *, secrets: tuple[str, ...] = (TOPIC,), late: float = 0.0, **request: Any
+) -> Accepted:
+    options = WebhookOptions(secrets=secrets, tolerance=3600.0, fetch=(site or Site(certificate())).fetch)
+    body = message if isinstance(message, bytes) else json.dumps(message).encode()
+    return await verifier(options)(WebhookRequest(request.pop("headers", {}), body, NOW.timestamp() + late, **request))
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize("subject", ["Hello", "", None])
+async def test_a_genuine_notification(version: str, subject: str | None) -> None:
+    assert Accepted() == await verify(sign(NOTIFICATION | {"SignatureVersion": version, "Subject": subject}))
+
+
+async def test_a_subscription_is_confirmed() -> None:
+    assert Accepted(CONFIRM) == await verify(sign(CONFIRMATION))
+
+
+async def test_the_end_of_a_subscription_is_not_undone() -> None:
+    assert Accepted() == await verify(sign(CONFIRMATION | {"Type": "UnsubscribeConfirmation"}))
+
+
+@pytest.mark.parametrize("field", ["Message", "MessageId", "Timestamp", "Subject"])
+async def test_a_field_that_was_changed(field: str) -> None:
+    changes = {field: "2026-03-05T10:56:53.250Z"}
+    with pytest.raises(SignatureError, match="the signature is wrong"):
+        await verify(sign(NOTIFICATION, **changes))
+
+
+async def test_a_version_that_was_changed() -> None:
+    with pytest.raises(SignatureError, match="the signature is wrong"):
+        await verify(sign(NOTIFICATION, SignatureVersion="2"))
+
+
+async def test_a_notification_is_no_confirmation() -> None:
+    changes = {"Type": "SubscriptionConfirmation", "Token": "23", "SubscribeURL": CONFIRM}
+    with pytest.raises(SignatureError, match="the signature is wrong"):
+        await verify(sign(NOTIFICATION, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes,why",
+    [
+        ({"Message": ...}, "no Message"),
+        ({"Message": {"eventType": "Send"}}, "no message of Amazon SNS"),
+        ({"TopicArn": ...}, "no TopicArn"),
+        ({"TopicArn": f"{TOPIC}2"}, "topic"),
+        ({"Type": "Other"}, "no messages of the type 'Other'"),
+        ({"Signature": ...}, "wrong"),
+        ({"Signature": "?"}, "no base64"),
+        ({"Signature": "YQ=="}, "wrong"),
+        ({"SignatureVersion": "3"}, "version"),
+        ({"SignatureVersion": ...}, "version"),
+        ({"Timestamp": "now"}, "no time"),
+    ],
+)
+async def test_what_is_not_genuine(changes: dict[str, Any], why: str) -> None:
+    site = Site(certificate())
+    with pytest.raises(SignatureError, match=why):
+        await verify(sign(NOTIFICATION, **changes), site)
+
+
+@pytest.mark.parametrize("topic", ["arn:aws:sns:us-east-1:999999999999:ses-events", ""])
+async def test_another_topic_fetches_no_certificate(topic: str) -> None:
+    """SNS signs for everybody."""
+    site = Site(certificate())
+    with pytest.raises(SignatureError, match="not one of those allowed"):
+        await verify(sign(NOTIFICATION | {"TopicArn": topic}), site)
+    assert [] == site.asked
+
+
+@pytest.mark.parametrize("late", [-3601.0, 3601.0])
+async def test_a_message_of_another_time(late: float) -> None:
+    with pytest.raises(SignatureError, match="3601 s"):
+        await verify(sign(NOTIFICATION), late=late)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b'{"Type":7}', b"[" * 100_000])
+async def test_a_body_that_is_no_message(body: bytes) -> None:
+    with pytest.raises(SignatureError, match="no message of Amazon SNS"):
+        await verify(body)
+
+
+PEM: Final = "SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        f"http://sns.us-east-1.amazonaws.com/{PEM}",
+        f"https://evil.example/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com.evil.example/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com@evil.example/{PEM}",
+        f"https://evil.example#sns.us-east-1.amazonaws.com/{PEM}",
+        f"https://evil.example\\.sns.us-east-1.amazonaws.com/{PEM}",
+        f"https://user@sns.us-east-1.amazonaws.com/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com:8443/{PEM}",
+        f"https://sns.evil.sns.us-east-1.amazonaws.com/{PEM}",
+        f"https://snsxus-east-1.amazonaws.com/{PEM}",
+        f"https://s3.us-east-1.amazonaws.com/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com/bucket/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com/{PEM}/../x",
+        f"https://sns.us-east-1.amazonaws.com/{PEM}\n",
+        f"https://sns.us-east-1.amazonaws.com\t/{PEM}",
+        f"https://sns.us-east-1.amazonaws.com/{PEM}#x",
+        "https://sns.us-east-1.amazonaws.com/",
+        "https://[sns/",
+    ],
+)
+async def test_a_certificate_from_elsewhere_is_not_fetched(url: str) -> None:
+    site = Site(certificate())
+    with pytest.raises(SignatureError, match="not an address of Amazon SNS"):
+        await verify(sign(NOTIFICATION, SigningCertURL=url), site)
+    assert [] == site.asked
+
+
+@pytest.mark.parametrize("host", ["sns.cn-north-1.amazonaws.com.cn", "sns.us-gov-west-1.amazonaws.com"])
+async def test_certificates_of_other_regions(host: str) -> None:
+    assert Accepted() == await verify(sign(NOTIFICATION, SigningCertURL=f"https://{host}/{PEM}"))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://sns.us-east-1.amazonaws.com/?x", "https://evil.example/?x", f"{HOST}/path?x", f"{HOST}/?x#y"]
+)
+async def test_a_confirmation_elsewhere_is_not_visited(url: str) -> None:
+    with pytest.raises(SignatureError, match="not an address of Amazon SNS"):
+        await verify(sign(CONFIRMATION | {"SubscribeURL": url}))
+
+
+@pytest.mark.parametrize("days", [-1.5, 1.5])
+async def test_a_certificate_that_is_not_valid_now(days: float) -> None:
+    options = WebhookOptions(secrets=(TOPIC,), fetch=Site(certificate()).fetch)
+    request = WebhookRequest({}, json.dumps(sign(NOTIFICATION)).encode(), NOW.timestamp() + days * 86400)
+    with pytest.raises(SignatureError, match="not valid now"):
+        await verifier(options)(request)
+
+
+async def test_a_certificate_of_another_key() -> None:
+    other = rsa.generate_private_key(65537, 2048)
+    with pytest.raises(SignatureError, match="the signature is wrong"):
+        await verify(sign(NOTIFICATION), Site(certificate(other)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OSError("no route"),
+        b"<html>",
+        certificate(ec.generate_private_key(ec.SECP256R1())),
+        certificate(rsa.generate_private_key(65537, 1024)),  # noqa: S505 - that is the point
+    ],
+    ids=["unreachable", "no certificate", "no RSA", "short"],
+)
+async def test_a_certificate_that_can_not_be_had(answer: bytes | OSError) -> None:
+    """Nobody can say then whether the request is genuine: SNS has to come again."""
+    with pytest.raises(OSError, match="can't be fetched"):
+        await verify(sign(NOTIFICATION), Site(answer))
+
+
+async def test_a_certificate_is_fetched_once() -> None:
+    site = Site(certificate())
+    certificates = Certificates(site.fetch)
+    site.open.clear()
+    waiting = [asyncio.create_task(certificates.key(CERTIFICATE_URL, NOW.timestamp())) for _ in range(100)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()  # whoever gives up does not spoil it for the others
+    await asyncio.sleep(0)
+    site.open.set()
+    keys = await asyncio.gather(*waiting[1:])
+    await certificates.key(CERTIFICATE_URL, NOW.timestamp())
+    assert [CERTIFICATE_URL] == site.asked
+    assert {KEY.public_key().public_numbers()} == {key.public_numbers() for key in keys}
+
+
+async def test_a_failure_is_not_kept_for_long() -> None:
+    site = Site(OSError("no route"))
+    certificates = Certificates(site.fetch)
+    for after in (0.0, 1.0, 9.0):
+        with pytest.raises(OSError, match="no route"):
+            await certificates.key(CERTIFICATE_URL, NOW.timestamp() + after)
+    assert 1 == len(site.asked)
+    site.answer = certificate()
+    await certificates.key(CERTIFICATE_URL, NOW.timestamp() + 11.0)
+    assert 2 == len(site.asked)
+
+
+async def test_not_too_many_at_a_time_and_not_too_many_kept() -> None:
+    site = Site(certificate())
+    certificates = Certificates(site.fetch)
+    urls = [f"{HOST}/SimpleNotificationService-{number}.pem" for number in range(200)]
+    site.open.clear()
+    waiting = [asyncio.create_task(certificates.key(url, NOW.timestamp())) for url in urls[:20]]
+    await asyncio.sleep(0)
+    site.open.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (8, 12) == (len(site.asked), sum(isinstance(error, OSError) for error in refused))
+    for url in urls:
+        await certificates.key(url, NOW.timestamp())
+    asked = len(site.asked)
+    await certificates.key(urls[-1], NOW.timestamp())
+    assert asked == len(site.asked)
+    await certificates.key(urls[0], NOW.timestamp())
+    assert asked + 1 == len(site.asked)
+
+
+RAW: Final = b'{"eventType": "Send"}'
+
+
+async def test_raw_delivery_is_refused() -> None:
+    with pytest.raises(SignatureError, match="raw delivery"):
+        await verify(RAW, target=f"/hooks/ses?token={TOKEN}")
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-amz-sns-topic-arn": TOPIC}])
+async def test_raw_delivery_with_a_token(headers: dict[str, str]) -> None:
+    secrets = (TOPIC, "raw:another-of-16-chars", f"raw:{TOKEN}")
+    assert Accepted() == await verify(RAW, secrets=secrets, target=f"/ses?a=b&token={TOKEN}", headers=headers)
+
+
+@pytest.mark.parametrize("target", ["", "/ses", "/ses?token=", "/ses?token=0123456789abcdeg", "/ses?token=%F0%9F"])
+async def test_raw_delivery_with_the_wrong_token(target: str) -> None:
+    with pytest.raises(SignatureError, match="raw delivery"):
+        await verify(RAW, secrets=(TOPIC, f"raw:{TOKEN}"), target=target)
+
+
+async def test_raw_delivery_from_another_topic() -> None:
+    headers = {"x-amz-sns-topic-arn": f"{TOPIC}2"}
+    with pytest.raises(SignatureError, match="topic"):
+        await verify(RAW, secrets=(TOPIC, f"raw:{TOKEN}"), target=f"/?token={TOKEN}", headers=headers)
+
+
+async def test_a_token_does_not_stand_for_a_signature() -> None:
+    message = sign(NOTIFICATION, Message="{}")
+    with pytest.raises(SignatureError, match="the signature is wrong"):
+        await verify(message, secrets=(TOPIC, f"raw:{TOKEN}"), target=f"/?token={TOKEN}")
+
+
+@pytest.mark.parametrize(
+    "secrets,why",
+    [
+        ((), "no SNS topic"),
+        ((f"raw:{TOKEN}",), "no SNS topic"),
+        ((TOPIC, "raw:short"), "entry 2: a token"),
+        (("arn:aws:sqs:us-east-1:1:queue",), "entry 1 is neither"),
+        ((TOPIC, "*"), "entry 2 is neither"),
+    ],
+)
+def test_secrets_that_are_none(secrets: tuple[str, ...], why: str) -> None:
+    check: Callable[[], object] = lambda: read_secrets(secrets)  # noqa: E731
+    with pytest.raises(ValueError, match=why):
+        check()
+
+
+def test_secrets() -> None:
+    topics = {TOPIC, "arn:aws-cn:sns:cn-north-1:1:a", "arn:aws-us-gov:sns:us-gov-west-1:1:b.fifo"}
+    assert topics == read_secrets([f" {topic} " for topic in topics]).topics
