@@ -60,7 +60,6 @@ class Alerts:
         on_alerts: OnAlerts,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
-        """Do nothing yet."""
         self._settings = settings
         self._leads = leads
         self._begin = begin

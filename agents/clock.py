@@ -29,7 +29,6 @@ class Clock:
     """
 
     def __init__(self, settings: Settings, leads: Callable[[], bool], now: Callable[[], float]) -> None:
-        """Do nothing yet."""
         self._settings = settings
         self._leads = leads
         self._now = now

@@ -79,7 +79,6 @@ class Normalise(Processor[NormaliseState, Counted]):
         partitions: int,
         on_parse: OnParse = lambda _topic, _counted: None,
     ) -> None:
-        """Keep what all partitions share."""
         self._topics: Topics = settings.topics
         self._parsers = parsers
         self._partitions = partitions
@@ -104,8 +103,9 @@ class Normalise(Processor[NormaliseState, Counted]):
         for record in batch.records:
             try:
                 if not 0 <= record.timestamp < _END_OF_TIME:
-                    message = f"the record's Kafka timestamp ({record.timestamp} ms) is none that time is counted with"
-                    raise SourceError(message)  # noqa: TRY301 - the same fate as any other unreadable record
+                    raise SourceError(
+                        f"the record's Kafka timestamp ({record.timestamp} ms) is none that time is counted with"
+                    )
                 parsed = parse(record.value or b"")
                 headers = record.headers
                 tenant = _tenant(headers) if headers else ""
@@ -133,7 +133,7 @@ class Normalise(Processor[NormaliseState, Counted]):
                         called = event.source, event.detail
                         unknown[called] = unknown.get(called, 0) + 1
                 if too_large:
-                    raise SourceError(too_large)  # noqa: TRY301 - the same fate as any other unreadable record
+                    raise SourceError(too_large)
             except (SourceError, UnicodeError) as error:
                 name = type(error).__name__
                 errors[name] = errors.get(name, 0) + 1

@@ -101,7 +101,6 @@ class Track(Processor[TrackState, Fold]):
         on_fold: OnFold = lambda _partition, _fold: None,
         watch: Watch | None = None,
     ) -> None:
-        """Keep what all partitions share."""
         self._settings = settings
         self._codec = codec
         self._options = options

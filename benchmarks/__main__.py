@@ -43,7 +43,6 @@ class Sitting:
     """Servers and topics that all engines share."""
 
     def __init__(self, peers: Path, kafka: EmbeddedKafka, redis: EmbeddedRedis) -> None:
-        """Take started servers."""
         self._peers = peers
         self._bootstrap = kafka.bootstrap
         self._port = redis.url.rpartition(":")[2].partition("/")[0]

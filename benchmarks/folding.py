@@ -51,7 +51,6 @@ class Record:
     __slots__ = ("headers", "key", "offset", "timestamp", "value")
 
     def __init__(self, offset: int, key: bytes, value: bytes) -> None:
-        """Make a record."""
         self.offset = offset
         self.timestamp = 1757069812123
         self.key = key

@@ -84,7 +84,6 @@ class Connection(asyncio.Protocol):
     """One connection: a request at a time."""
 
     def __init__(self) -> None:
-        """Wait for nothing yet."""
         self._transport: asyncio.Transport | None = None
         self._heard = b""
         self._waiter: asyncio.Future[int] | None = None

@@ -51,7 +51,6 @@ class Mark:
     """When the first and the last batch were folded."""
 
     def __init__(self, wanted: int) -> None:
-        """Wait for so many events."""
         self.wanted = wanted
         self.done = 0
         self.first = self.last = 0.0

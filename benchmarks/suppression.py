@@ -86,7 +86,6 @@ class Asker:
     """Asks the worker."""
 
     def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
-        """Ask nothing yet."""
         self._session = session
         self._url = f"http://127.0.0.1:{port}"
 
@@ -117,8 +116,7 @@ class Asker:
         deadline = time.monotonic() + _PATIENCE
         while may_be_mailed((await self.check(last))[1]):
             if time.monotonic() > deadline:
-                message = f"{number} contacts are not there after {_PATIENCE:g} s"
-                raise TimeoutError(message)
+                raise TimeoutError(f"{number} contacts are not there after {_PATIENCE:g} s")
             await asyncio.sleep(0.5)
 
 
@@ -142,8 +140,7 @@ async def measure(settings: Settings, number: int, addresses: int, checks: int) 
         busy = await _live_during(asker, ask())
     for numbers, (_, answer) in zip(asked, found, strict=True):
         if sum(one >= number for one in numbers) != may_be_mailed(answer):
-            message = f"{may_be_mailed(answer)} may be mailed: not what it should be"
-            raise AssertionError(message)
+            raise AssertionError(f"{may_be_mailed(answer)} may be mailed: not what it should be")
     taken = [seconds for seconds, _ in found]
     return {
         "store": settings.store,

@@ -20,7 +20,6 @@ class Topics:
     """
 
     def __init__(self, prefix: str = "feedback", events: str = "", raw: Mapping[str, str] | None = None) -> None:
-        """Derive every name from the prefix."""
         self.prefix = prefix
         self._raw = dict(raw or {})
         self.events = events or f"{prefix}.events"

@@ -68,7 +68,6 @@ class DeliveryAlerts:
     """
 
     def __init__(self, topics: Topics, timing: Timing, thresholds: Thresholds) -> None:
-        """Have read nothing yet."""
         self._timing = timing
         self._thresholds = thresholds
         self._take: dict[str, Callable[[LeanRecord], None]] = {

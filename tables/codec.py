@@ -56,11 +56,11 @@ _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
 _SHARED: Final = slice(6, 20)
 if Row.__struct_fields__[_SHARED] != RecipientState.__struct_fields__[9:23]:  # pragma: no cover
-    message = "the shared fields of Row and RecipientState must stand in the same order"
-    raise AssertionError(message)
+    raise AssertionError("the shared fields of Row and RecipientState must stand in the same order")
 if encode_row(Row())[: STATUS_AT + 1] != b"\xdc\x00" + bytes([len(Row.__struct_fields__), 0]):  # pragma: no cover
-    message = "Row must have 16 or more fields, the status first: sweeps look at it without decoding the row"
-    raise AssertionError(message)
+    raise AssertionError(
+        "Row must have 16 or more fields, the status first: sweeps look at it without decoding the row"
+    )
 
 
 _NOTICES: Final = Contact.__struct_fields__.index("notices")
@@ -91,7 +91,6 @@ class Codec:
     """
 
     def __init__(self, topics: Topics, numbers: Mapping[str, int]) -> None:
-        """Prepare the tables that encoding needs."""
         self.topics = topics
         self.source_names = {number: name for name, number in numbers.items()} | {0: ""}
         self._source_name = [self.source_names.get(i, "") for i in range(MAX_SOURCE + 1)]
@@ -234,8 +233,7 @@ def packed_row(headers: list[tuple[str, bytes | None]]) -> bytes:
     """
     packed = header_of(headers)
     if packed[:2] != _ROW or packed[2] > _FIELDS or packed[STATUS_AT] >= len(STATUS_NAME):
-        message = f"the header {HEADER!r} holds no row that this version knows"
-        raise ValueError(message)
+        raise ValueError(f"the header {HEADER!r} holds no row that this version knows")
     return packed
 
 

@@ -57,7 +57,6 @@ class OpenDelivery:
         timing: Timing,
         stored: Callable[[str], bytes | None],
     ) -> None:
-        """Open a delivery that no row of the batch was touched of yet."""
         self.id = delivery_id
         self.partial = partial
         self.stored = stored

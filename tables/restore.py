@@ -74,11 +74,10 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
             else:
                 _kpis(batch, changes)
         except Exception as error:
-            message = (
+            raise RestoreError(
                 f"{topic}, partition {partition}, offsets {first} to {end - 1}: a record is not "
                 f"readable by this version: {type(error).__name__}: {error}"
-            )
-            raise RestoreError(message) from error
+            ) from error
         store.apply(changes, {topic: end})
 
     ends = await changelog.read(options, starts, apply)

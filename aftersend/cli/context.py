@@ -39,8 +39,7 @@ def address_key(address: str) -> str:
     try:
         return normalise(address)
     except SourceError as error:
-        message = f"this is no address: {error}"
-        raise AftersendError(message) from error
+        raise AftersendError(f"this is no address: {error}") from error
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:

@@ -173,7 +173,7 @@ def create_app(arguments: Sequence[str]) -> App:
 
 
 def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - asked for seldom
+    from importlib.metadata import version
 
     return version("aftersend")
 
@@ -200,8 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     names = [command.name for command in COMMANDS]
     if arguments and not arguments[0].startswith("-") and arguments[0] not in names:
-        message = f"there is no command {arguments[0]!r}{_meant(arguments[0], names)}"
-        raise UsageError(message)
+        raise UsageError(f"there is no command {arguments[0]!r}{_meant(arguments[0], names)}")
     result = create_app(arguments)(list(arguments))
     sys.stdout.flush()
     return result if isinstance(result, int) else EXIT_OK
@@ -220,8 +219,8 @@ def _fail(message: str, exit_code: int) -> int:
 
 def _crash(error: Exception) -> int:
     """Tell of an error that nobody expected: all of it, for whoever has to find the cause."""
-    from aftersend.processes.logs import crashed  # noqa: PLC0415
-    from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError  # noqa: PLC0415 - only here
+    from aftersend.processes.logs import crashed
+    from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 
     if isinstance(error, EmbeddedUnavailableError):
         return _fail(str(error), EXIT_FAILED)

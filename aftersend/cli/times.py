@@ -28,8 +28,7 @@ def when(text: str, now: float) -> float:
     try:
         return datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError, OSError) as error:
-        message = (
+        raise UsageError(
             f"{text!r} is no time: say how long ago (90s, 15min, 2h, 3d, 1w), or ISO 8601 (2026-01-31, "
             "2026-01-31T12:00:00Z)"
-        )
-        raise UsageError(message) from error
+        ) from error

@@ -43,14 +43,12 @@ def parsers(settings: Settings) -> dict[str, Parser]:
         SettingsError: if the sources can't do with their settings.
     """
     if unknown := sorted(settings.raw_topics.keys() - {*REGISTRY, "clock"}):
-        message = f"setting 'raw_topics' (AFTERSEND_RAW_TOPICS): there is no source {', '.join(unknown)}"
-        raise SettingsError(message)
+        raise SettingsError(f"setting 'raw_topics' (AFTERSEND_RAW_TOPICS): there is no source {', '.join(unknown)}")
     options = source_options(settings)
     try:
         return {name: source.parser(options) for name, source in REGISTRY.items()}
     except ValueError as error:
-        message = f"the settings of the sources (`delivery_keys` and what follows it): {error}"
-        raise SettingsError(message) from error
+        raise SettingsError(f"the settings of the sources (`delivery_keys` and what follows it): {error}") from error
 
 
 def topic_layouts(settings: Settings) -> tuple[TopicLayout, ...]:

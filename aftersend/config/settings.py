@@ -75,7 +75,7 @@ class AlertLimit(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _limit_alone(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+    def _limit_alone(cls, value: Any) -> Any:
         return {"limit": value} if isinstance(value, (int, float)) else value
 
 
@@ -366,7 +366,7 @@ class Settings(BaseSettings):
         mode="before",
     )
     @classmethod
-    def _split(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+    def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return json.loads(value) if value.startswith("[") else [part.strip() for part in value.split(",")]
@@ -375,12 +375,12 @@ class Settings(BaseSettings):
         "alert_thresholds", "raw_topics", "gateway_tokens", "gateway_certificates", "api_tokens", mode="before"
     )
     @classmethod
-    def _parse(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+    def _parse(cls, value: Any) -> Any:
         return json.loads(value) if isinstance(value, str) else value
 
     @field_validator("gateway_secrets", mode="before")
     @classmethod
-    def _parse_names(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic says what is wrong with it
+    def _parse_names(cls, value: Any) -> Any:
         value = json.loads(value) if isinstance(value, str) else value
         if not isinstance(value, dict):
             return value
@@ -391,8 +391,7 @@ class Settings(BaseSettings):
     def _tidy(cls, value: str) -> str:
         servers = [server.strip() for server in value.split(",")]
         if not all(servers):
-            message = "must be host:port, separated by commas"
-            raise ValueError(message)
+            raise ValueError("must be host:port, separated by commas")
         return ",".join(servers)
 
     @field_validator("kafka_ca_file")
@@ -402,19 +401,16 @@ class Settings(BaseSettings):
             try:
                 ssl.create_default_context(cafile=value)
             except OSError as error:  # that a file holds no certificate is one, too
-                message = f"can't be used: {error.strerror or error}"
-                raise ValueError(message) from error
+                raise ValueError(f"can't be used: {error.strerror or error}") from error
         return value
 
     @field_validator("api_tokens")
     @classmethod
     def _roles(cls, value: dict[str, str]) -> dict[str, str]:
         if wrong := sorted(set(value.values()) - {"viewer", "operator"}):
-            message = f"roles are viewer and operator, not {', '.join(wrong)}"
-            raise ValueError(message)
+            raise ValueError(f"roles are viewer and operator, not {', '.join(wrong)}")
         if any(len(token) < MIN_TOKEN for token in value):
-            message = f"a token must have at least {MIN_TOKEN} characters"
-            raise ValueError(message)
+            raise ValueError(f"a token must have at least {MIN_TOKEN} characters")
         return value
 
     @field_validator("gateway_certificates")
@@ -424,39 +420,32 @@ class Settings(BaseSettings):
             try:
                 Path(path).read_bytes()
             except OSError as error:
-                message = f"{path} can't be read: {error.strerror or error}"
-                raise ValueError(message) from error
+                raise ValueError(f"{path} can't be read: {error.strerror or error}") from error
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _redis_scheme(cls, value: str) -> str:
         if not value.startswith(("redis://", "rediss://", "unix://")):
-            message = "must start with redis://, rediss:// or unix://"
-            raise ValueError(message)
+            raise ValueError("must start with redis://, rediss:// or unix://")
         return value
 
     @model_validator(mode="after")
     def _open_to_few(self) -> Settings:
         if self.api_open and self.web_host not in _LOOPBACK:
-            message = "api_open needs a loopback web_host (127.0.0.1, ::1 or localhost): set api_tokens instead"
-            raise ValueError(message)
+            raise ValueError("api_open needs a loopback web_host (127.0.0.1, ::1 or localhost): set api_tokens instead")
         return self
 
     @model_validator(mode="after")
     def _in_order(self) -> Settings:
         if self.retention_days < self.statistics_update_period_days:
-            message = "retention_days must not be less than statistics_update_period_days"
-            raise ValueError(message)
+            raise ValueError("retention_days must not be less than statistics_update_period_days")
         if self.heartbeat_interval * 2 >= self.session_timeout:
-            message = "heartbeat_interval must be less than half of session_timeout"
-            raise ValueError(message)
+            raise ValueError("heartbeat_interval must be less than half of session_timeout")
         if self.session_timeout > self.request_timeout:
-            message = "request_timeout must not be less than session_timeout"
-            raise ValueError(message)
+            raise ValueError("request_timeout must not be less than session_timeout")
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
-            message = "kafka_username must be set with a SASL kafka_security_protocol"
-            raise ValueError(message)
+            raise ValueError("kafka_username must be set with a SASL kafka_security_protocol")
         return self
 
     @classmethod
@@ -508,7 +497,7 @@ class Settings(BaseSettings):
         return options
 
 
-def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting takes
+def load(**overrides: Any) -> Settings:
     """Read and check the settings.
 
     Args:
@@ -522,8 +511,7 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - whatever a setting tak
     except ValidationError as error:
         raise SettingsError("; ".join(problems_of(error))) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"aftersend.toml can't be read: {error}"
-        raise SettingsError(message) from None
+        raise SettingsError(f"aftersend.toml can't be read: {error}") from None
 
 
 def problems_of(error: ValidationError) -> list[str]:

@@ -30,7 +30,6 @@ class Gate:
     """
 
     def __init__(self, tokens: Mapping[str, str], *, open_to_all: bool = False) -> None:
-        """Keep the tokens' hashes only."""
         self._roles = [(sha256(token.encode()).digest(), role) for token, role in tokens.items()]
         self._open = open_to_all and not self._roles
         #: Whether anybody is let in.

@@ -74,7 +74,6 @@ class ApiError(Exception):
     """
 
     def __init__(self, code: Code, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """Keep what is to be said."""
         super().__init__(message)
         self.code = code
         self.message = message

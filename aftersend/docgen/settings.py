@@ -60,7 +60,7 @@ def render() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _default(value: Any) -> str:  # noqa: ANN401 - whatever a setting may be
+def _default(value: Any) -> str:
     if value is None or value in ("", {}):
         return "none"
     if isinstance(value, tuple):

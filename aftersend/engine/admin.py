@@ -64,12 +64,12 @@ async def connect(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClie
         try:
             await client.start()
         except (KafkaError, OSError) as error:
-            message = f"no Kafka broker at {servers} (AFTERSEND_KAFKA_BOOTSTRAP): {_words(error)}"
-            raise KafkaUnusableError(message) from error
+            raise KafkaUnusableError(
+                f"no Kafka broker at {servers} (AFTERSEND_KAFKA_BOOTSTRAP): {_words(error)}"
+            ) from error
         yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        message = f"Kafka at {servers} refused: {_words(error)}"
-        raise KafkaUnusableError(message) from error
+        raise KafkaUnusableError(f"Kafka at {servers} refused: {_words(error)}") from error
     finally:
         await client.close()
 
@@ -119,19 +119,17 @@ async def require_transactions(
         async with asyncio.timeout(patience):
             await producer.start()
     except InvalidTransactionTimeout as error:
-        message = (
+        raise KafkaUnusableError(
             f"the broker allows no transaction of {transaction_timeout:g} s: lower AFTERSEND_TRANSACTION_TIMEOUT, or "
             "raise the broker's transaction.max.timeout.ms"
-        )
-        raise KafkaUnusableError(message) from error
+        ) from error
     except (KafkaError, OSError, TimeoutError) as error:
-        message = (
+        raise KafkaUnusableError(
             "this Kafka gives no transactional producer id, without which nothing here can be exactly once: use "
             "Apache Kafka 2.5 or later (or a compatible broker with transactions), allow this user WRITE on "
             f"transactional ids that begin with {app_id}-, and have as many brokers as "
             f"transaction.state.log.replication.factor asks for ({_words(error)})"
-        )
-        raise KafkaUnusableError(message) from error
+        ) from error
     finally:
         await producer.stop()
 
@@ -198,11 +196,10 @@ async def apply_topics(
         for layout in layouts:
             there = found.get(layout.name)
             if there is not None and there.partitions != layout.partitions and layout.name not in foreign:
-                message = (
+                raise KafkaUnusableError(
                     f"topic {layout.name} has {there.partitions} partitions, AFTERSEND_PARTITIONS wants "
                     f"{layout.partitions}: the number can't change, since rows would be looked for elsewhere"
                 )
-                raise KafkaUnusableError(message)
         done = [await _apply(client, layout, found.get(layout.name), replication, foreign) for layout in layouts]
         await _await_topics(client, {layout.name for layout in layouts})
     return done
@@ -226,8 +223,9 @@ async def _apply(
     for response in await client.alter_configs([resource]):
         for code, words, *_ in response.resources:
             if code:
-                message = f"topic {layout.name} could not be changed: {for_code(code).__name__} {words or ''}"
-                raise KafkaUnusableError(message)
+                raise KafkaUnusableError(
+                    f"topic {layout.name} could not be changed: {for_code(code).__name__} {words or ''}"
+                )
     return Applied(layout.name, "updated", changed)
 
 
@@ -238,8 +236,9 @@ async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication:
     for name, code, *words in response.topic_errors:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:  # somebody else applies them at the same time
-            message = f"topic {name} could not be created: {error.__name__} {words[0] if words and words[0] else ''}"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(
+                f"topic {name} could not be created: {error.__name__} {words[0] if words and words[0] else ''}"
+            )
 
 
 async def _await_topics(client: AIOKafkaAdminClient, names: set[str]) -> None:

@@ -89,7 +89,7 @@ def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any])
         app.flow.register(topic, processor)
     channel = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
-    async def agent(stream: Any) -> None:  # noqa: ANN401 - Faust's interface of streams lacks `noack`
+    async def agent(stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
             await app.flow.deliver(TP(message.topic, message.partition), event.value)

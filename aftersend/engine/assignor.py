@@ -68,7 +68,7 @@ class SpreadAssignor(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokaf
     @classmethod
     def assign(
         cls,
-        cluster: Any,  # noqa: ANN401 - aiokafka's ClusterMetadata
+        cluster: Any,
         members: Mapping[str, ConsumerProtocolMemberMetadata],
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
         """Return what each member gets."""

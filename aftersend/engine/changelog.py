@@ -98,7 +98,7 @@ async def follow(
         await consumer.stop()
 
 
-def _consumer(options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - aiokafka has no types here
+def _consumer(options: Mapping[str, Any]) -> Any:
     lean.install()
     return AIOKafkaConsumer(
         **options,

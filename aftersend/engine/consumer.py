@@ -122,13 +122,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._chain: dict[TP, tuple[int, int]] = {}
         self._seeks = 0
 
-    async def call_thread(self, fun: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Faust's signature
+    async def call_thread(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a function or coroutine function in this thread and wait for its result.
 
         Faust hands it over by a queue that belongs to the other event loop, which need not wake up for it.
         """
 
-        async def call() -> Any:  # noqa: ANN401 - whatever `fun` returns
+        async def call() -> Any:
             result = fun(*args, **kwargs)
             return await result if isawaitable(result) else result
 
@@ -154,10 +154,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             for task in (consumer._client._sync_task, consumer._fetcher._fetch_task):  # noqa: SLF001
                 if task is not None and task.done():
                     task.result()
-                    message = f"{task.get_name()} of aiokafka has ended"
-                    raise KafkaError(message)
+                    raise KafkaError(f"{task.get_name()} of aiokafka has ended")
 
-    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:  # noqa: ANN401 - Faust's signature
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         app = cast("Any", self.app)  # an `aftersend.engine.app.WorkerApp`
         membership = app.flow.membership
@@ -253,8 +252,7 @@ class Consumer(driver.Consumer):
     #: Set by `aftersend.engine.app`.
     flow: Flow
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Faust's signature
-        """Take Faust's arguments; the owner of the partitions comes from the app."""
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.flow = cast("Any", self.app).flow  # an `aftersend.engine.app.WorkerApp`
         self._read_offset = _Forgetful()
@@ -285,15 +283,15 @@ class Consumer(driver.Consumer):
 
     # What follows switches Faust's own bookkeeping of offsets off: the transactions commit them.
 
-    def track_message(self, message: Any) -> None:  # noqa: ANN401 - Faust's signature
+    def track_message(self, message: Any) -> None:
         """Do nothing: batches are tracked by their partition's owner."""
 
-    def ack(self, message: Any) -> bool:  # noqa: ANN401 - Faust's signature
+    def ack(self, message: Any) -> bool:
         """Mark a message as done."""
         message.acked = True
         return True
 
-    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ANN401, ARG002, FBT001, FBT002 - Faust's signature
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - Faust's signature
         """Commit nothing."""
         return False
 

@@ -58,7 +58,6 @@ class Breaker:
     """
 
     def __init__(self, share: float, window: int) -> None:
-        """Start with a clean record."""
         self._share = share
         self._window = window
         self._batches: deque[tuple[int, int]] = deque()
@@ -78,9 +77,8 @@ class Breaker:
             self._records -= old_records
             self._failures -= old_failures
         if self._records >= self._window and self._failures > self._share * self._records:
-            message = (
+            raise BreakerTrippedError(
                 f"{self._failures} of the last {self._records} records could not be read, more than breaker_share "
                 f"({self._share:.0%}) allows: is this the right topic, and the right version? The batch that tripped "
                 "the breaker was not committed; nothing is lost. Raise AFTERSEND_BREAKER_SHARE to go on all the same."
             )
-            raise BreakerTrippedError(message)

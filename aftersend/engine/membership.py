@@ -38,7 +38,6 @@ class Membership:
     """
 
     def __init__(self, limit: float, url: str = "", topic: str = "") -> None:
-        """Be no member yet."""
         self.url = url
         self.topic = topic
         self._limit = limit
@@ -58,11 +57,11 @@ class Membership:
         """Take note of a proof; what counts is when it was asked for, since the broker's clock runs from then on."""
         self._sure_at = sent_at
 
-    def watch(self, client: Any) -> None:  # noqa: ANN401 - aiokafka's client has no types
+    def watch(self, client: Any) -> None:
         """Learn from all that a client of aiokafka asks."""
         send = client.send
 
-        async def listening(node_id: int, request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        async def listening(node_id: int, request: Any, *args: Any, **kwargs: Any) -> Any:
             sent_at = now()
             response = await send(node_id, request, *args, **kwargs)
             if isinstance(request, _PROOFS) and not response.error_code:

@@ -66,7 +66,6 @@ class PartitionTask:
         reclaim_after: float,
         meter: Meter | None = None,
     ) -> None:
-        """Make the task; `take_over` starts it."""
         self.tp = tp
         self.processor = processor
         self.phase = Phase.RESTORING

@@ -37,7 +37,6 @@ class Ownership:
         on_fatal: Callable[[BaseException], None],
         meter: Meter | None = None,
     ) -> None:
-        """Own nothing yet."""
         self._settings = settings
         self._consumer = consumer
         self._on_fatal = on_fatal
@@ -63,7 +62,7 @@ class Ownership:
         task = self.tasks.get(tp)
         return task.position if task is not None else None
 
-    def state_of(self, tp: TP) -> Any:  # noqa: ANN401 - its processor's
+    def state_of(self, tp: TP) -> Any:
         """Return the committed state of a partition that is surely ours, None of any other.
 
         To be asked after the reading too, and what was read to be thrown away if the answer has changed: a worker that

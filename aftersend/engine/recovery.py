@@ -24,7 +24,7 @@ class TableManager(FaustTableManager):
     """Faust's table manager with our recovery; our tables are not Faust's, see `docs/decisions`."""
 
     @property
-    def recovery(self) -> Any:  # noqa: ANN401 - Faust's signature
+    def recovery(self) -> Any:
         """Return the recovery service, made when first asked for."""
         if self._recovery is None:
             self._recovery = Recovery(self.app, self, beacon=self.beacon, loop=self.loop)

@@ -42,8 +42,7 @@ class Channel:
 
     __slots__ = ("_append", "_builder", "_new", "builders", "count", "partition", "topic")
 
-    def __init__(self, new: Any, topic: str, partition: int) -> None:  # noqa: ANN401 - aiokafka has no types here
-        """Open an output partition; `new` makes an empty batch builder."""
+    def __init__(self, new: Any, topic: str, partition: int) -> None:
         self._new = new
         self.topic = topic
         self.partition = partition
@@ -85,7 +84,6 @@ class Output:
     """All that one batch writes."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
-        """Start empty."""
         self._new = producer.create_batch
         self.channels: dict[tuple[str, int], Channel] = {}
 
@@ -110,10 +108,10 @@ class _CalmClient:
     While a partition has no leader, aiokafka's sender asks without a pause: where no broker answers, that takes a core.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - aiokafka has no types here
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def force_metadata_update(self) -> asyncio.Future[bool]:
@@ -165,7 +163,6 @@ class TransactionalWriter:
     """
 
     def __init__(self, options: Mapping[str, Any], transactional_id: str, group: str, timeout: float) -> None:
-        """Make the writer; `start` connects it."""
         self._group = group
         self._timeout = timeout
         self.transactional_id = transactional_id

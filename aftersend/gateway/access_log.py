@@ -27,7 +27,6 @@ class AccessLog:
     def __init__(
         self, wanted: Literal["off", "errors", "all"], *, show_ip: bool, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Log nothing yet."""
         self.all = wanted == "all"
         self._off = wanted == "off"
         self._show_ip = show_ip

@@ -25,7 +25,6 @@ class Answer:
     __slots__ = ("body", "head", "status")
 
     def __init__(self, status: int, *headers: Header) -> None:
-        """Make the messages."""
         self.status = status
         text = b"" if status == HTTPStatus.OK else f"{HTTPStatus(status).phrase}\n".encode()
         every = [(b"content-length", str(len(text)).encode())]
@@ -45,7 +44,6 @@ class Answers:
     """
 
     def __init__(self, retry_after: int) -> None:
-        """Make them."""
         self.ok = Answer(HTTPStatus.OK)
         self.unsigned = Answer(HTTPStatus.UNAUTHORIZED)
         self.no_credentials = Answer(HTTPStatus.UNAUTHORIZED, (b"www-authenticate", b'Basic realm="webhooks"'))

@@ -40,7 +40,6 @@ class Refused(Exception):  # noqa: N818 - no error of ours
     """A request gets another answer than 200; None: there is nobody left to answer."""
 
     def __init__(self, answer: Answer | None, why: str) -> None:
-        """Say which and why."""
         super().__init__(why)
         self.answer = answer
 
@@ -51,7 +50,6 @@ class Progress:
     __slots__ = ("ack_seconds", "held", "size", "source")
 
     def __init__(self) -> None:
-        """Nowhere."""
         self.source = ""
         #: Bytes of the body that were read, and those of them that the budget holds for this request.
         self.size = 0
@@ -82,7 +80,6 @@ class GatewayApp:
         fetch: Fetch,
         ready: Callable[[], bool],
     ) -> None:
-        """Answer nothing yet."""
         self.doors = doors
         self._topics = topics
         self._budget = budget

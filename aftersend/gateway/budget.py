@@ -13,7 +13,6 @@ class Budget:
     __slots__ = ("held", "limit")
 
     def __init__(self, limit: int) -> None:
-        """Hold nothing."""
         self.limit = limit
         self.held = 0
 

@@ -73,17 +73,16 @@ class Doors:
     """
 
     def __init__(self, settings: Settings, keyring: Keyring, sources: Mapping[str, Source], fetch: Fetch) -> None:
-        """Make all doors."""
         self._settings = settings
         self._keyring = keyring
         self._fetch = fetch
         if unknown := sorted({source for source, _ in keyring.secrets} - sources.keys()):
-            message = f"setting 'gateway_secrets': there is no source {', '.join(unknown)}"
-            raise SettingsError(message)
+            raise SettingsError(f"setting 'gateway_secrets': there is no source {', '.join(unknown)}")
         for setting in ("gateway_open", "gateway_token_sources"):
             if unknown := sorted(set(getattr(settings, setting)) - sources.keys()):
-                message = f"setting {setting!r} (AFTERSEND_{setting.upper()}): there is no source {', '.join(unknown)}"
-                raise SettingsError(message)
+                raise SettingsError(
+                    f"setting {setting!r} (AFTERSEND_{setting.upper()}): there is no source {', '.join(unknown)}"
+                )
         #: By source, those without a further part of the path.
         self.plain = {name: self._make(source, "") for name, source in sources.items()}
         self._further = {name: dict(self._for_tenants(source)) for name, source in sources.items()}
@@ -143,8 +142,9 @@ class Doors:
         try:
             return webhook.verifier(options)
         except ValueError as error:
-            message = f"setting 'gateway_secrets', source {name}: {error}; wanted: {webhook.secrets_help}"
-            raise SettingsError(message) from error
+            raise SettingsError(
+                f"setting 'gateway_secrets', source {name}: {error}; wanted: {webhook.secrets_help}"
+            ) from error
 
 
 def _digest(text: str) -> bytes:
@@ -162,8 +162,7 @@ def _credentials(name: str, secrets: tuple[str, ...]) -> Verifier:
         SettingsError: if a secret is too short.
     """
     if any(len(secret) < SHORTEST for secret in secrets):
-        message = f"setting 'gateway_secrets', source {name}: a secret has less than {SHORTEST} characters"
-        raise SettingsError(message)
+        raise SettingsError(f"setting 'gateway_secrets', source {name}: a secret has less than {SHORTEST} characters")
     wanted = [secret.encode() for secret in secrets]
 
     async def check(request: WebhookRequest) -> Accepted:
@@ -172,8 +171,7 @@ def _credentials(name: str, secrets: tuple[str, ...]) -> Verifier:
         # All are compared, whichever it is.
         if sum([hmac.compare_digest(shown, secret) for secret in wanted]):
             return _ACCEPTED
-        message = "the Authorization header is missing or wrong"
-        raise SignatureError(message)
+        raise SignatureError("the Authorization header is missing or wrong")
 
     return check
 

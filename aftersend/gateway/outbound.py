@@ -24,7 +24,6 @@ class Fetcher:
     """
 
     def __init__(self, files: Mapping[str, str] | None = None) -> None:
-        """Connect to nothing yet."""
         self._files = dict(files or {})
         self._session: aiohttp.ClientSession | None = None
 
@@ -37,8 +36,7 @@ class Fetcher:
         if url in self._files:
             return await asyncio.to_thread(Path(self._files[url]).read_bytes)
         if urlsplit(url).scheme != "https":
-            message = "not an https address"
-            raise OSError(message)
+            raise OSError("not an https address")
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=_SECONDS), cookie_jar=aiohttp.DummyCookieJar()
@@ -46,18 +44,15 @@ class Fetcher:
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != _OK:
-                    message = f"status {response.status} from {urlsplit(url).hostname}"
-                    raise OSError(message)
+                    raise OSError(f"status {response.status} from {urlsplit(url).hostname}")
                 body = bytearray()
                 async for chunk in response.content.iter_chunked(16 * 1024):
                     body += chunk
                     if len(body) > _MAX_BYTES:
-                        message = f"more than {_MAX_BYTES} bytes from {urlsplit(url).hostname}"
-                        raise OSError(message)
+                        raise OSError(f"more than {_MAX_BYTES} bytes from {urlsplit(url).hostname}")
                 return bytes(body)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            message = f"{urlsplit(url).hostname} can't be asked: {type(error).__name__}"
-            raise OSError(message) from error
+            raise OSError(f"{urlsplit(url).hostname} can't be asked: {type(error).__name__}") from error
 
     async def close(self) -> None:
         """Disconnect."""

@@ -42,8 +42,7 @@ class BoundedProtocol(HttpToolsProtocol):
         given: what uvicorn gives.
     """
 
-    def __init__(self, bounds: Bounds, **given: Any) -> None:  # noqa: ANN401 - uvicorn's own
-        """Make it as uvicorn does."""
+    def __init__(self, bounds: Bounds, **given: Any) -> None:
         super().__init__(**given)
         self._bounds = bounds
         #: Between the first byte of a head and its end; between that and the end of the body.
@@ -105,8 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Note that the head is there."""
         self._in_head = False
         if len(self.pipeline) >= _MAX_PIPELINED:
-            message = "too many requests at once"
-            raise ValueError(message)
+            raise ValueError("too many requests at once")
         super().on_headers_complete()
         self._in_body = True
 

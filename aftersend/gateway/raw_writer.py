@@ -43,7 +43,7 @@ class _Lot:
 
     __slots__ = ("builder", "late", "records", "ripe", "size", "timers", "waiting")
 
-    def __init__(self, builder: Any) -> None:  # noqa: ANN401 - aiokafka has no types here
+    def __init__(self, builder: Any) -> None:
         self.builder = builder
         self.waiting: list[asyncio.Future[bool]] = []
         self.records = 0
@@ -77,7 +77,6 @@ class RawTopic:
     """
 
     def __init__(self, writer: RawWriter, topic: str, patience: float) -> None:
-        """Write nothing yet."""
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self.topic = topic
@@ -228,7 +227,6 @@ class RawWriter:
     """
 
     def __init__(self, options: Mapping[str, Any], linger: float, budget: Budget) -> None:
-        """Connect to nothing yet."""
         self._options = {**options, "request_timeout_ms": int(_REQUEST_SECONDS * 1000)}
         self.linger = linger
         self.budget = budget
@@ -267,8 +265,9 @@ class RawWriter:
                 await self._connect()
         except (KafkaError, OSError, TimeoutError) as error:
             servers = ",".join(self._options["bootstrap_servers"])
-            message = f"Kafka at {servers} gives no producer id (AFTERSEND_KAFKA_BOOTSTRAP): {error!r}"
-            raise KafkaUnusableError(message) from error
+            raise KafkaUnusableError(
+                f"Kafka at {servers} gives no producer id (AFTERSEND_KAFKA_BOOTSTRAP): {error!r}"
+            ) from error
 
     async def _connect(self) -> None:
         producer = AIOKafkaProducer(
@@ -292,7 +291,7 @@ class RawWriter:
         for topic in self._topics:
             topic.push()
 
-    def spawn(self, work: Any) -> None:  # noqa: ANN401 - a coroutine
+    def spawn(self, work: Any) -> None:
         """Run a lot's delivery."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

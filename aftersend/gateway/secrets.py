@@ -50,8 +50,9 @@ def load(settings: Settings) -> Keyring:
             source, _, tenant = path.name.partition(".")
             secrets[source, tenant] = (*secrets.get((source, tenant), ()), *lines)
     if any(len(token) < SHORTEST for token in tokens):
-        message = f"setting 'gateway_tokens' or file {TOKENS_FILE}: a token has less than {SHORTEST} characters"
-        raise SettingsError(message)
+        raise SettingsError(
+            f"setting 'gateway_tokens' or file {TOKENS_FILE}: a token has less than {SHORTEST} characters"
+        )
     return Keyring(secrets, tokens)
 
 
@@ -74,8 +75,9 @@ def _files(folder: Path | None) -> Iterator[Path]:
     try:
         yield from sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except OSError as error:
-        message = f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {folder}: {error.strerror}"
-        raise SettingsError(message) from error
+        raise SettingsError(
+            f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {folder}: {error.strerror}"
+        ) from error
 
 
 def _lines(path: Path) -> list[str]:
@@ -83,8 +85,9 @@ def _lines(path: Path) -> list[str]:
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {path} can't be read"
-        raise SettingsError(message) from error
+        raise SettingsError(
+            f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {path} can't be read"
+        ) from error
     if _PEM_BEGIN in text:
         return [(_PEM_BEGIN + block).strip() for block in text.split(_PEM_BEGIN)[1:]]
     stripped = (line.strip() for line in text.splitlines())

@@ -51,7 +51,6 @@ class Gateway:
     """
 
     def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
-        """Connect to nothing yet."""
         self._settings = settings
         self._sources = sources
         self._budget = Budget(settings.gateway_max_inflight_bytes)
@@ -150,8 +149,7 @@ class Gateway:
         cluster = await admin.inspect(settings.kafka_options())
         missing = [topic for name in self._sources if (topic := settings.topics.raw(name)) not in cluster.partitions]
         if missing:
-            message = f"topics are missing: {', '.join(missing)}: run `aftersend topics apply` first"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(f"topics are missing: {', '.join(missing)}: run `aftersend topics apply` first")
 
     async def _watch(self) -> None:
         """Read the secrets again when they change, or when asked to."""
@@ -191,7 +189,7 @@ class Gateway:
         return "Kafka does not acknowledge" if self._listening else "starting"
 
 
-def _config(app: Any, grace: int) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application
+def _config(app: Any, grace: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,

@@ -85,7 +85,6 @@ class Stalls:
     """
 
     def __init__(self, limit: float, now: Callable[[], float]) -> None:
-        """Know of nothing that stands still."""
         self._limit = limit
         self._now = now
         #: What stands still -> (where, since when).
@@ -156,7 +155,6 @@ class Probe:
     """
 
     def __init__(self, app: Callable[[], WorkerApp | None]) -> None:
-        """Look at nothing yet."""
         self._app = app
         self._asked = self._answered = 0
 
@@ -207,7 +205,7 @@ def _age(task: PartitionTask, view: PartitionView) -> float:
     return max(0.0, time.time() - since / 1000)
 
 
-def _thread(app: WorkerApp) -> Any:  # noqa: ANN401 - Faust's own
+def _thread(app: WorkerApp) -> Any:
     return getattr(getattr(app, "consumer", None), "_thread", None)
 
 

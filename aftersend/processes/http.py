@@ -27,8 +27,7 @@ def listen(host: str, port: int, told: Callable[[str], str], taken: str = "is ta
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
-        message = f"{host} is no address of this machine's: {error.strerror}"
-        raise SettingsError(message) from error
+        raise SettingsError(f"{host} is no address of this machine's: {error.strerror}") from error
     family, kind, _, _, address = found[0]
     listener = socket.socket(family, kind)
     try:

@@ -30,7 +30,6 @@ class HealthServer:
     def __init__(
         self, settings: Settings, app: Callable[[], WorkerApp | None], routes: Sequence[BaseRoute] = ()
     ) -> None:
-        """Answer nothing yet."""
         self._settings = settings
         self._routes = list(routes)
         self._probe = health.Probe(app)

@@ -57,7 +57,6 @@ class StoredRows:
     """
 
     def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
-        """Read nothing yet."""
         self._settings = settings
         self._app = app
         self._codec = codec(settings)
@@ -204,7 +203,6 @@ class RedisDeliveries:
     """
 
     def __init__(self, reader: KpiReader) -> None:
-        """Read nothing yet."""
         self._reader = reader
 
     async def read(self, delivery_id: str) -> Kpis | None:
@@ -238,7 +236,6 @@ class QueryApi:
     """
 
     def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
-        """Put it together; nothing is asked yet."""
         self.rows = StoredRows(settings, app)
         self._reader = KpiReader(
             redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
@@ -278,8 +275,7 @@ def _read(path: Path) -> dict[str, str]:
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{name} can't be read: {error}"
-        raise SettingsError(message) from error
+        raise SettingsError(f"{name} can't be read: {error}") from error
     tokens = {}
     for number, line in enumerate(lines, 1):
         words = line.partition("#")[0].split()
@@ -287,7 +283,8 @@ def _read(path: Path) -> dict[str, str]:
             continue
         # The line itself is secret.
         if len(words) != 2 or words[1] not in {"viewer", "operator"} or len(words[0]) < MIN_TOKEN:  # noqa: PLR2004
-            message = f"{name}, line {number}: a token of at least {MIN_TOKEN} characters, and viewer or operator"
-            raise SettingsError(message)
+            raise SettingsError(
+                f"{name}, line {number}: a token of at least {MIN_TOKEN} characters, and viewer or operator"
+            )
         tokens[words[0]] = words[1]
     return tokens

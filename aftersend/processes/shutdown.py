@@ -50,7 +50,6 @@ class Deadline:
     """
 
     def __init__(self, seconds: float = GRACE, exit_code: int = EXIT_CRASHED) -> None:
-        """Bound nothing yet."""
         self._timer = threading.Timer(seconds, self._force)
         # A daemon thread goes on while Python waits for others at its end, which is where an end may hang.
         self._timer.daemon = True

@@ -62,7 +62,6 @@ class Supervisor:
     """
 
     def __init__(self, children: Sequence[Child], policy: Policy | None = None) -> None:
-        """Start nothing yet."""
         self._children = children
         self._policy = policy or Policy()
         self._running: dict[int, subprocess.Popen[bytes]] = {}

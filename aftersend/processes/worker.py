@@ -105,7 +105,6 @@ class Worker:
         on_fold: OnFold = lambda _partition, _fold: None,
         on_stopping: Callable[[], None] = lambda: None,
     ) -> None:
-        """Put nothing together yet."""
         self.settings = settings
         self._on_fold = on_fold
         self._on_stopping = on_stopping
@@ -172,8 +171,9 @@ class Worker:
             try:
                 await app.start()
             except KafkaError as error:
-                message = f"Kafka at {settings.kafka_bootstrap} went away during the start: {error!r}"
-                raise KafkaUnusableError(message) from error
+                raise KafkaUnusableError(
+                    f"Kafka at {settings.kafka_bootstrap} went away during the start: {error!r}"
+                ) from error
             # What is there now stays until the end: the collector need not look at it again.
             gc.freeze()
             await self._wait(app)
@@ -193,8 +193,7 @@ class Worker:
         settings = self.settings
         cluster = await admin.inspect(settings.kafka_options())
         if problems := admin.problems(cluster, settings.topics, topic_layouts(settings)):
-            message = f"{'; '.join(problems)}: run `aftersend topics apply` first"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(f"{'; '.join(problems)}: run `aftersend topics apply` first")
         await admin.require_transactions(settings.kafka_options(), settings.app_id, settings.transaction_timeout)
         return cluster
 
@@ -276,8 +275,9 @@ def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"setting 'data_dir' (AFTERSEND_DATA_DIR): {directory} can't be made: {error.strerror}"
-        raise SettingsError(message) from error
+        raise SettingsError(
+            f"setting 'data_dir' (AFTERSEND_DATA_DIR): {directory} can't be made: {error.strerror}"
+        ) from error
 
 
 def run_worker(

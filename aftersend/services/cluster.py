@@ -16,6 +16,7 @@ async def partitions_of(settings: Settings, *topics: str) -> int:
     cluster = await admin.inspect(settings.kafka_options())
     for topic in topics:
         if topic not in cluster.partitions:
-            message = f"topic {topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(
+                f"topic {topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
+            )
     return cluster.partitions[topics[0]]

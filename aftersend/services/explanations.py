@@ -49,7 +49,6 @@ class Names:
     def __init__(
         self, sources: Mapping[int, str], raw_topic: Callable[[str], str], events_topic: str, partition: int
     ) -> None:
-        """Keep the names."""
         self._sources = sources
         self._raw_topic = raw_topic
         self.events_topic = events_topic
@@ -95,8 +94,7 @@ def views_of(given: Iterable[str]) -> tuple[str, ...]:
     """
     asked = set(given)
     if unknown := sorted(asked - VIEWS.keys() - {ALL_VIEWS}):
-        message = f"there is no view {unknown[0][:40]!r}; there are {', '.join(VIEWS)}"
-        raise ValueError(message)
+        raise ValueError(f"there is no view {unknown[0][:40]!r}; there are {', '.join(VIEWS)}")
     return tuple(name for name in VIEWS if name in asked or ALL_VIEWS in asked)
 
 
@@ -111,19 +109,16 @@ def time_of(given: str) -> float:
             float(given) if given.isascii() and given.replace(".", "", 1).isdecimal() else _with_zone(given).timestamp()
         )
     except (ValueError, OverflowError) as error:
-        message = "say ISO 8601 with its zone (2026-01-31T12:00:00Z), or seconds since 1970"
-        raise ValueError(message) from error
+        raise ValueError("say ISO 8601 with its zone (2026-01-31T12:00:00Z), or seconds since 1970") from error
     if not 0 <= seconds <= _END_OF_TIME:
-        message = "not a time between 1970 and 9999"
-        raise ValueError(message)
+        raise ValueError("not a time between 1970 and 9999")
     return seconds
 
 
 def _with_zone(given: str) -> datetime:
     moment = datetime.fromisoformat(given)
     if moment.tzinfo is None:
-        message = "no zone"
-        raise ValueError(message)
+        raise ValueError("no zone")
     return moment
 
 

@@ -40,7 +40,6 @@ class RedisKpis:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect when first asked."""
         self._url = settings.redis_url
         self.prefix = settings.redis_prefix
         self.client = redis.Redis.from_url(
@@ -106,7 +105,6 @@ class Summed:
     """KPIs added up over partitions."""
 
     def __init__(self) -> None:
-        """Add up nothing yet."""
         self.parts: dict[tuple[str, int], DeliveryKpis] = {}
 
     def apply(self, _topic: str, _partition: int, records: list[LeanRecord]) -> None:

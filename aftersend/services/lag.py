@@ -61,7 +61,6 @@ class Lag:
     """
 
     def __init__(self, settings: Settings, request_timeout: float | None = None) -> None:
-        """Connect to nothing yet."""
         options = settings.kafka_options()
         if request_timeout is not None:
             options["request_timeout_ms"] = int(request_timeout * 1000)
@@ -87,8 +86,9 @@ class Lag:
             await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self.__aexit__()
-            message = f"no Kafka broker at {self._where} (AFTERSEND_KAFKA_BOOTSTRAP): {type(error).__name__}: {error}"
-            raise KafkaUnusableError(message) from error
+            raise KafkaUnusableError(
+                f"no Kafka broker at {self._where} (AFTERSEND_KAFKA_BOOTSTRAP): {type(error).__name__}: {error}"
+            ) from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -105,8 +105,9 @@ class Lag:
         try:
             return await self._look(sorted(set(topics)))
         except (KafkaError, OSError, TimeoutError) as error:
-            message = f"Kafka at {self._where} can't be asked: {type(error).__name__}: {error}"
-            raise KafkaUnusableError(message) from error
+            raise KafkaUnusableError(
+                f"Kafka at {self._where} can't be asked: {type(error).__name__}: {error}"
+            ) from error
 
     async def _look(self, topics: Sequence[str]) -> list[Position]:
         there = set(await self._admin.list_topics())

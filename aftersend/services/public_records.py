@@ -28,7 +28,7 @@ def _is_time(name: str) -> bool:
     return name == "at" or name.endswith("_at") or name == "pending_since"
 
 
-def _view_type(hint: Any, name: str, made: dict[type, type]) -> Any:  # noqa: ANN401 - any type there is
+def _view_type(hint: Any, name: str, made: dict[type, type]) -> Any:
     """Return the type by which a field is shown."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is msgspec.Raw:
@@ -81,7 +81,7 @@ def shown(record: msgspec.Struct) -> dict[str, Any]:
     return typing.cast("dict[str, Any]", _with_times(plain))
 
 
-def _with_times(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
+def _with_times(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             name: iso(inner) if _is_time(name) and isinstance(inner, (int, float)) else _with_times(inner)
@@ -152,7 +152,7 @@ _MASKS: Final = {
 }
 
 
-def masked(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can say
+def masked(value: Any) -> Any:
     """Return an answer with its personal data hidden, for those who may not see it."""
     if isinstance(value, dict):
         return {

@@ -71,8 +71,9 @@ async def feed(
         await asyncio.gather(*waiting)
         on_sent(count)
     except (KafkaError, OSError) as error:
-        message = f"Kafka has not taken all records, {count} were tried: {type(error).__name__}: {error}"
-        raise KafkaUnusableError(message) from error
+        raise KafkaUnusableError(
+            f"Kafka has not taken all records, {count} were tried: {type(error).__name__}: {error}"
+        ) from error
     finally:
         await producer.stop()
     return count

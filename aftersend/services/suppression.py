@@ -43,8 +43,7 @@ def read(lines: Iterable[str], name: str) -> Iterator[Asked]:
                 spelled = row[column].strip() if column < len(row) else ""
                 yield Asked(spelled, key_of(spelled))
     except csv.Error as error:
-        message = f"{name}: line {rows.line_num}: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
 
 
 def _heading(row: list[str]) -> int | None:

@@ -25,7 +25,6 @@ class Histograms:
     """
 
     def __init__(self, delivery_id: str) -> None:
-        """Add up nothing yet."""
         self._id = delivery_id.encode()
         self._parts: dict[int, KpiPartial] = {}
 

@@ -50,8 +50,7 @@ def check_keys(events: Iterable[Feedback]) -> None:
     """
     for event in events:
         if any("\ufffd" in key for key in (event.recipient, event.delivery_id, event.tenant, event.event_id)):
-            message = "recipient, delivery id, tenant or event id has bytes that are no text"
-            raise SourceError(message)
+            raise SourceError("recipient, delivery id, tenant or event id has bytes that are no text")
 
 
 class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,15 +36,14 @@ def _register(sources: tuple[Source, ...]) -> dict[str, Source]:
     numbers = dict(RESERVED)
     for source in sources:
         if not 0 < source.number < MAX_NUMBER:
-            message = f"the source {source.name} has the number {source.number}, which is not in 1..{MAX_NUMBER - 1}"
-            raise ValueError(message)
+            raise ValueError(
+                f"the source {source.name} has the number {source.number}, which is not in 1..{MAX_NUMBER - 1}"
+            )
         # A planned source takes the number that is reserved for its name.
         if source.number in numbers.values() and numbers.get(source.name) != source.number:
-            message = f"the source {source.name} has the number {source.number}, which is given already"
-            raise ValueError(message)
+            raise ValueError(f"the source {source.name} has the number {source.number}, which is given already")
         if numbers.get(source.name, source.number) != source.number:
-            message = f"the source {source.name} has a number already: {numbers[source.name]}"
-            raise ValueError(message)
+            raise ValueError(f"the source {source.name} has a number already: {numbers[source.name]}")
         numbers[source.name] = source.number
     return {source.name: source for source in sources}
 

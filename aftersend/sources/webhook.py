@@ -79,5 +79,6 @@ def check_age(signed_at: float, received_at: float, tolerance: float) -> None:
     """
     age = received_at - signed_at
     if abs(age) > tolerance:
-        message = f"it was signed {abs(age):.0f} s {'ago' if age > 0 else 'from now'}, more than {tolerance:.0f} s"
-        raise SignatureError(message)
+        raise SignatureError(
+            f"it was signed {abs(age):.0f} s {'ago' if age > 0 else 'from now'}, more than {tolerance:.0f} s"
+        )

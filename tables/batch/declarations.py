@@ -24,11 +24,9 @@ def decode(value: bytes | None) -> Feedback:
     """
     event = _decode(value or b"")
     if event.declaration is None or not event.delivery_id:
-        message = "a declaration that says nothing, or not of which delivery"
-        raise ValueError(message)
+        raise ValueError("a declaration that says nothing, or not of which delivery")
     if any(character < " " for character in event.delivery_id):
-        message = "a delivery id with a control character"
-        raise ValueError(message)
+        raise ValueError("a delivery id with a control character")
     return event
 
 
@@ -40,7 +38,7 @@ def is_home(delivery_id: str, partition: int, partitions: int) -> bool:
     return partition_of_key(delivery_id.encode(), partitions) == partition
 
 
-def show(channel: Any, event: Feedback, received_at: float) -> None:  # noqa: ANN401 - `aftersend.engine.transaction.Channel`, or a test's
+def show(channel: Any, event: Feedback, received_at: float) -> None:
     """Write a delivery's record for the deliveries topic."""
     declaration = event.declaration or Declaration()
     value = Delivery(

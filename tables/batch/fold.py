@@ -101,7 +101,6 @@ class BatchFold:
     def __init__(
         self, store: PartitionStore, partition: int, codec: Codec, options: FoldOptions, due: dict[str, float]
     ) -> None:
-        """Keep what all batches share."""
         self._store = store
         self._partition = partition
         self._codec = codec
@@ -140,7 +139,7 @@ class BatchFold:
                 readable.append(record)
         return events, readable
 
-    def _unreadable(self, record: Any, error: Exception, output: Output, topic: str) -> None:  # noqa: ANN401 - as fetched
+    def _unreadable(self, record: Any, error: Exception, output: Output, topic: str) -> None:
         letters = output.channel(self._codec.topics.dead_letters, self._partition)
         dead_letters.write(letters, record, topic, self._partition, error)
         name = type(error).__name__
@@ -277,7 +276,7 @@ class BatchFold:
 
     # Declarations.
 
-    def _declare(self, record: Any, received_at: float, tick: float, output: Output, topic: str) -> None:  # noqa: ANN401 - as fetched
+    def _declare(self, record: Any, received_at: float, tick: float, output: Output, topic: str) -> None:
         """Take what a sender says of a delivery; from now on its rows go by that."""
         try:
             event = declarations.decode(record.value)

@@ -37,7 +37,6 @@ class Sweeper:
     """
 
     def __init__(self, store: PartitionStore, timing: Timing, rows: int, due: dict[str, float]) -> None:
-        """Begin with every delivery that is there."""
         self._store = store
         self._timing = timing
         self._rows = rows

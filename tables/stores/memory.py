@@ -15,7 +15,6 @@ class MemoryStore(PartitionStore):
     """A partition's state in memory; gone with the process, restored from the changelogs."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._rows: dict[str, dict[str, bytes]] = {}
         self._contacts: dict[str, bytes] = {}
         self._partials: dict[str, KpiPartial] = {}

@@ -109,22 +109,20 @@ class GatewayProcess:
                     pass  # not there yet; the deadline is what ends this
                 if time.monotonic() > deadline or not self.running:
                     self._leave()
-                    message = f"the gateway is not ready; its log ends with:\n{self.log()[-3000:]}"
-                    raise TimeoutError(message)
+                    raise TimeoutError(f"the gateway is not ready; its log ends with:\n{self.log()[-3000:]}")
                 await asyncio.sleep(0.05)
 
     def terminate(self) -> None:
         """Ask for an orderly end."""
         os.kill(self.pid, signal.SIGTERM)
 
-    async def wait(self, timeout: float = PATIENCE) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return the exit code."""
         assert self._process is not None
         deadline = time.monotonic() + timeout
         while self._process.poll() is None:
             if time.monotonic() > deadline:
-                message = f"the gateway has not ended; its log ends with:\n{self.log()[-3000:]}"
-                raise TimeoutError(message)
+                raise TimeoutError(f"the gateway has not ended; its log ends with:\n{self.log()[-3000:]}")
             await asyncio.sleep(0.05)
         return int(self._process.returncode)
 
@@ -149,8 +147,7 @@ class GatewayProcess:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
-        message = "no such line"
-        raise ValueError(message)
+        raise ValueError("no such line")
 
 
 async def raw_records(installation: Installation, source: str) -> list[LeanRecord]:
@@ -187,7 +184,7 @@ async def thaw(kafka: EmbeddedKafka) -> None:
         await asyncio.sleep(0.1)
 
 
-async def talk(port: int, *parts: bytes, pause: float = 0.0, timeout: float = PATIENCE) -> bytes:  # noqa: ASYNC109
+async def talk(port: int, *parts: bytes, pause: float = 0.0, timeout: float = PATIENCE) -> bytes:
     """Send bytes on a connection of their own, with pauses between; return what comes until the end or the timeout."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     heard = b""

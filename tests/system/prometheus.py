@@ -95,7 +95,7 @@ class EmbeddedPrometheus(EmbeddedProcess):
         """Return the only value of a query; none and 0 are the same."""
         return self.series(query).get((), 0.0)
 
-    async def until(self, what: Any, expected: object, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109 - a bound
+    async def until(self, what: Any, expected: object, timeout: float = PATIENCE) -> None:
         """Wait until something is what it should be.
 
         Raises:
@@ -115,8 +115,9 @@ def program(name: str) -> str:
     """
     found = shutil.which(name)
     if found is None:
-        message = f"no {name} here: install Debian's package prometheus (apt-get install prometheus)"
-        raise EmbeddedUnavailableError(message)
+        raise EmbeddedUnavailableError(
+            f"no {name} here: install Debian's package prometheus (apt-get install prometheus)"
+        )
     return found
 
 

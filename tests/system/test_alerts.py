@@ -117,7 +117,7 @@ async def test_kills_while_shares_go_up_and_down(install: Install) -> None:
     """Each delivery's records are raised and ended in turn, and the last one is what its KPIs say."""
     installation = install()
     await installation.start(2)
-    choose = random.Random(5)  # noqa: S311 - no secret
+    choose = random.Random(5)
     deliveries = [f"d{number}" for number in range(6)]
     for round_ in range(4):
         records = [

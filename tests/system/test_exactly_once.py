@@ -62,7 +62,7 @@ class Ledger:
         self.id = f"{topic}-id"
         self.writers: list[TransactionalWriter] = []
 
-    async def writer(self, timeout: float = 20.0) -> TransactionalWriter:  # noqa: ASYNC109 - of the transaction
+    async def writer(self, timeout: float = 20.0) -> TransactionalWriter:
         """Return a started writer, a later owner than all before."""
         self.writers.append(TransactionalWriter(self.settings.kafka_options(), self.id, self.group, timeout))
         await self.writers[-1].start()

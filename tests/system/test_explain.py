@@ -120,7 +120,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
 @pytest.mark.timeout(720)
 async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Installation]) -> None:
     """By the command and by a worker's API alike."""
-    token = "operator-token-0123456789"  # noqa: S105 - of a worker that lives for this test
+    token = "operator-token-0123456789"
     installation: Installation = install(api_tokens={token: "operator"})
     (port,) = pick_free(1)
     await installation.start(1, web_port=port)

@@ -24,8 +24,8 @@ from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, raw_records, talk, thaw
 
-TOKEN = "a-token-of-the-brand"  # noqa: S105 - of these tests only
-KUMO_SECRET = "kumo:a-password-for-the-hook"  # noqa: S105
+TOKEN = "a-token-of-the-brand"
+KUMO_SECRET = "kumo:a-password-for-the-hook"
 EVENTS = b'[{"email":"x@example.org","event":"open","timestamp":1790000000,"sg_event_id":"1"}]\r\n'
 #: What has a provider come again, at the least those that we know of.
 COMES_AGAIN = {408, 429, 503}

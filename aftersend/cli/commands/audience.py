@@ -36,7 +36,7 @@ app: Final = App(
 
 
 @app.command
-def load(  # noqa: PLR0913 - a command's options
+def load(
     delivery: str,
     file: Path,
     /,
@@ -105,11 +105,9 @@ def _columns(file: Path, encoding: str, separator: str, address: str, test: str)
         try:
             first = next(iter(text), "")
         except UnicodeDecodeError as error:
-            message = f"{file}: {error}; name the file's --encoding, such as cp1252"
-            raise UsageError(message) from error
+            raise UsageError(f"{file}: {error}; name the file's --encoding, such as cp1252") from error
     if len(separator) > 1 and separator != "\\t":
-        message = f"--separator is one character, not {separator!r}"
-        raise UsageError(message)
+        raise UsageError(f"--separator is one character, not {separator!r}")
     return find_columns(first, separator="\t" if separator == "\\t" else separator, address=address, test=test)
 
 
@@ -119,8 +117,7 @@ def _id(delivery: str) -> str:
     except SourceError as error:
         raise UsageError(str(error)) from error
     if not named:
-        message = "the delivery's id is empty"
-        raise UsageError(message)
+        raise UsageError("the delivery's id is empty")
     return named
 
 

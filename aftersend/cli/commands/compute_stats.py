@@ -74,8 +74,7 @@ def _write_metrics(path: Path, report: Report) -> None:
     try:
         write_check(path, drift=len(report.drift), compared=report.compared, at=time.time())
     except OSError as error:
-        message = f"--metrics: {path} can't be written: {error.strerror}"
-        raise UsageError(message) from error
+        raise UsageError(f"--metrics: {path} can't be written: {error.strerror}") from error
 
 
 def _show(report: Report) -> None:

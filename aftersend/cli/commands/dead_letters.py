@@ -109,8 +109,7 @@ def show(
     wanted = Place.parse(place, settings.topics.dead_letters)
     letter = wait_for(_find(settings, wanted))
     if letter is None:
-        message = f"there is no dead letter at {wanted}: `aftersend dead-letters list` shows where they are"
-        raise AftersendError(message)
+        raise AftersendError(f"there is no dead letter at {wanted}: `aftersend dead-letters list` shows where they are")
     if raw:
         sys.stdout.buffer.write(letter.value or b"")
         sys.stdout.buffer.flush()
@@ -122,7 +121,7 @@ def show(
 
 
 @app.command(name="replay")
-def replay_(  # noqa: PLR0913 - a command's options
+def replay_(
     *,
     source: Source = None,
     error: str = "",
@@ -169,8 +168,7 @@ def replay_(  # noqa: PLR0913 - a command's options
     settings = command_settings()
     filters = _filters(settings, source, error, since, until, replayed=replayed)
     if not dry_run and not yes and (as_json or not sys.stdin.isatty()):
-        message = "nobody is there to be asked: say --yes, or --dry-run to see what would be done"
-        raise UsageError(message)
+        raise UsageError("nobody is there to be asked: say --yes, or --dry-run to see what would be done")
     return wait_for(_replay(settings, filters, limit, as_new=as_new, dry_run=dry_run, yes=yes, as_json=as_json))
 
 

@@ -81,8 +81,9 @@ def show(delivery: str, /, *, as_json: Json = False) -> None:
     settings = command_settings()
     known = wait_for(read_known(settings)).get(delivery)
     if known is None:
-        message = f"nothing was declared or heard of the delivery {delivery!r} (`aftersend deliveries list`)"
-        raise AftersendError(message)
+        raise AftersendError(
+            f"nothing was declared or heard of the delivery {delivery!r} (`aftersend deliveries list`)"
+        )
     if as_json:
         print_json(_json(known, settings))
         return
@@ -93,7 +94,7 @@ def show(delivery: str, /, *, as_json: Json = False) -> None:
 
 
 @app.command(name="set")
-def set_(  # noqa: PLR0913 - a command's options
+def set_(
     delivery: str,
     /,
     *,
@@ -139,8 +140,7 @@ def set_(  # noqa: PLR0913 - a command's options
         as_json: Show the record as one JSON object.
     """
     if validity_days is not None and validity_hours is not None:
-        message = "--validity-days and --validity-hours say the same: give one"
-        raise UsageError(message)
+        raise UsageError("--validity-days and --validity-hours say the same: give one")
     settings = command_settings()
     given: dict[str, Any] = {
         "name": name,
@@ -154,8 +154,7 @@ def set_(  # noqa: PLR0913 - a command's options
     }
     chosen = {option: value for option, value in given.items() if value is not None}
     if not chosen and not replace:
-        message = "nothing to declare: name an option, such as --name (`aftersend deliveries set --help`)"
-        raise UsageError(message)
+        raise UsageError("nothing to declare: name an option, such as --name (`aftersend deliveries set --help`)")
     record = wait_for(_set(settings, delivery, chosen, replace=replace, dry_run=dry_run))
     if as_json:
         print_json(record)

@@ -11,7 +11,7 @@ from cyclopts.validators import Number
 from aftersend.cli.context import Json
 
 
-def demo(  # noqa: PLR0913 - a command's options
+def demo(
     *,
     recipients: Annotated[int, Parameter(validator=Number(gte=1))] = 20_000,
     deliveries: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
@@ -51,6 +51,6 @@ def demo(  # noqa: PLR0913 - a command's options
         picture: Also write the last screen to this file, as SVG.
         as_json: One JSON object in the end, and nothing else on standard output.
     """
-    from aftersend.cli.demo.run import Demo, Options  # noqa: PLC0415 - many libraries that `demo --help` can do without
+    from aftersend.cli.demo.run import Demo, Options
 
     return Demo(Options(recipients, deliveries, seed, rate, processes, store, keep_running, as_json, picture)).run()

@@ -44,6 +44,6 @@ def _for_process(settings: Settings, index: int) -> Settings:
 
 
 def _run(settings: Settings, log_fields: Mapping[str, object]) -> int:
-    from aftersend.processes.gateway import run_gateway  # noqa: PLC0415 - memory that the supervisor can do without
+    from aftersend.processes.gateway import run_gateway
 
     return run_gateway(settings, log_fields=log_fields)

@@ -88,14 +88,12 @@ def kpi(
     settings = command_settings()
     if view:
         if delivery is None:
-            message = "--view shows one delivery: `aftersend kpi` lists them"
-            raise UsageError(message)
+            raise UsageError("--view shows one delivery: `aftersend kpi` lists them")
         wait_for(_views(settings, delivery, view, watch=watch, as_json=as_json))
         return
     if source == "kafka":
         if watch:
-            message = "--watch follows Redis: leave --from out"
-            raise UsageError(message)
+            raise UsageError("--watch follows Redis: leave --from out")
         known = wait_for(_from_kafka(settings))
         found = known.get(delivery) if delivery is not None else None
     else:
@@ -145,11 +143,10 @@ async def _named(settings: Settings, delivery: str, names: Sequence[str]) -> lis
         return list(names)
     declared = (await read_declared(settings)).get(delivery)
     if declared is None or not declared.policy:
-        message = (
+        raise UsageError(
             f"no policy was declared of {delivery!r}: `aftersend deliveries set {delivery} --policy efs` does, or name "
             "a view"
         )
-        raise UsageError(message)
     return [declared.policy if name == _DECLARED else name for name in names]
 
 
@@ -159,8 +156,7 @@ async def _from_kafka(settings: Settings) -> dict[str, Kpis]:
 
 def _needed(delivery: str | None) -> str:
     if delivery is None:
-        message = "--watch needs a delivery: `aftersend kpi` lists them"
-        raise UsageError(message)
+        raise UsageError("--watch needs a delivery: `aftersend kpi` lists them")
     return delivery
 
 

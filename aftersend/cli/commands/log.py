@@ -88,8 +88,9 @@ async def _write(
     choice = choose(view, kind, declared.policy if declared is not None else "")
     if choice.log is None:
         if any(wanted):
-            message = f"{choice.kind} of {choice.view.name} are the KPIs' own numbers: there is nothing to filter"
-            raise UsageError(message)
+            raise UsageError(
+                f"{choice.kind} of {choice.view.name} are the KPIs' own numbers: there is nothing to filter"
+            )
         lines = _of_report(choice, await _report(settings, choice, delivery))
         _all(lines, tuple(lines[0]) if lines else ("response", "recipients"), as_json=as_json)
         return
@@ -118,8 +119,7 @@ async def _report(settings: Settings, choice: Choice, delivery: str) -> Report:
     partitions = await partitions_of(settings, settings.topics.kpis)
     reports = await views.read_reports(settings, partitions, delivery, [choice.view.name])
     if not reports:
-        message = f"Kafka knows of no delivery {delivery!r} (`aftersend kpi` lists them)"
-        raise AftersendError(message)
+        raise AftersendError(f"Kafka knows of no delivery {delivery!r} (`aftersend kpi` lists them)")
     return reports[0]
 
 

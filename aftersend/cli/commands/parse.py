@@ -34,8 +34,7 @@ def parse(source: str, file: Path | None = None, /) -> int:
     """
     settings = command_settings()
     if source not in REGISTRY:
-        message = f"there is no source {source!r}; there are: {', '.join(sorted(REGISTRY))}"
-        raise UsageError(message)
+        raise UsageError(f"there is no source {source!r}; there are: {', '.join(sorted(REGISTRY))}")
     parser = parsers(settings)[source]
     if file is None or str(file) == "-":
         return _print(parser, sys.stdin.buffer, "standard input")
@@ -43,8 +42,7 @@ def parse(source: str, file: Path | None = None, /) -> int:
         with file.open("rb") as stream:
             return _print(parser, stream, str(file))
     except OSError as error:
-        message = f"{file} can't be read: {error.strerror}"
-        raise AftersendError(message) from error
+        raise AftersendError(f"{file} can't be read: {error.strerror}") from error
 
 
 def _print(parser: Parser, stream: BinaryIO, name: str) -> int:

@@ -81,7 +81,7 @@ def list_(
 
 
 @app.command
-def release(  # noqa: PLR0913 - a command's options
+def release(
     *,
     reason: str,
     since: str | None = None,
@@ -118,8 +118,7 @@ def release(  # noqa: PLR0913 - a command's options
         as_json: One JSON object; does not ask, so it needs --yes or --dry-run.
     """
     if not dry_run and not yes and (as_json or not sys.stdin.isatty()):
-        message = "nobody is there to be asked: say --yes, or --dry-run to see what would be done"
-        raise UsageError(message)
+        raise UsageError("nobody is there to be asked: say --yes, or --dry-run to see what would be done")
     settings, now = command_settings(), time.time()
     decision = Decision(
         at=now,
@@ -176,8 +175,7 @@ def _choice(reason: str, since: str | None, until: str | None) -> str:
 def _told(option: str, words: str) -> str:
     """Return what an operator says of a release if it can be kept."""
     if not 0 < len(words) <= MAX_WORDS:
-        message = f"{option} takes 1 to {MAX_WORDS} characters"
-        raise UsageError(message)
+        raise UsageError(f"{option} takes 1 to {MAX_WORDS} characters")
     return words
 
 

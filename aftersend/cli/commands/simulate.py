@@ -37,7 +37,7 @@ _PATH: Final = "/webhooks/"
 Positive = Annotated[int, Parameter(validator=Number(gt=0))]
 
 
-def simulate(  # noqa: PLR0913 - a command's options
+def simulate(
     source: Literal["kumomta", "sendgrid", "ses"] = "kumomta",
     /,
     *,
@@ -143,8 +143,7 @@ async def _partitions(settings: Settings) -> dict[str, int]:
     for source in ("kumomta", "tracking"):
         topic = settings.topics.raw(source)
         if topic not in cluster.partitions:
-            message = f"topic {topic} is missing: run `aftersend topics apply` first"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(f"topic {topic} is missing: run `aftersend topics apply` first")
         found[source] = cluster.partitions[topic]
     return found
 
@@ -158,12 +157,11 @@ def _address(settings: Settings, url: str | None, provider: str) -> str:
         host = settings.gateway_host if settings.gateway_host not in {"0.0.0.0", "::"} else "127.0.0.1"  # noqa: S104
         url = f"http://{host}:{settings.gateway_port}"
     if not url.startswith(("http://", "https://")):
-        message = f"--url {url}: must start with http:// or https://"
-        raise UsageError(message)
+        raise UsageError(f"--url {url}: must start with http:// or https://")
     return url if _PATH in url else f"{url.rstrip('/')}{_PATH}{provider}"
 
 
-def _post(  # noqa: PLR0913 - a command's options
+def _post(
     records: Iterator[RawRecord],
     provider: str,
     address: str,
@@ -176,14 +174,13 @@ def _post(  # noqa: PLR0913 - a command's options
 ) -> dict[str, Any]:
     """Post a campaign; return what became of the requests."""
     # Libraries that writing to Kafka can do without.
-    from aftersend.sandbox.simulation.posting import Poster, batches  # noqa: PLC0415
-    from aftersend.sandbox.simulation.signing import signer  # noqa: PLC0415
+    from aftersend.sandbox.simulation.posting import Poster, batches
+    from aftersend.sandbox.simulation.signing import signer
 
     if key is None:
-        message = (
+        raise UsageError(
             f"--key is missing: `aftersend simulate --make-key keys` makes keys, then `simulate {provider} --key keys`"
         )
-        raise UsageError(message)
     # At a rate, a provider does not wait for a batch to be full.
     size = 1 if provider == "ses" else max(1, min(batch, int(rate))) if rate else batch
     with progress("posting", expected, shown=shown, unit="events") as on_posted:
@@ -193,7 +190,7 @@ def _post(  # noqa: PLR0913 - a command's options
 
 
 def _make_key(folder: Path, *, as_json: bool) -> None:
-    from aftersend.sandbox.simulation.signing import make_keys  # noqa: PLC0415 - cryptography, for this alone
+    from aftersend.sandbox.simulation.signing import make_keys
 
     made = make_keys(folder.absolute())
     certificates = orjson.dumps(made.certificates).decode()

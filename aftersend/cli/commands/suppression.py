@@ -86,8 +86,7 @@ def _asked(file: str) -> list[Asked]:
         with Path(file).open(encoding="utf-8", newline="") as lines:
             return list(read(lines, file))
     except (OSError, UnicodeDecodeError) as error:
-        message = f"{file} can't be read: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{file} can't be read: {error}") from error
 
 
 async def _contacts(settings: Settings, asked: list[Asked]) -> dict[str, Contact]:

@@ -39,7 +39,7 @@ def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=25
 
 
 def _run(settings: Settings, log_fields: Mapping[str, object]) -> int:
-    from aftersend.processes.worker import run_worker  # noqa: PLC0415 - some 40 MB that the supervisor can do without
+    from aftersend.processes.worker import run_worker
 
     return run_worker(settings, log_fields=log_fields)
 

@@ -29,7 +29,6 @@ class Screen:
     """
 
     def __init__(self, console: Console, view: View, live: Live | None) -> None:
-        """Show nothing yet."""
         self._console = console
         self._view = view
         self._live = live

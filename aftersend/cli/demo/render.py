@@ -89,7 +89,6 @@ class View:
     """
 
     def __init__(self, title: str) -> None:
-        """Show nothing yet."""
         self._title = title
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
 

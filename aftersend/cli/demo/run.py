@@ -95,7 +95,6 @@ class Demo:
     """
 
     def __init__(self, options: Options) -> None:
-        """Start nothing yet."""
         self._options = options
         # With --json, standard output is for the one object.
         self._console = Console(stderr=options.as_json, quiet=options.as_json, highlight=False)
@@ -263,8 +262,7 @@ async def _start(set_up: Stage) -> None:
         while not await asyncio.to_thread(part.ready):
             set_up.check()
             if time.monotonic() > deadline:
-                message = f"not ready after {_START_TIMEOUT:g} s: {part.log_path.stem}; {part.last_words()}"
-                raise DemoError(message)
+                raise DemoError(f"not ready after {_START_TIMEOUT:g} s: {part.log_path.stem}; {part.last_words()}")
             await asyncio.sleep(_LOOK)
 
 

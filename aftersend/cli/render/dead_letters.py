@@ -28,7 +28,6 @@ class Overview:
     """
 
     def __init__(self, limit: int) -> None:
-        """Start with none."""
         self._limit = limit
         self._latest: list[tuple[int, str, int, Letter]] = []
         self.counts: Counter[tuple[str, str]] = Counter()

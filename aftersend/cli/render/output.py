@@ -20,7 +20,7 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+def print_json(value: Any) -> None:
     """Print one line of JSON."""
     print(orjson.dumps(value, default=str).decode(), flush=True)
 

@@ -35,7 +35,6 @@ class Top:
     """
 
     def __init__(self, settings: Settings, interval: float, deliveries: int, sort: str, *, as_json: bool) -> None:
-        """Look at nothing yet."""
         self._eye = Eye(settings)
         self._interval = interval
         self._deliveries = deliveries

@@ -81,7 +81,6 @@ class Api:
     """
 
     def __init__(self, gate: Gate, deliveries: Deliveries, rows: Rows, version: str) -> None:
-        """Answer nothing yet."""
         self._gate = gate
         self._deliveries = deliveries
         self._rows = rows
@@ -243,7 +242,7 @@ def _for(role: str, answer: dict[str, Any]) -> Response:
     return _json(answer if role == OPERATOR else public_records.masked(answer))
 
 
-def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:  # noqa: ANN401
+def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(_encode(answer), status, {**_HEADERS, **(headers or {})}, "application/json")
 
 
@@ -369,14 +368,12 @@ def _cursor(position: Position) -> str:
 def _position(given: str) -> Position:
     try:
         if len(given) > MAX_CURSOR:
-            message = "too long"
-            raise ValueError(message)  # noqa: TRY301 - the same answer as for any other
+            raise ValueError("too long")
         encoded = given.encode("ascii")
         decoded = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
         at, delivery_id = msgspec.json.decode(decoded, type=tuple[float, str])
         if not math.isfinite(at):
-            message = "not finite"
-            raise ValueError(message)  # noqa: TRY301 - the same answer as for any other
+            raise ValueError("not finite")
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
         message = "after is none that this API has given"
         raise ApiError(Code.INVALID_PARAMETER, message) from error

@@ -26,7 +26,6 @@ class Forwarder:
     """Asks other workers."""
 
     def __init__(self) -> None:
-        """Connect to nobody yet."""
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:

@@ -53,7 +53,6 @@ class SuppressionChecks:
     """
 
     def __init__(self, rows: Rows, forwarder: Forwarder) -> None:
-        """Answer nothing yet."""
         self._rows = rows
         self._forwarder = forwarder
         self._at_once = 0

@@ -15,15 +15,14 @@ from aiokafka.errors import KafkaConnectionError, KafkaError
 _send: Final = AIOKafkaConnection.send
 
 
-def _mended_send(self: Any, request: Any, expect_response: bool = True) -> Any:  # noqa: ANN401, FBT001, FBT002 - aiokafka's signature
+def _mended_send(self: Any, request: Any, expect_response: bool = True) -> Any:  # noqa: FBT001, FBT002 - aiokafka's signature
     try:
         return _send(self, request, expect_response)
     except KafkaError:  # a RuntimeError itself
         raise
     except RuntimeError as error:
         self.close(reason=CloseReason.CONNECTION_BROKEN)
-        message = f"Connection broken: {error}"
-        raise KafkaConnectionError(message) from error
+        raise KafkaConnectionError(f"Connection broken: {error}") from error
 
 
 def mend() -> None:

@@ -21,7 +21,7 @@ class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
 
     _value_deserializer: Any
 
-    def _get_actions_per_node(self, assignment: Any) -> Any:  # noqa: ANN401 - aiokafka's own objects pass through
+    def _get_actions_per_node(self, assignment: Any) -> Any:
         actions = super()._get_actions_per_node(assignment)
         wish = self._value_deserializer
         if isinstance(wish, Lean) and wish.limits:
@@ -30,7 +30,7 @@ class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
         return actions
 
 
-def limit(request: Any, limits: Mapping[str, int], assignment: Any) -> None:  # noqa: ANN401 - see above
+def limit(request: Any, limits: Mapping[str, int], assignment: Any) -> None:
     """Limit a request that was not sent yet.
 
     A partition gives no more than its topic's limit, and all partitions together no more than the largest limit among
@@ -41,20 +41,20 @@ def limit(request: Any, limits: Mapping[str, int], assignment: Any) -> None:  # 
         limits: bytes by topic; topics that are not in it keep the consumer's own limit.
         assignment: of aiokafka's consumer, which knows the partitions' positions and ends.
     """
-    own = request._max_bytes  # noqa: SLF001 - aiokafka shows it nowhere
+    own = request._max_bytes
     behind = [
         limits.get(topic, own)
         for topic, partitions in request.topics
         if any(_is_behind(assignment.state_value(TopicPartition(topic, number))) for number, _, _ in partitions)
     ]
-    request._max_bytes = max(behind, default=min(limits.values()))  # noqa: SLF001
-    request._topics = [  # noqa: SLF001
+    request._max_bytes = max(behind, default=min(limits.values()))
+    request._topics = [
         (topic, [(number, offset, limits.get(topic, most)) for number, offset, most in partitions])
         for topic, partitions in request.topics
     ]
 
 
-def _is_behind(state: Any) -> bool:  # noqa: ANN401 - see above
+def _is_behind(state: Any) -> bool:
     return state.lso is not None and bool(state.lso > state.position)
 
 

@@ -30,14 +30,12 @@ async def committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: Ite
     Raises:
         KafkaError: if the broker does not tell.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001 - see above
+    coordinator = consumer._coordinator
     topics: dict[str, list[int]] = {}
     for tp in partitions:
         topics.setdefault(tp.topic, []).append(tp.partition)
     await coordinator.ensure_coordinator_known()
-    response = await coordinator._send_req(  # noqa: SLF001
-        OffsetFetchRequest(coordinator.group_id, list(topics.items()))
-    )
+    response = await coordinator._send_req(OffsetFetchRequest(coordinator.group_id, list(topics.items())))
     try:
         answered = _answered(response)
     except (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError):
@@ -46,8 +44,7 @@ async def committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: Ite
     for topic, numbers in topics.items():
         for number in numbers:
             if TP(topic, number) not in answered:
-                message = f"the broker says nothing of the offset of {topic}-{number}"
-                raise KafkaError(message)
+                raise KafkaError(f"the broker says nothing of the offset of {topic}-{number}")
     return {tp: offset for tp, offset in answered.items() if offset >= 0}
 
 
@@ -83,11 +80,11 @@ async def all_committed_offsets(client: AIOKafkaAdminClient, group: str) -> dict
         KafkaError: if the broker does not tell.
     """
     node = await client.find_coordinator(group)
-    response = await client._send_request(OffsetFetchRequest(group, None), node)  # noqa: SLF001 - see above
+    response = await client._send_request(OffsetFetchRequest(group, None), node)
     return {tp: offset for tp, offset in _answered(response).items() if offset >= 0}
 
 
-def _answered(response: Any) -> dict[TP, int]:  # noqa: ANN401 - aiokafka makes one class for each version
+def _answered(response: Any) -> dict[TP, int]:
     """Return the offset of each partition in an answer, -1 where none was committed.
 
     Raises:

@@ -47,7 +47,6 @@ class Lean:
     """
 
     def __init__(self, limits: Mapping[str, int] | None = None) -> None:
-        """Keep what the fetcher wants to know."""
         self.limits = limits or {}
 
     def __call__(self, data: bytes) -> bytes:
@@ -67,7 +66,7 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
     _parsed_to = 0
     next_fetch_offset: int
 
-    def _consumer_record(self, tp: Any, record: Any) -> Any:  # noqa: ANN401 - aiokafka's own objects pass through
+    def _consumer_record(self, tp: Any, record: Any) -> Any:
         if self.lean:
             return record
         return super()._consumer_record(tp, record)
@@ -90,8 +89,7 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
         while (limit is None or len(taken) < limit) and records.has_next():
             batch = records.next_batch()
             if self._check_crcs and not batch.validate_crc():
-                message = f"Invalid CRC - {self._tp}"
-                raise CorruptRecordException(message)
+                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if not self._wanted(batch):
                 position = batch.next_offset
                 continue
@@ -108,7 +106,7 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
         self.next_fetch_offset = position
         return taken, bool(self._left) or records.has_next()
 
-    def _wanted(self, batch: Any) -> bool:  # noqa: ANN401 - aiokafka's own objects pass through
+    def _wanted(self, batch: Any) -> bool:
         """Say whether a batch holds records that a reader may see: no markers, nothing of an aborted transaction."""
         if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)

@@ -26,7 +26,6 @@ class AlertMetrics(Collector):
     """
 
     def __init__(self, limit: int, names: Iterable[str]) -> None:
-        """Show none yet."""
         self._limit = limit
         self._active: Sequence[DeliveryAlert] = ()
         self._counts = Counts(catalog.ALERTS, [(name, state) for name in names for state in _STATES])

@@ -69,7 +69,6 @@ class Deliveries(Collector):
     """
 
     def __init__(self, limit: int) -> None:
-        """Show none yet."""
         self._limit = limit
         self._partitions: dict[int, _Partition] = {}
         #: The deliveries that are shown, the one active last at the end.

@@ -29,7 +29,6 @@ class GatewayMetrics(Collector):
         in_flight: Callable[[], int] = lambda: 0,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Start at 0."""
         self._sources = {name: (name,) for name in sources}
         self._in_flight = in_flight
         self._ready = ready

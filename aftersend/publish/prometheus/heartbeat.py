@@ -29,7 +29,6 @@ class Heartbeat(Collector):
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
-        """Have heard of none."""
         self._now = now
         #: By stage and partition: Kafka's timestamp of the last tick, seconds since 1970.
         self.last: dict[tuple[str, int], float] = {}

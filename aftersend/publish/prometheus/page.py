@@ -26,7 +26,6 @@ class MetricsPage:
     """
 
     def __init__(self, process: str, *collectors: Collector) -> None:
-        """Register the collectors."""
         self.registry = CollectorRegistry()
         build = gauge(BUILD_INFO, {(_VERSION, process): 1.0})
         self.add(_Constant(build), *collectors)

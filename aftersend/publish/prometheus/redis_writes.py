@@ -39,7 +39,6 @@ class RedisMetrics(Collector):
     """
 
     def __init__(self, publisher: Publisher, heartbeat: Heartbeat) -> None:
-        """Start at 0."""
         self._publisher = publisher
         self._heartbeat = heartbeat
         self._flushes = Counts(catalog.REDIS_FLUSHES, (_OK, _FAILED))

@@ -26,7 +26,6 @@ class Counts:
     """
 
     def __init__(self, metric: Metric, always: Iterable[Labels] = ()) -> None:
-        """Start at 0."""
         self._metric = metric
         self.values: dict[Labels, float] = dict.fromkeys(always, 0.0)
 
@@ -51,7 +50,6 @@ class Distribution:
     """
 
     def __init__(self, metric: Metric, always: Iterable[Labels] = ()) -> None:
-        """Start empty."""
         self._metric = metric
         self._bounds = metric.buckets
         self._names = [*(f"{bound:g}" if bound % 1 else f"{bound:.1f}" for bound in metric.buckets), "+Inf"]
@@ -109,7 +107,6 @@ class Names:
     """
 
     def __init__(self, limit: int) -> None:
-        """Know none yet."""
         self._limit = limit
         self._known: dict[Labels, Labels] = {}
 

@@ -124,7 +124,6 @@ class WorkerMetrics(Collector):
         leads: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
-        """Start at 0."""
         self._events_topic = events_topic
         self._sources = sources
         self._heartbeat = heartbeat

@@ -121,7 +121,6 @@ class KpiPublisher:
     """
 
     def __init__(self, client: redis.Redis, *, prefix: str, cluster: str, interval: float, expiry_days: float) -> None:
-        """Publish nothing yet."""
         # redis has one set of types for both of its clients, and for answers that are decoded and that are not.
         self._client: Any = client
         self._prefix = prefix

@@ -43,7 +43,6 @@ class KpiReader:
     """
 
     def __init__(self, client: redis.Redis, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read nothing yet."""
         # redis has one set of types for both of its clients, and for answers that are decoded and that are not.
         self._client: Any = client
         self._prefix = prefix

@@ -38,7 +38,6 @@ class Replay:
         started_at: float | None = None,
         terms: Terms | None = None,
     ) -> None:
-        """Begin without a row."""
         self._terms = terms
         self.row: Row | None = None
         self._delivery = delivery_id
@@ -159,8 +158,7 @@ def expire_step(row: Row, due: float) -> Step:
 def take_step(row: Row, step: Step, source: int, limit: float, windows: tuple[float, ...]) -> None:
     """Fold a step's event into the row, and note in the step what it did."""
     if step.told is None or step.place is None:  # pragma: no cover - the caller has them
-        message = "a step that is folded has an event"
-        raise TypeError(message)
+        raise TypeError("a step that is folded has an event")
     before, facts, previous = row.status, row.facts, row.previous
     waited_until = row.updated_at
     expired = before in EXPIRED_STATUSES and bool(facts & Fact.EXPIRED)

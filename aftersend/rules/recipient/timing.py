@@ -57,8 +57,7 @@ def timing(
         ValueError: if the retention ends before the freeze.
     """
     if retention < freeze:
-        message = f"the retention ({retention} s) must not end before the freeze ({freeze} s)"
-        raise ValueError(message)
+        raise ValueError(f"the retention ({retention} s) must not end before the freeze ({freeze} s)")
     by_number = [window] * (MAX_SOURCE + 1)
     for name, number in (numbers or {}).items():
         by_number[number] = windows.get(name, window)

@@ -31,7 +31,7 @@ class Provider:
         rate: events a second; 0: as fast as they go.
     """
 
-    def __init__(  # noqa: PLR0913 - all that a campaign has
+    def __init__(
         self,
         settings: Settings,
         name: str,
@@ -44,7 +44,6 @@ class Provider:
         duration: float,
         rate: float,
     ) -> None:
-        """Post nothing yet."""
         self.name = name
         self._rate = rate
         self._batch = SHARES[name][1]

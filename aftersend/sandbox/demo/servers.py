@@ -52,7 +52,6 @@ class Part:
     """
 
     def __init__(self, name: str, environment: dict[str, str], folder: Path, ports: list[int]) -> None:
-        """Start nothing yet."""
         self._name = name
         self._environment = environment
         self._folder = folder
@@ -85,8 +84,7 @@ class Part:
         """
         if self._process is None or self._process.poll() is not None:
             code = self._process.returncode if self._process is not None else None
-            message = f"the {self._name} has ended by itself with exit code {code}; {self.last_words()}"
-            raise DemoError(message)
+            raise DemoError(f"the {self._name} has ended by itself with exit code {code}; {self.last_words()}")
 
     def last_words(self) -> str:
         """Return how the log ends."""
@@ -116,7 +114,7 @@ class Part:
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=_PROBE_TIMEOUT) as response:  # noqa: S310 - our own address
-            return bool(response.status == 200)  # noqa: PLR2004 - OK
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False
 
@@ -218,8 +216,7 @@ def _first_of_free_ports(count: int) -> int:
         first = pick_free(1)[0]
         if first + count <= _LAST_PORT and all(is_free(first + i) for i in range(count)):
             return first
-    message = f"no {count} free ports in a row found on {HOST}"
-    raise DemoError(message)
+    raise DemoError(f"no {count} free ports in a row found on {HOST}")
 
 
 def _environment(chosen: dict[str, Any]) -> dict[str, str]:

@@ -31,11 +31,10 @@ class Player:
     """
 
     def __init__(self, settings: Settings, records: Iterable[RawRecord], rate: float, seed: int) -> None:
-        """Write nothing yet."""
         self._settings = settings
         self._records = iter(records)
         self._rate = rate
-        self._random = random.Random(f"{seed} partitions")  # noqa: S311 - nothing secret
+        self._random = random.Random(f"{seed} partitions")
         #: Records that Kafka has.
         self.written = 0
         #: Arrival of the last of them in the campaign's own time, seconds since 1970.

@@ -45,7 +45,6 @@ class Watch:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet."""
         self._settings = settings
         self._redis = redis_client.from_url(settings.redis_url, decode_responses=True)
         self._admin = AIOKafkaAdminClient(**settings.kafka_options())

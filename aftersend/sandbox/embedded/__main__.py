@@ -48,7 +48,7 @@ def prefetch() -> int:
 
 def lock_jars() -> int:
     """Write the locked list of jars anew."""
-    from aftersend.sandbox.embedded.lock import lock_text  # noqa: PLC0415 - only maintainers need the resolver
+    from aftersend.sandbox.embedded.lock import lock_text
 
     with tempfile.TemporaryDirectory() as folder:
         LOCK_FILE.write_text(lock_text(Path(folder)))

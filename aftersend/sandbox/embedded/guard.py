@@ -12,7 +12,6 @@ class Guard:
     """Kills one process (SIGKILL) once the process that made the guard has ended without `release`."""
 
     def __init__(self) -> None:
-        """Start the guard; it does nothing before `watch`."""
         # A session of its own, so that Ctrl-C in a terminal does not end the guard before its time.
         self._shell = subprocess.Popen(
             ["sh", "-c", _SCRIPT],

@@ -121,7 +121,7 @@ def _fetch_all(jars: list[Jar], folder: Path, progress: Callable[[int], object])
 
 def _maven(folder: Path) -> "MavenContext":
     try:
-        from jgo.maven import MavenContext  # noqa: PLC0415 - a part of the extra `embedded`
+        from jgo.maven import MavenContext
     except ImportError as error:
         msg = "Kafka's jars are fetched by the package jgo, which is missing: run \"pip install 'aftersend[embedded]'\""
         raise EmbeddedUnavailableError(msg) from error

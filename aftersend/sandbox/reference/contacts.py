@@ -40,7 +40,6 @@ class Contacts:
     """
 
     def __init__(self, validity_policy: str = "five-in-a-row") -> None:
-        """Hold nothing against anybody."""
         self.validity_policy = validity_policy
         self.by_address: dict[str, dict[str, Any]] = {}
 
@@ -122,7 +121,7 @@ def _count_error(contact: dict[str, Any], event: Folded, now: float, *, hard: bo
             "diagnostic": event.diagnostic[:MAX_DIAGNOSTIC],
             "delivery_id": event.delivery_id,
         }
-    if hard or len(contact["counted"]) == 5:  # noqa: PLR2004 - the fifth
+    if hard or len(contact["counted"]) == 5:
         contact["quarantined_at"] = now
 
 

@@ -135,7 +135,6 @@ class Reference:
     """
 
     def __init__(self, options: Options, partition: int) -> None:
-        """Start with nothing."""
         self.options = options
         self.partition = partition
         self.tick = 0.0

@@ -73,6 +73,5 @@ async def wait_until_folded(settings: Settings, timeout: float, *, raw: bool = T
     deadline = time.monotonic() + timeout
     while left := await left_over(settings, raw=raw):
         if time.monotonic() > deadline:
-            message = f"{left} records still wait to be folded after {timeout:g} s"
-            raise TimeoutError(message)
+            raise TimeoutError(f"{left} records still wait to be folded after {timeout:g} s")
         await asyncio.sleep(_POLL)

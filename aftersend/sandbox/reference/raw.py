@@ -56,7 +56,6 @@ class RawCheck:
     """
 
     def __init__(self, raw_topics: Mapping[str, str], partitions: int, differences: Differences) -> None:
-        """Start with nothing."""
         self._raw_topics = raw_topics
         self._partitions = partitions
         self._differences = differences

@@ -26,4 +26,4 @@ def reason_of(name: str) -> str:
 
 def is_proved_bad(row: Sequence[str], policy: str) -> bool:
     """Say whether so many bounces in a row, all of one reason, prove an address bad."""
-    return policy == "at-once" or len(row) == 5 or row[-1] == "recipient_blocked"  # noqa: PLR2004 - the fifth
+    return policy == "at-once" or len(row) == 5 or row[-1] == "recipient_blocked"

@@ -110,7 +110,7 @@ class _Waiting(NamedTuple):
     late: bool
 
 
-def simulate_campaign(  # noqa: PLR0913 - all of them knobs of one thing
+def simulate_campaign(
     recipients: int,
     deliveries: int,
     seed: int,
@@ -147,9 +147,8 @@ def simulate_campaign(  # noqa: PLR0913 - all of them knobs of one thing
         ValueError: if there is no delivery.
     """
     if deliveries < 1:
-        message = "a campaign has at least one delivery"
-        raise ValueError(message)
-    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates, provider)  # noqa: S311 - no secrets
+        raise ValueError("a campaign has at least one delivery")
+    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates, provider)
     tail = duration * _TAIL * min(1.0, window / max(1, recipients))
     if not provider:
         yield from run.old_delivery(seed, start)
@@ -272,7 +271,7 @@ class _Run:
     def _push(self, message: Message, step: Step, number: int, at: float, *, late: bool = False) -> None:
         """Queue a record for when it arrives, and some of them again."""
         # A log takes its time, and at times much of it; so events of one recipient overtake each other.
-        mean = 60.0 if self.rng.random() < 0.05 else 1.0  # noqa: PLR2004 - one in twenty
+        mean = 60.0 if self.rng.random() < 0.05 else 1.0
         arrival = at + self.rng.expovariate(1 / mean) * self.pace
         again: list[float] = []
         if self.rng.random() < self.duplicates:

@@ -42,15 +42,15 @@ class Person(NamedTuple):
 
 def person(number: int, seed: int) -> Person:
     """Return a recipient: the same for the same number and seed, whatever happened before."""
-    rng = random.Random(f"{seed} {number}")  # noqa: S311 - nothing here is secret
+    rng = random.Random(f"{seed} {number}")
     provider = rng.choices(PROVIDERS, _WEIGHTS)[0]
     local = f"{rng.choice(_GIVEN)}.{rng.choice(_FAMILY)}{number}"
     address = tracked = f"{local}@{provider.domain}"
     spelling = rng.random()
     if not provider.domain.isascii():  # the log has the domain as it was typed, the tracker as DNS has it
         tracked = f"{local}@{provider.domain.encode('idna').decode()}"
-    elif spelling < 0.02:  # noqa: PLR2004 - two in a hundred
+    elif spelling < 0.02:
         tracked = f"{local.title()}@{provider.domain.upper()}"
-    elif spelling < 0.03:  # noqa: PLR2004
+    elif spelling < 0.03:
         address = local.upper() + address[len(local) :]
     return Person(address, tracked, provider)

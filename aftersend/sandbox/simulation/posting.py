@@ -82,7 +82,6 @@ class Poster:
         patience: float = 300.0,
         on_posted: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Post nothing yet."""
         self._url = url
         self._sign = sign
         self._connections = connections
@@ -145,14 +144,16 @@ class Poster:
                 posted.events += len(batch)
                 return
             if not self._answered and time.monotonic() > self._started + _NOBODY:
-                message = f"nobody answers at {self._url} ({answer}): is the gateway running (`aftersend gateway`)?"
-                raise AftersendError(message)
+                raise AftersendError(
+                    f"nobody answers at {self._url} ({answer}): is the gateway running (`aftersend gateway`)?"
+                )
             if time.monotonic() > deadline:
-                message = f"{self._url} has not taken a request within {self._patience:g} s; the last answer: {answer}"
-                raise AftersendError(message)
+                raise AftersendError(
+                    f"{self._url} has not taken a request within {self._patience:g} s; the last answer: {answer}"
+                )
             posted.repeated += 1
             # Not all at the same moment again.
-            await asyncio.sleep((wait if wait is not None else pause) * random.uniform(1.0, 1.25))  # noqa: S311
+            await asyncio.sleep((wait if wait is not None else pause) * random.uniform(1.0, 1.25))
             pause = min(_LONGEST_PAUSE, 2 * pause)
 
     async def _attempt(self, session: aiohttp.ClientSession, request: Request) -> tuple[str, float | None]:
@@ -163,16 +164,14 @@ class Poster:
                 await answer.read()
                 if answer.status in _FINAL:
                     hint = _HINTS.get(answer.status, "see the gateway's log")
-                    message = f"{self._url} answers {answer.status} {answer.reason or ''}: {hint}"
-                    raise AftersendError(message)
+                    raise AftersendError(f"{self._url} answers {answer.status} {answer.reason or ''}: {hint}")
                 return str(answer.status), _retry_after(answer.headers)
         except aiohttp.InvalidURL as error:
-            message = f"--url {self._url} is no address"
-            raise AftersendError(message) from error
+            raise AftersendError(f"--url {self._url} is no address") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             return type(error).__name__, None
 
 
-def _retry_after(headers: Any) -> float | None:  # noqa: ANN401 - aiohttp's multidict
+def _retry_after(headers: Any) -> float | None:
     value = headers.get("Retry-After", "")
     return float(value) if value.isascii() and value.isdigit() else None

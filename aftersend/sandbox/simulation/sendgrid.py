@@ -211,7 +211,7 @@ def _click(agents: tuple[str, ...], *, unsubscribe: bool = False) -> Callable[[d
     return click
 
 
-def _simple(name: str, **more: Any) -> Callable[[dict[str, Any], Message, int], bool]:  # noqa: ANN401 - fields
+def _simple(name: str, **more: Any) -> Callable[[dict[str, Any], Message, int], bool]:
     def write_simple(event: dict[str, Any], _message: Message, _number: int) -> bool:
         event |= {"event": name, **more}
         return True

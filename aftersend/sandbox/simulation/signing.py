@@ -59,7 +59,6 @@ class SendGridSigner:
     """
 
     def __init__(self, key: EllipticCurvePrivateKey) -> None:
-        """Sign nothing yet."""
         self._key = key
 
     @classmethod
@@ -71,8 +70,7 @@ class SendGridSigner:
         """
         key = _read_key(path)
         if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
-            message = f"{path} holds no private key on the curve P-256, which SendGrid signs with"
-            raise UsageError(message)
+            raise UsageError(f"{path} holds no private key on the curve P-256, which SendGrid signs with")
         return cls(key)
 
     def request(self, events: list[bytes]) -> Request:
@@ -98,7 +96,6 @@ class SnsSigner:
     """
 
     def __init__(self, key: RSAPrivateKey) -> None:
-        """Sign nothing yet."""
         self._key = key
         self._count = 0
 
@@ -111,8 +108,7 @@ class SnsSigner:
         """
         key = _read_key(path)
         if not isinstance(key, RSAPrivateKey):
-            message = f"{path} holds no private RSA key, which SNS signs with"
-            raise UsageError(message)
+            raise UsageError(f"{path} holds no private RSA key, which SNS signs with")
         return cls(key)
 
     def request(self, events: list[bytes]) -> Request:
@@ -170,13 +166,11 @@ def _read_key(path: Path) -> object:
     try:
         return load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
-        message = (
+        raise UsageError(
             f"--key {path} can't be read: {error.strerror or error}; `aftersend simulate --make-key DIR` makes one"
-        )
-        raise UsageError(message) from error
+        ) from error
     except (ValueError, TypeError) as error:
-        message = f"{path} holds no private key without a password (PEM)"
-        raise UsageError(message) from error
+        raise UsageError(f"{path} holds no private key without a password (PEM)") from error
 
 
 # ------------------------------------------------------------------------------------------------------------- making
@@ -223,8 +217,7 @@ def make_keys(folder: Path) -> Keys:
             # Last, since the key's being there says that all is.
             _write_key(made.private["ses"], rsa_key)
     except OSError as error:
-        message = f"--make-key {folder}: {error.strerror or error}"
-        raise UsageError(message) from error
+        raise UsageError(f"--make-key {folder}: {error.strerror or error}") from error
     return made
 
 

@@ -59,7 +59,6 @@ class Audience:
     """
 
     def __init__(self, delivery_id: str, state: State, tests: Collection[str] = (), message_type: str = "") -> None:
-        """Begin with an empty audience."""
         self.counts = Counts()
         self._delivery = delivery_id
         self._state = state

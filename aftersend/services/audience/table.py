@@ -55,8 +55,7 @@ def open_text(path: Path, encoding: str = "") -> TextIO:
         chosen = encoding or ("utf-16" if begin in _UTF16 else "utf-8-sig")
         return path.open(encoding=chosen, newline="")
     except (OSError, LookupError) as error:
-        message = f"{path} can't be read: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{path} can't be read: {error}") from error
 
 
 def find_columns(first: str, *, separator: str = "", address: str = "", test: str = "") -> Columns:
@@ -85,8 +84,9 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
         return Columns(separator, at, mark, headings=True)
     at = next((place for place, cell in enumerate(names) if "@" in cell), 0 if len(names) <= 1 else -1)
     if at < 0 or test:
-        message = f"which column holds the address? Name it with --address-column: {', '.join(map(repr, names))}"
-        raise UsageError(message)
+        raise UsageError(
+            f"which column holds the address? Name it with --address-column: {', '.join(map(repr, names))}"
+        )
     return Columns(separator, at, None, headings=False)
 
 
@@ -96,8 +96,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _place(names: list[str], heading: str, option: str) -> int:
     if heading.casefold() not in names:
-        message = f"{option}: there is no column {heading!r}; the first line has {', '.join(map(repr, names))}"
-        raise UsageError(message)
+        raise UsageError(f"{option}: there is no column {heading!r}; the first line has {', '.join(map(repr, names))}")
     return names.index(heading.casefold())
 
 
@@ -121,8 +120,8 @@ def read(lines: Iterable[str], columns: Columns, name: str) -> Iterator[Line]:
             mark = row[columns.test] if columns.test is not None and columns.test < len(row) else ""
             yield Line(rows.line_num, spelled, is_true(mark) or mark.strip().casefold() in _YES)
     except csv.Error as error:
-        message = f"{name}: line {rows.line_num}: {error}"
-        raise UsageError(message) from error
+        raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
     except UnicodeDecodeError as error:
-        message = f"{name}: line {rows.line_num + 1} or after: {error}; name the file's --encoding, such as cp1252"
-        raise UsageError(message) from error
+        raise UsageError(
+            f"{name}: line {rows.line_num + 1} or after: {error}; name the file's --encoding, such as cp1252"
+        ) from error

@@ -45,8 +45,7 @@ class Place(NamedTuple):
         name, partition, offset = (topic, *text.split(":", 1)) if ":" in text else ("", "", *text.rsplit("-", 2))[-3:]
         if name and all(number.isascii() and number.isdigit() for number in (partition, offset)):
             return cls(name, int(partition), int(offset))
-        message = f"{text!r} is no place: say PARTITION:OFFSET of the dead letter, or TOPIC-PARTITION-OFFSET"
-        raise UsageError(message)
+        raise UsageError(f"{text!r} is no place: say PARTITION:OFFSET of the dead letter, or TOPIC-PARTITION-OFFSET")
 
 
 class Letter(msgspec.Struct):
@@ -107,12 +106,11 @@ def topics_of(settings: Settings, source: str | None) -> frozenset[str]:
     topics = settings.topics
     known = {name: topics.raw(name) for name in (*raw_sources(), "clock")} | {"events": topics.events}
     if source not in known and source not in known.values():
-        message = f"there is no source {source!r}: say one of {', '.join(known)}, or the name of its topic"
-        raise UsageError(message)
+        raise UsageError(f"there is no source {source!r}: say one of {', '.join(known)}, or the name of its topic")
     return frozenset({known.get(source, source)})
 
 
-def letter_of(record: Any, topic: str, partition: int) -> Letter:  # noqa: ANN401 - aiokafka has no types here
+def letter_of(record: Any, topic: str, partition: int) -> Letter:
     """Return a record of the dead-letter topic as what it is.
 
     Ours are the last headers of each name: the record may have come with headers of the same names, which are its own.
@@ -158,7 +156,6 @@ class Letters:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet."""
         self._settings = settings
         self.topic = settings.topics.dead_letters
         self._consumer = AIOKafkaConsumer(
@@ -178,8 +175,9 @@ class Letters:
         """
         cluster = await admin.inspect(self._settings.kafka_options())
         if self.topic not in cluster.partitions:
-            message = f"topic {self.topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
-            raise KafkaUnusableError(message)
+            raise KafkaUnusableError(
+                f"topic {self.topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
+            )
         try:
             await self._consumer.start()
             partitions = [TopicPartition(self.topic, p) for p in range(cluster.partitions[self.topic])]
@@ -248,8 +246,9 @@ class Letters:
                 consumer.pause(*done)
                 left -= done
             if silent > _SILENCE:
-                message = f"Kafka has given nothing more of {self.topic} for {_SILENCE:g} s: is a broker down?"
-                raise KafkaUnusableError(message)
+                raise KafkaUnusableError(
+                    f"Kafka has given nothing more of {self.topic} for {_SILENCE:g} s: is a broker down?"
+                )
 
 
 def _unreadable(topic: str, error: BaseException) -> KafkaUnusableError:

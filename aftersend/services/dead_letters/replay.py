@@ -97,11 +97,10 @@ async def replay(
         on_written(written)
     except (KafkaError, OSError) as error:
         hint = ": raise max.message.bytes of the topic" if isinstance(error, MessageSizeTooLargeError) else ""
-        message = (
+        raise KafkaUnusableError(
             f"Kafka has not taken all records; {written} are written for certain, and replaying them again does no "
             f"harm ({type(error).__name__}: {error}{hint})"
-        )
-        raise KafkaUnusableError(message) from error
+        ) from error
     finally:
         await producer.stop()
     return written
@@ -112,11 +111,10 @@ async def _send(
 ) -> asyncio.Future[object]:
     origin = letter.origin
     if origin.topic not in partitions:
-        message = (
+        raise KafkaUnusableError(
             f"dead letter {letter.place} came from the topic {origin.topic or '(not said)'}, which is not there: "
             "create it, or leave it out with --source"
         )
-        raise KafkaUnusableError(message)
     headers = letter.headers
     if not letter.replayed:
         headers = [*headers, (REPLAYED, str(origin).encode())]

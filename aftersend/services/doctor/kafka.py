@@ -136,7 +136,7 @@ async def check_group(settings: Settings) -> list[Finding]:
     return [*findings, *_behind(positions), *_lost(positions), *_clock(settings, positions, members)]
 
 
-def _group(responses: Any) -> tuple[str, int]:  # noqa: ANN401 - aiokafka has no types here
+def _group(responses: Any) -> tuple[str, int]:
     """Return state and number of members of the one group that was asked for."""
     for response in responses:
         for group in response.groups:

@@ -40,5 +40,4 @@ async def check_webhooks(settings: Settings) -> list[Finding]:
 
 async def _fetch_nothing(url: str) -> bytes:
     """Refuse to fetch anything: no request is checked here."""
-    message = f"not fetched: {url}"
-    raise OSError(message)
+    raise OSError(f"not fetched: {url}")

@@ -25,7 +25,6 @@ class Versions:
     """
 
     def __init__(self) -> None:
-        """Know of nothing."""
         self.latest: dict[Key, DeliveryKpis] = {}
         self._since: dict[Key, list[dict[str, int]]] = {}
 

@@ -50,7 +50,6 @@ class Partition:
     """
 
     def __init__(self, number: int, codec: Codec, retention: float) -> None:
-        """Know nothing yet."""
         self.number = number
         self.parts: dict[str, DeliveryKpis] = {}
         self._codec = codec

@@ -67,5 +67,4 @@ def choose(view: str | None, kind: str | None, declared: str = "") -> Choice:
         if kind is None or kind in kinds_of(chosen):
             return Choice(chosen, kind or kinds_of(chosen)[0])
     chosen = VIEWS[view or _USUAL[0]]
-    message = f"the view {chosen.name} has no {kind}, but {', '.join(kinds_of(chosen))}"
-    raise UsageError(message)
+    raise UsageError(f"the view {chosen.name} has no {kind}, but {', '.join(kinds_of(chosen))}")

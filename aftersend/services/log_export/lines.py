@@ -41,7 +41,6 @@ class Filter:
     def __init__(
         self, log: Log, statuses: Sequence[str], reasons: Sequence[str], known: Sequence[str], *, tests: bool
     ) -> None:
-        """Check what is asked for."""
         self._log = log
         columns = {column.name for column in log.columns}
         self._status = next((name for name in _STATUS if name in columns), "")
@@ -49,14 +48,11 @@ class Filter:
         self._reasons = {name.casefold() for name in reasons}
         self._tests = tests
         if statuses and not self._status:
-            message = f"the log {log.name} has no status to go by"
-            raise UsageError(message)
+            raise UsageError(f"the log {log.name} has no status to go by")
         if reasons and "reason" not in columns:
-            message = f"the log {log.name} has no reason to go by"
-            raise UsageError(message)
+            raise UsageError(f"the log {log.name} has no reason to go by")
         if wrong := [name for name in statuses if name.casefold() not in {one.casefold() for one in known}]:
-            message = f"there is no status {', '.join(map(repr, wrong))}, but {', '.join(known)}"
-            raise UsageError(message)
+            raise UsageError(f"there is no status {', '.join(map(repr, wrong))}, but {', '.join(known)}")
 
     def line(self, recipient: str, row: Row) -> Line | None:
         """Return a row's line; None: it is not wanted."""
@@ -76,7 +72,6 @@ class Reasons:
     columns = (*_REASON, "recipients")
 
     def __init__(self) -> None:
-        """Count none yet."""
         self._counts: Counter[tuple[Any, ...]] = Counter()
 
     def add(self, line: Line) -> None:
@@ -117,10 +112,10 @@ def json_writer(out: TextIO) -> Callable[[Line], None]:
     return line
 
 
-def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever a column has
+def _value(name: str, value: Any) -> Any:
     return iso(value) if value is not None and name.endswith("_at") else value
 
 
-def _cell(name: str, value: Any) -> Any:  # noqa: ANN401
+def _cell(name: str, value: Any) -> Any:
     value = _value(name, value)
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

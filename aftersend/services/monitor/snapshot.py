@@ -63,7 +63,6 @@ class Eye:
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Connect to nothing yet."""
         topics = settings.topics
         self._settings = settings
         self._redis = RedisKpis(settings)

@@ -61,8 +61,7 @@ class _Operations:
 def _event(record: OperationRecord) -> Feedback:
     recipient = normalise(record.recipient)
     if not recipient:
-        message = "a release without a recipient"
-        raise SourceError(message)
+        raise SourceError("a release without a recipient")
     at = rfc3339(record.time) if isinstance(record.time, str) else record.time
     return Feedback(
         event_id=label("id", record.id) or event_id(f"release|{recipient}|{at}|{record.by}|{record.why}"),

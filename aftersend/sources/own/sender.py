@@ -126,28 +126,26 @@ def _one_by_one(raw: bytes) -> Iterable[Feedback]:
     return readable_part(events, complaints)
 
 
-def _any(item: Any) -> Feedback:  # noqa: ANN401 - any JSON
+def _any(item: Any) -> Feedback:
     if not isinstance(item, dict):
-        message = 'not a JSON object such as {"type": "planned", "delivery_id": …, "recipient": …}'
-        raise SourceError(message)
+        raise SourceError('not a JSON object such as {"type": "planned", "delivery_id": …, "recipient": …}')
     kind = item.get("type")
     if kind == DELIVERY:
         return _declaration(msgspec.convert(item, DeliveryRecord))
     if kind not in EVENT_TYPES:
-        message = f"type is {_shown(kind)}, which is none of {', '.join((*EVENT_TYPES, DELIVERY))}"
-        raise SourceError(message)
+        raise SourceError(f"type is {_shown(kind)}, which is none of {', '.join((*EVENT_TYPES, DELIVERY))}")
     return _event(msgspec.convert(item, SenderEvent))
 
 
 def _event(record: SenderEvent) -> Feedback:
     kind, reason = record.type, record.reason
     if kind == "not_sent" and reason not in NOT_SENT_REASONS:
-        message = f"reason is {_shown(reason)}; with the type not_sent it must be one of {', '.join(NOT_SENT_REASONS)}"
-        raise SourceError(message)
+        raise SourceError(
+            f"reason is {_shown(reason)}; with the type not_sent it must be one of {', '.join(NOT_SENT_REASONS)}"
+        )
     recipient = normalise(record.recipient)
     if not recipient and reason != "no_address":
-        message = f"recipient is missing; only not_sent with the reason no_address goes without (type {kind})"
-        raise SourceError(message)
+        raise SourceError(f"recipient is missing; only not_sent with the reason no_address goes without (type {kind})")
     delivery_id = label("delivery_id", record.delivery_id)
     at = _seconds(record.occurred_at)
     return Feedback(
@@ -171,8 +169,7 @@ def _event(record: SenderEvent) -> Feedback:
 def _declaration(record: DeliveryRecord) -> Feedback:
     hours, days = record.validity_hours, record.validity_days
     if hours is not None and days is not None:
-        message = "validity_hours and validity_days are both there: one says it all"
-        raise SourceError(message)
+        raise SourceError("validity_hours and validity_days are both there: one says it all")
     declaration = Declaration(
         name=record.name,
         policy=record.policy,
@@ -207,8 +204,7 @@ def _seconds(moment: float | datetime | None) -> float:
     if isinstance(moment, datetime):
         seconds = moment.timestamp()
         if seconds < 0:
-            message = f"not a time since 1970: {moment.isoformat()}"
-            raise SourceError(message)
+            raise SourceError(f"not a time since 1970: {moment.isoformat()}")
         return seconds
     return moment or 0.0
 

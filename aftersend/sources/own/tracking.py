@@ -75,7 +75,6 @@ class Tracker:
     __slots__ = ("_read_usual", "_reader", "_unsubscribe_urls")
 
     def __init__(self, options: SourceOptions) -> None:
-        """Prepare for an installation's options."""
         self._unsubscribe_urls = tuple(part.lower() for part in options.unsubscribe_urls)
         self._reader: RecordReader[TrackingRecord] = RecordReader(TrackingRecord)
         self._read_usual: Callable[[bytes], TrackingRecord] = msgspec.json.Decoder(TrackingRecord).decode

@@ -45,15 +45,13 @@ def _normalise_any(address: str) -> str:
     bare = _bare(unicodedata.normalize("NFC", address))
     position = control_character(bare)
     if position >= 0:
-        message = f"recipient has the control character {ord(bare[position])} at position {position}"
-        raise SourceError(message)
+        raise SourceError(f"recipient has the control character {ord(bare[position])} at position {position}")
     local, at, domain = bare.rpartition("@")
     if not domain.isascii():
         domain = _to_ascii(domain)
     normal = _bare(unicodedata.normalize("NFC", f"{local}{at}{domain}".lower()))
     if len(normal) > MAX_LENGTH:
-        message = f"recipient is {len(normal)} characters long, more than {MAX_LENGTH}"
-        raise SourceError(message)
+        raise SourceError(f"recipient is {len(normal)} characters long, more than {MAX_LENGTH}")
     return normal
 
 

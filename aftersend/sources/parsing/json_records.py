@@ -28,8 +28,7 @@ class RecordReader(Generic[T]):
 
     __slots__ = ("_read_array", "_read_one")
 
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401 - a generic alias of a struct has no type to name
-        """Prepare for a struct type."""
+    def __init__(self, kind: Any) -> None:
         self._read_one: Callable[[bytes], T] = msgspec.json.Decoder(kind).decode
         self._read_array: Callable[[bytes], list[T]] = msgspec.json.Decoder(list[kind]).decode
 
@@ -47,8 +46,7 @@ class RecordReader(Generic[T]):
         try:
             return self._read_array(text) if text[:1] == b"[" else [self._read_one(text)]
         except UNREADABLE as error:
-            message = f"{where}{_explain(error, text)}"
-            raise SourceError(message) from error
+            raise SourceError(f"{where}{_explain(error, text)}") from error
 
 
 class Values(msgspec.Struct):
@@ -88,17 +86,15 @@ def _read_patiently(text: bytes, where: str, error: Exception) -> tuple[Any, boo
         value = json.loads(whole, parse_constant=_refuse)
         mended, changed = _mend(value)
     except (ValueError, RecursionError):
-        message = f"{where}{_explain(error, text)}"
-        raise SourceError(message) from error
+        raise SourceError(f"{where}{_explain(error, text)}") from error
     return mended, changed or _REPLACEMENT in whole
 
 
 def _refuse(name: str) -> NoReturn:
-    message = f"{name} is no JSON"
-    raise ValueError(message)
+    raise ValueError(f"{name} is no JSON")
 
 
-def _mend(value: Any) -> tuple[Any, bool]:  # noqa: ANN401 - any JSON
+def _mend(value: Any) -> tuple[Any, bool]:
     """Return a value with U+FFFD for each half of a surrogate pair, and whether there was one."""
     if isinstance(value, str):
         mended = _SURROGATE.sub(_REPLACEMENT, value)
@@ -120,8 +116,7 @@ def _texts(raw: bytes) -> Iterator[tuple[str, bytes]]:
     """
     text = raw.removeprefix(_BYTE_ORDER_MARK).strip()
     if not text:
-        message = "the record is empty"
-        raise SourceError(message)
+        raise SourceError("the record is empty")
     lines = text.split(b"\n")
     # The first of several lines is a whole record, or array; one object over several lines is not.
     if len(lines) > 1 and lines[0].rstrip().endswith((b"}", b"]")):

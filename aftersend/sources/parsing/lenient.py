@@ -59,6 +59,5 @@ def seconds(value: object) -> float:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = value
     if not 0 <= number <= END_OF_TIME:
-        message = f"not a time between 1970 and 9999: {str(value)[:_MAX_DIGITS]!r}"
-        raise SourceError(message)
+        raise SourceError(f"not a time between 1970 and 9999: {str(value)[:_MAX_DIGITS]!r}")
     return float(number)

@@ -67,8 +67,7 @@ class MetadataReader:
         listed = [key for keys in self._keys.values() for key in keys]
         twice = sorted({key for key in listed if listed.count(key) > 1})
         if twice:
-            message = f"metadata keys configured for two things: {', '.join(twice)}"
-            raise ValueError(message)
+            raise ValueError(f"metadata keys configured for two things: {', '.join(twice)}")
         firsts = {name: keys[0] for name, keys in self._keys.items() if keys}
         others = [key for key in listed if key not in firsts.values()]
         self._fields = firsts | {f"other_{i}": key for i, key in enumerate(others)}
@@ -81,7 +80,7 @@ class MetadataReader:
             gc=False,
         )
 
-    def read(self, metadata: Any) -> tuple[str, str, str, bool]:  # noqa: ANN401 - a struct made at run time, or a dict
+    def read(self, metadata: Any) -> tuple[str, str, str, bool]:
         """Return the fields of `Labels` from an instance of `struct`, a JSON object or None.
 
         Raises:
@@ -147,12 +146,10 @@ def label(name: str, value: object) -> str:
     else:
         return ""
     if len(text) > MAX_LENGTH:
-        message = f"{name} is {len(text)} characters long, more than {MAX_LENGTH}"
-        raise SourceError(message)
+        raise SourceError(f"{name} is {len(text)} characters long, more than {MAX_LENGTH}")
     position = control_character(text)
     if position >= 0:
-        message = f"{name} has the control character {ord(text[position])} at position {position}"
-        raise SourceError(message)
+        raise SourceError(f"{name} has the control character {ord(text[position])} at position {position}")
     return text
 
 

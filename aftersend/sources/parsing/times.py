@@ -30,9 +30,7 @@ def rfc3339(text: str) -> float:
             moment = moment.replace(tzinfo=UTC)
         seconds = moment.timestamp()
     except (ValueError, OverflowError) as error:
-        message = f"not a time (RFC 3339): {text[:40]!r}"
-        raise SourceError(message) from error
+        raise SourceError(f"not a time (RFC 3339): {text[:40]!r}") from error
     if not 0 <= seconds <= END_OF_TIME:
-        message = f"not a time between 1970 and 9999: {text[:40]!r}"
-        raise SourceError(message)
+        raise SourceError(f"not a time between 1970 and 9999: {text[:40]!r}")
     return seconds

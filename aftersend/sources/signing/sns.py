@@ -70,17 +70,14 @@ def read_secrets(secrets: Iterable[str]) -> Allowed:
         if secret.startswith(_RAW):
             token = secret.removeprefix(_RAW)
             if len(token) < _MIN_TOKEN:
-                message = f"entry {place}: a token for raw delivery has at least {_MIN_TOKEN} characters"
-                raise ValueError(message)
+                raise ValueError(f"entry {place}: a token for raw delivery has at least {_MIN_TOKEN} characters")
             tokens.append(token.encode())
         elif _ARN.fullmatch(secret):
             topics.append(secret)
         else:
-            message = f"entry {place} is neither the ARN of an SNS topic nor `{_RAW}` and a token"
-            raise ValueError(message)
+            raise ValueError(f"entry {place} is neither the ARN of an SNS topic nor `{_RAW}` and a token")
     if not topics:
-        message = "no SNS topic is allowed: anybody can have SNS sign something for a topic of his own"
-        raise ValueError(message)
+        raise ValueError("no SNS topic is allowed: anybody can have SNS sign something for a topic of his own")
     return Allowed(frozenset(topics), tuple(tokens))
 
 
@@ -97,29 +94,25 @@ def verifier(options: WebhookOptions) -> Verifier:
         try:
             envelope = read_envelope(request.body)
         except UNREADABLE as error:
-            message = "the body is no message of Amazon SNS"
-            raise SignatureError(message) from error
+            raise SignatureError("the body is no message of Amazon SNS") from error
         if envelope.type is None:
             _check_raw(request, allowed)
             return Accepted()
         # What costs nothing comes first, so that nobody makes us fetch certificates by guessing.
         signed = _signed_text(envelope)
         if envelope.topic_arn not in allowed.topics:
-            message = f"the topic is not one of those allowed: {(envelope.topic_arn or '')[:200]!r}"
-            raise SignatureError(message)
+            raise SignatureError(f"the topic is not one of those allowed: {(envelope.topic_arn or '')[:200]!r}")
         if options.tolerance:
             check_age(_signed_at(envelope), request.received_at, options.tolerance)
         algorithm = _HASHES.get(envelope.signature_version or "")
         if algorithm is None:
-            message = "the signature is of a version that is not known"
-            raise SignatureError(message)
+            raise SignatureError("the signature is of a version that is not known")
         signature = _signature(envelope)
         key = await certificates.key(envelope.signing_cert_url or "", request.received_at)
         try:
             key.verify(signature, signed, PKCS1v15(), algorithm)
         except InvalidSignature as error:
-            message = "the signature is wrong"
-            raise SignatureError(message) from error
+            raise SignatureError("the signature is wrong") from error
         if envelope.type != SUBSCRIPTION:
             return Accepted()  # whoever ended a subscription wanted that: it is not renewed
         visit = envelope.subscribe_url or ""
@@ -140,28 +133,26 @@ def _check_raw(request: WebhookRequest, allowed: Allowed) -> None:
     # Every token is compared, each in constant time.
     fits = [hmac.compare_digest(given, token) for token in allowed.tokens]
     if not any(fits):
-        message = "a message without an envelope (raw delivery) has no signature, and its address no token that is set"
-        raise SignatureError(message)
+        raise SignatureError(
+            "a message without an envelope (raw delivery) has no signature, and its address no token that is set"
+        )
     topic = request.headers.get(TOPIC_HEADER)
     if topic is not None and topic not in allowed.topics:
-        message = f"the topic is not one of those allowed: {topic[:200]!r}"
-        raise SignatureError(message)
+        raise SignatureError(f"the topic is not one of those allowed: {topic[:200]!r}")
 
 
 def _signed_text(envelope: Envelope) -> bytes:
     """Return what is signed: each name and each value on a line of its own."""
     names = _SIGNED.get(envelope.type or "")
     if names is None:
-        message = f"SNS sends no messages of the type {(envelope.type or '')[:100]!r}"
-        raise SignatureError(message)
+        raise SignatureError(f"SNS sends no messages of the type {(envelope.type or '')[:100]!r}")
     lines = []
     for name in names:
         value: str | None = getattr(envelope, _FIELDS[name])
         if value is not None:
             lines += [name, value]
         elif name != _OPTIONAL:
-            message = f"the message has no {name}"
-            raise SignatureError(message)
+            raise SignatureError(f"the message has no {name}")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -169,13 +160,11 @@ def _signed_at(envelope: Envelope) -> float:
     try:
         return rfc3339(envelope.timestamp or "")
     except SourceError as error:
-        message = "the message's Timestamp is no time"
-        raise SignatureError(message) from error
+        raise SignatureError("the message's Timestamp is no time") from error
 
 
 def _signature(envelope: Envelope) -> bytes:
     try:
         return b64decode(envelope.signature or "", validate=True)
     except ValueError as error:
-        message = "the signature is no base64"
-        raise SignatureError(message) from error
+        raise SignatureError("the signature is no base64") from error

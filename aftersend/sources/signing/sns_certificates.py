@@ -49,7 +49,6 @@ class Certificates:
     """
 
     def __init__(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
-        """Start with none."""
         self._fetch = fetch
         self._kept: dict[str, Certificate] = {}
         self._failures: dict[str, _Failure] = {}
@@ -69,8 +68,7 @@ class Certificates:
         check_address(url, _PATH)
         certificate = self._kept.get(url) or await self._wait_for(url, now)
         if not certificate.not_before <= now <= certificate.not_after:
-            message = "the certificate that it was signed with is not valid now"
-            raise SignatureError(message)
+            raise SignatureError("the certificate that it was signed with is not valid now")
         return certificate.key
 
     async def _wait_for(self, url: str, now: float) -> Certificate:
@@ -81,8 +79,7 @@ class Certificates:
         task = self._fetches.get(url)
         if task is None:
             if len(self._fetches) >= _MAX_FETCHES:
-                message = "too many certificates are being fetched"
-                raise OSError(message)
+                raise OSError("too many certificates are being fetched")
             task = self._fetches[url] = asyncio.create_task(self._load(url, now))
             task.add_done_callback(lambda done: self._forget(url, done))
         # Whoever gives up waiting must not end the fetch for the others.
@@ -127,8 +124,7 @@ def check_address(url: str, path: re.Pattern[str]) -> None:
         or not path.fullmatch(parts.path)
         or parts.fragment
     ):
-        message = f"not an address of Amazon SNS: {url[:200]!r}"
-        raise SignatureError(message)
+        raise SignatureError(f"not an address of Amazon SNS: {url[:200]!r}")
 
 
 def _read(pem: bytes) -> Certificate:
@@ -141,11 +137,9 @@ def _read(pem: bytes) -> Certificate:
         certificate = x509.load_pem_x509_certificate(pem)
         key = certificate.public_key()
     except ValueError as error:
-        message = "what came is no certificate"
-        raise OSError(message) from error
+        raise OSError("what came is no certificate") from error
     if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
-        message = f"the certificate has no RSA key of {_MIN_KEY_BITS} bits"
-        raise OSError(message)
+        raise OSError(f"the certificate has no RSA key of {_MIN_KEY_BITS} bits")
     return Certificate(key, certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
 
 

@@ -38,8 +38,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         ValueError: if there is no secret, or one that is none of the specification's.
     """
     if not options.secrets:
-        message = "requests are checked with a shared secret, and none is set"
-        raise ValueError(message)
+        raise ValueError("requests are checked with a shared secret, and none is set")
     keys = [read_secret(secret, place) for place, secret in enumerate(options.secrets, 1)]
     tolerance = options.tolerance
 
@@ -55,8 +54,9 @@ def verifier(options: WebhookOptions) -> Verifier:
             # All are compared, and each in constant time: nothing takes longer for a better guess.
             if any([hmac.compare_digest(right, one) for one in given]):  # noqa: C419 - not to stop at the first
                 return Accepted()
-        message = f"the signature fits none of the {len(keys)} secrets" if len(keys) > 1 else "the signature is wrong"
-        raise SignatureError(message)
+        raise SignatureError(
+            f"the signature fits none of the {len(keys)} secrets" if len(keys) > 1 else "the signature is wrong"
+        )
 
     return verify
 
@@ -90,19 +90,18 @@ def read_secret(secret: str, place: int = 1) -> bytes:
     try:
         key = b64decode(secret.strip().removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError) as error:
-        message = f"secret {place} is no base64 (`whsec_` and base64 of {_MIN_SECRET} to {_MAX_SECRET} random bytes)"
-        raise ValueError(message) from error
+        raise ValueError(
+            f"secret {place} is no base64 (`whsec_` and base64 of {_MIN_SECRET} to {_MAX_SECRET} random bytes)"
+        ) from error
     if not _MIN_SECRET <= len(key) <= _MAX_SECRET:
-        message = f"secret {place} has {len(key)} bytes, not {_MIN_SECRET} to {_MAX_SECRET}"
-        raise ValueError(message)
+        raise ValueError(f"secret {place} has {len(key)} bytes, not {_MIN_SECRET} to {_MAX_SECRET}")
     return key
 
 
 def _header(request: WebhookRequest, name: str) -> str:
     value = request.headers.get(name, "")
     if not value or len(value) > _MAX_HEADER:
-        message = f"the header {name} is missing" if not value else f"the header {name} is too long"
-        raise SignatureError(message)
+        raise SignatureError(f"the header {name} is missing" if not value else f"the header {name} is too long")
     return value
 
 
@@ -111,14 +110,12 @@ def _signatures(header: str) -> list[bytes]:
     pairs = [part.partition(",") for part in header.split(" ")]
     found = [signature.encode() for version, _, signature in pairs if version == _VERSION]
     if not found:
-        message = f"the header {SIGNATURE_HEADER} holds no signature of version {_VERSION}"
-        raise SignatureError(message)
+        raise SignatureError(f"the header {SIGNATURE_HEADER} holds no signature of version {_VERSION}")
     return found
 
 
 def _seconds(timestamp: str) -> int:
     """Return the seconds since 1970 that a header holds."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS):
-        message = f"the header {TIMESTAMP_HEADER} is no number of seconds"
-        raise SignatureError(message)
+        raise SignatureError(f"the header {TIMESTAMP_HEADER} is no number of seconds")
     return int(timestamp)

@@ -131,11 +131,10 @@ def _open(path: Path, options: Options) -> Rdict:
         # RocksDB's errors have no types of their own here.
         text = str(error)
         if "/LOCK: " in text:
-            message = (
+            raise StoreInUseError(
                 f"the local store {path} is in use by another process: each worker process needs a data_dir of its own "
                 f"({text})"
-            )
-            raise StoreInUseError(message) from error
+            ) from error
         raise _DamagedError(text) from error
 
 

@@ -35,7 +35,6 @@ class Shared:
     """
 
     def __init__(self, cache_mib: int) -> None:
-        """Take nothing yet: RocksDB fills it as it goes."""
         self._cache = Cache(cache_mib * _MIB)
         self._buffers = WriteBufferManager(_ALL_WRITE_BUFFERS, allow_stall=False)
 

@@ -125,7 +125,6 @@ class RocksStore(PartitionStore):
     """
 
     def __init__(self, path: Path, options: Options, identity: str, max_age: float, now: Callable[[], float]) -> None:
-        """Open the store, with what it had when it was last in use if that is of use still."""
         self._path = path
         self._options = options
         self._identity = identity

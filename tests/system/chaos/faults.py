@@ -58,7 +58,7 @@ class Chaos:
     def __init__(self, installation: Installation, seed: int, gaps: tuple[float, float]) -> None:
         """Do nothing yet."""
         self._installation = installation
-        self._rng = random.Random(f"{seed} faults")  # noqa: S311 - the same for the same seed
+        self._rng = random.Random(f"{seed} faults")
         self._gaps = gaps
         self._started = time.monotonic()
         self._log_path: Path = installation.folder / "chaos.log"

@@ -118,7 +118,7 @@ class Installation:
         await started[0].await_log("partitions assigned")
         return started
 
-    async def finish(self, *, timeout: float = PATIENCE) -> Report:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def finish(self, *, timeout: float = PATIENCE) -> Report:
         """Wait until all input is folded, stop the workers in good order, and compare everything with the reference.
 
         Raises:
@@ -194,7 +194,7 @@ class Installation:
             await producer.stop()
         return written
 
-    async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 1.0) -> None:  # noqa: ASYNC109
+    async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 1.0) -> None:
         """Wait until the workers have committed all input, what they wrote to the events topic included.
 
         Raises:
@@ -211,8 +211,7 @@ class Installation:
                 return
             await asyncio.sleep(0.5)
         logs = "\n\n".join(f"{worker.name}:\n{worker.tail(25)}" for worker in self.workers)
-        message = f"not caught up after {timeout:g} s: {'; '.join(behind)}\n{logs}"
-        raise TimeoutError(message)
+        raise TimeoutError(f"not caught up after {timeout:g} s: {'; '.join(behind)}\n{logs}")
 
     async def behind(self, quiet: float = 1.0) -> list[str]:
         """Return what is left to do; the raw topics first, since they make more of it.

@@ -34,14 +34,14 @@ _MIXED: Final = 400
 
 def raw_records(topics: Topics, recipients: int, seed: int, start: float, partitions: int) -> Iterator[Input]:
     """Yield the raw records of a simulated campaign, spread over the partitions of their topics."""
-    rng = random.Random(f"{seed} raw")  # noqa: S311 - the same for the same seed
+    rng = random.Random(f"{seed} raw")
     for record in simulate_campaign(recipients, 5, seed, start, duration=3600.0):
         yield Input(topics.raw(record.source), rng.randrange(partitions), record.key, record.value, record.timestamp_ms)
 
 
 def direct_events(topics: Topics, number: int, seed: int, start: float, partitions: int) -> Iterator[Input]:
     """Yield canonical events, out of order and some of them twice, as another producer of that topic might."""
-    rng = random.Random(f"{seed} direct")  # noqa: S311 - the same for the same seed
+    rng = random.Random(f"{seed} direct")
     window: list[Feedback] = []
     messages = yielded = 0
     while yielded < number:
@@ -66,7 +66,7 @@ def declarations(topics: Topics, number: int, seed: int, start: float, partition
 
     Windows short enough that rows expire meanwhile, and statistics that are closed at times.
     """
-    rng = random.Random(f"{seed} declarations")  # noqa: S311 - the same for the same seed
+    rng = random.Random(f"{seed} declarations")
     topic = topics.raw("sender")
     for at in range(number):
         record: dict[str, str | float] = {

@@ -87,7 +87,7 @@ class WorkerProcess:
         self._signal(signal.SIGCONT)
         self.paused = False
 
-    async def wait(self, timeout: float = PATIENCE) -> int:  # noqa: ASYNC109 - a bound, not a cancellation
+    async def wait(self, timeout: float = PATIENCE) -> int:
         """Wait until the process has ended by itself; return its exit code.
 
         Raises:
@@ -96,8 +96,7 @@ class WorkerProcess:
         deadline = time.monotonic() + timeout
         while self.running:
             if time.monotonic() > deadline:
-                message = f"{self.name} has not ended after {timeout:g} s; its log ends with:\n{self.tail()}"
-                raise TimeoutError(message)
+                raise TimeoutError(f"{self.name} has not ended after {timeout:g} s; its log ends with:\n{self.tail()}")
             await asyncio.sleep(_POLL)
         self._forget()
         return self.exit_codes[-1]
@@ -110,7 +109,7 @@ class WorkerProcess:
         """Return the end of the log."""
         return "\n".join(self.log().splitlines()[-lines:])
 
-    async def await_log(self, words: str, *, times: int = 1, timeout: float = PATIENCE) -> None:  # noqa: ASYNC109
+    async def await_log(self, words: str, *, times: int = 1, timeout: float = PATIENCE) -> None:
         """Wait until the log has some words so many times.
 
         Raises:
@@ -119,8 +118,7 @@ class WorkerProcess:
         deadline = time.monotonic() + timeout
         while self.log().count(words) < times:
             if time.monotonic() > deadline or not self.running:
-                message = f"{self.name} never logged {words!r}; its log ends with:\n{self.tail()}"
-                raise TimeoutError(message)
+                raise TimeoutError(f"{self.name} never logged {words!r}; its log ends with:\n{self.tail()}")
             await asyncio.sleep(_POLL)
 
     def _signal(self, number: signal.Signals) -> None:

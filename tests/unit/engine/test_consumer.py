@@ -62,8 +62,7 @@ async def _endless() -> None:
 
 
 async def _broken() -> None:
-    message = "unable to perform operation"
-    raise RuntimeError(message)
+    raise RuntimeError("unable to perform operation")
 
 
 async def test_an_error_of_the_groups_is_taken_note_of() -> None:

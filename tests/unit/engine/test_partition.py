@@ -90,8 +90,7 @@ class Summing(Processor[dict[str, Any], list[int]]):
 
     def process(self, state: dict[str, Any], batch: Batch, output: Output) -> list[int]:
         if self.broken:
-            message = "a bug"
-            raise ValueError(message)
+            raise ValueError("a bug")
         return [record.offset for record in batch.records]
 
     def committed(
@@ -227,8 +226,7 @@ async def test_an_error_that_will_not_pass_ends_the_worker(
 
 async def test_an_error_of_a_restore_ends_the_worker(task: PartitionTask, broker: Broker, summing: Summing) -> None:
     async def restore(*_: Any) -> dict[str, Any]:
-        message = "a changelog that can't be read"
-        raise ValueError(message)
+        raise ValueError("a changelog that can't be read")
 
     summing.restore = restore  # type: ignore[method-assign, assignment]
     broker.errors = [TransactionFailedError("timed out")]

@@ -14,8 +14,8 @@ from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import Source
 from aftersend.sources.webhook import Accepted, SignatureError, Verifier, Webhook, WebhookOptions, WebhookRequest
 
-TOKEN = "a-token-of-the-brand"  # noqa: S105 - of these tests only
-PASSWORD = "hook:a-password-for-it"  # noqa: S105
+TOKEN = "a-token-of-the-brand"
+PASSWORD = "hook:a-password-for-it"
 
 
 async def nothing(url: str) -> bytes:
@@ -25,16 +25,14 @@ async def nothing(url: str) -> bytes:
 def signed_by(options: WebhookOptions) -> Verifier:
     """A provider that signs with HMAC, the plainest of all schemes."""
     if "" in options.secrets:
-        message = "a key is empty"
-        raise ValueError(message)
+        raise ValueError("a key is empty")
 
     async def verify(request: WebhookRequest) -> Accepted:
         for secret in options.secrets:
             signature = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
             if hmac.compare_digest(signature, request.headers.get("signature", "")):
                 return Accepted()
-        message = "the signature is wrong"
-        raise SignatureError(message)
+        raise SignatureError("the signature is wrong")
 
     return verify
 

@@ -7,7 +7,7 @@ from aftersend.config.settings import Settings, load
 from aftersend.errors import SettingsError
 from aftersend.gateway import secrets
 
-TOKEN = "a-token-of-the-brand"  # noqa: S105 - of these tests only
+TOKEN = "a-token-of-the-brand"
 
 
 def settings(folder: Path | None = None, **given: Any) -> Settings:

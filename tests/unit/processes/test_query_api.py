@@ -8,7 +8,7 @@ from aftersend.config.settings import load
 from aftersend.errors import SettingsError
 from aftersend.processes.query_api import tokens_of
 
-TOKEN = "0123456789abcdef"  # noqa: S105 - of a test
+TOKEN = "0123456789abcdef"
 
 
 def test_tokens_of_settings_and_file(tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ def parser(raw: bytes) -> list[Feedback]:
     except ValueError as error:
         raise SourceError(str(error)) from error
     if not isinstance(found, dict):
-        message = "no object"
-        raise SourceError(message)
+        raise SourceError("no object")
     return [Feedback(name, "d", "r", "sent") for name in found["ids"]]
 
 
@@ -70,8 +69,7 @@ def test_lines_are_parsed_as_they_come() -> None:
 def test_what_can_be_read_of_a_record_is_told_beside_the_error() -> None:
     def half(raw: bytes) -> Iterator[Feedback]:
         yield Feedback(raw.decode(), "d", "r", "sent")
-        message = "1 of 2 can't be read"
-        raise SourceError(message)
+        raise SourceError("1 of 2 can't be read")
 
     results = list(parse_stream(half, io.BytesIO(b"a\nb\n")))
     assert [(1, ["a"], True), (2, ["b"], True)] == [

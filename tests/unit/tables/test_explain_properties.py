@@ -226,7 +226,7 @@ def test_events_that_retention_has_removed_are_said_to_be_missing(random: Random
 
 @pytest.mark.parametrize("change", [{"status": 12}, {"version": 99}, {"facts": 1 << 18}])
 def test_a_row_that_is_not_what_its_events_make_of_it(change: dict[str, int]) -> None:
-    events = any_events(Random(7), 20, MINUTE, rows=1)  # noqa: S311 - no secret
+    events = any_events(Random(7), 20, MINUTE, rows=1)
     partition = taken(Partition(), [events])
     row = partition.row(DELIVERIES[0], RECIPIENTS[0])
     assert isinstance(row, Row)
@@ -240,7 +240,7 @@ def test_a_row_that_is_not_what_its_events_make_of_it(change: dict[str, int]) ->
 
 def test_more_events_than_a_row_remembers() -> None:
     """The oldest ones come from the events topic; the row has forgotten them."""
-    events = any_events(Random(1), 300, MINUTE, ticks=False, rows=1)  # noqa: S311 - no secret
+    events = any_events(Random(1), 300, MINUTE, ticks=False, rows=1)
     events = [e for e in events if e.type not in {"released", "declared"}]
     partition = taken(Partition(), [events])
     found = explained(partition, events, DELIVERIES[0], RECIPIENTS[0])

@@ -191,9 +191,9 @@ class KumoLog:
             "" if address == recipient else recipient,
             message_type,
             test,
-            False,  # noqa: FBT003 - machine
-            False,  # noqa: FBT003 - unsubscribe_link
-            False,  # noqa: FBT003 - one_click
+            False,
+            False,
+            False,
             code,
             enhanced,
             provider_id=ident,
@@ -292,8 +292,7 @@ def _compile(expression: str) -> re.Pattern[str]:
     try:
         return re.compile(expression)
     except re.error as error:
-        message = f"return_path is no regular expression: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"return_path is no regular expression: {error}") from error
 
 
 def _time_of_report(report: Report) -> float:

@@ -197,9 +197,9 @@ class EventWebhook:
             "" if spelled == recipient else spelled,
             message,
             test,
-            False,  # noqa: FBT003 - machine
-            False,  # noqa: FBT003 - unsubscribe_link
-            False,  # noqa: FBT003 - one_click
+            False,
+            False,
+            False,
             code,
             "" if status is None else spell(status),
             provider_id=_message_id(record),

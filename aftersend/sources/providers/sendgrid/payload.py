@@ -61,17 +61,14 @@ def read_event(value: object) -> SendGridEvent:
         SourceError: if it is no object, has no type or recipient that can be read, or its time is none.
     """
     if not isinstance(value, dict):
-        message = "the event is no JSON object"
-        raise SourceError(message)
+        raise SourceError("the event is no JSON object")
     fields: dict[str, Any] = value
     kind = fields.get("event")
     if not isinstance(kind, str) or not kind:
-        message = "the event has no type (`event`)"
-        raise SourceError(message)
+        raise SourceError("the event has no type (`event`)")
     email = fields.get("email")
     if email is not None and not isinstance(email, str):
-        message = "the recipient (`email`) is no text"
-        raise SourceError(message)
+        raise SourceError("the recipient (`email`) is no text")
     return SendGridEvent(
         event=kind,
         email=email,

@@ -32,8 +32,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         ValueError: if there is no key, or one that is not SendGrid's.
     """
     if not options.secrets:
-        message = "SendGrid's requests are checked with its public key, and none is set"
-        raise ValueError(message)
+        raise ValueError("SendGrid's requests are checked with its public key, and none is set")
     keys = [read_key(secret, place) for place, secret in enumerate(options.secrets, 1)]
     tolerance = options.tolerance
 
@@ -41,8 +40,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         signature = _signature(request.headers.get(SIGNATURE_HEADER, ""))
         timestamp = request.headers.get(TIMESTAMP_HEADER, "")
         if not timestamp:
-            message = "the request has no timestamp"
-            raise SignatureError(message)
+            raise SignatureError("the request has no timestamp")
         if tolerance:
             check_age(_seconds(timestamp), request.received_at, tolerance)
         # A signature is checked, not compared: nothing here takes longer for a better guess.
@@ -53,8 +51,9 @@ def verifier(options: WebhookOptions) -> Verifier:
             except InvalidSignature:
                 continue
             return Accepted()
-        message = f"the signature fits none of the {len(keys)} keys" if len(keys) > 1 else "the signature is wrong"
-        raise SignatureError(message)
+        raise SignatureError(
+            f"the signature fits none of the {len(keys)} keys" if len(keys) > 1 else "the signature is wrong"
+        )
 
     return verify
 
@@ -76,30 +75,25 @@ def read_key(secret: str, place: int = 1) -> EllipticCurvePublicKey:
         else:
             key = load_der_public_key(b64decode("".join(text.split()), validate=True))
     except ValueError as error:  # binascii.Error is one, and so is what cryptography raises
-        message = f"key {place} is no public key (base64 of DER, as SendGrid shows it, or PEM)"
-        raise ValueError(message) from error
+        raise ValueError(f"key {place} is no public key (base64 of DER, as SendGrid shows it, or PEM)") from error
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
-        message = f"key {place} is no ECDSA key on the curve P-256, which SendGrid signs with"
-        raise ValueError(message)  # noqa: TRY004 - what is wrong is a setting
+        raise ValueError(f"key {place} is no ECDSA key on the curve P-256, which SendGrid signs with")  # noqa: TRY004 - what is wrong is a setting
     return key
 
 
 def _signature(text: str) -> bytes:
     if not text:
-        message = "the request has no signature"
-        raise SignatureError(message)
+        raise SignatureError("the request has no signature")
     try:
         if len(text) <= _MAX_SIGNATURE:
             return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass  # told below, like one that is too long
-    message = "the signature is no base64"
-    raise SignatureError(message)
+    raise SignatureError("the signature is no base64")
 
 
 def _seconds(timestamp: str) -> int:
     """Return the seconds since 1970 that a header holds."""
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):  # noqa: PLR2004 - year 33658
-        message = "the timestamp is no number of seconds"
-        raise SignatureError(message)
+        raise SignatureError("the timestamp is no number of seconds")
     return int(timestamp)

@@ -222,8 +222,7 @@ class Notifications:
                 for event in self._events(_read_event(msgspec.json.encode(item)), envelope)
             ]
         except (*UNREADABLE, OverflowError) as error:  # the last one for numbers that nobody needs
-            message = f"{error}"
-            raise SourceError(message) from error
+            raise SourceError(f"{error}") from error
         return events, inner.mended
 
     def _events(self, event: SesEvent, envelope: Envelope) -> list[Feedback]:
@@ -238,8 +237,7 @@ class Notifications:
         """
         spelled = lenient.text(event.event_type) or lenient.text(event.notification_type)
         if not spelled:
-            message = "the event has no type (`eventType` or `notificationType`)"
-            raise SourceError(message)
+            raise SourceError("the event has no type (`eventType` or `notificationType`)")
         name = _key(spelled)
         kind = _TYPE_OF_EVENT.get(name, "unknown")
         if not kind:
@@ -281,8 +279,8 @@ class Notifications:
             "" if spelled == recipient else spelled,
             labels.message_type,
             labels.test,
-            False,  # noqa: FBT003 - machine
-            False,  # noqa: FBT003 - unsubscribe_link
+            False,
+            False,
             told.type == "unsubscribed" and told.detail == "UnsubscribeHeader",
             told.code,
             spell(told.status),
@@ -295,8 +293,7 @@ class Notifications:
         """Return an open or click of every recipient: SES can't tell them apart."""
         engagement = event.open if kind == "opened" else event.click
         if engagement is None:
-            message = f"the event has no `{'open' if kind == 'opened' else 'click'}`"
-            raise SourceError(message)
+            raise SourceError(f"the event has no `{'open' if kind == 'opened' else 'click'}`")
         at = lenient.seconds(engagement.timestamp)
         agent, ip = lenient.text(engagement.user_agent), lenient.text(engagement.ip_address)
         url = lenient.text(engagement.link)
@@ -342,8 +339,7 @@ def _message(envelope: Envelope) -> str | None:
     if envelope.type in {SUBSCRIPTION, UNSUBSCRIPTION}:
         return None
     if envelope.type != NOTIFICATION or envelope.message is None:
-        message = f"no notification of SNS: its type is {(envelope.type or '')[:MAX_DETAIL]!r}"
-        raise SourceError(message)
+        raise SourceError(f"no notification of SNS: its type is {(envelope.type or '')[:MAX_DETAIL]!r}")
     return None if envelope.message.startswith(TOPIC_IS_VALID) else envelope.message
 
 
@@ -393,8 +389,7 @@ def _bounces(event: SesEvent) -> Iterator[Told]:
 def _complaints(event: SesEvent) -> Iterator[Told]:
     complaint = event.complaint
     if complaint is None:
-        message = "the event has no `complaint`"
-        raise SourceError(message)
+        raise SourceError("the event has no `complaint`")
     report = lenient.text(complaint.complaint_feedback_type).strip().lower()
     subtype = lenient.text(complaint.complaint_sub_type)
     kind = TYPE_OF_FEEDBACK.get(report, UNLISTED_FEEDBACK)
@@ -413,8 +408,7 @@ def _complaints(event: SesEvent) -> Iterator[Told]:
 def _deliveries(event: SesEvent) -> Iterator[Told]:
     delivery = event.delivery
     if delivery is None:
-        message = "the event has no `delivery`"
-        raise SourceError(message)
+        raise SourceError("the event has no `delivery`")
     at = lenient.seconds(delivery.timestamp)
     answer = lenient.text(delivery.smtp_response)
     code, status = read_reply(answer)
@@ -473,7 +467,7 @@ def _choices(event: SesEvent) -> Iterator[Told]:
         yield Told(to, kind, at, diagnostic=", ".join(topics), detail=(source or "Subscription")[:MAX_DETAIL])
 
 
-def _wanted(preferences: Any) -> tuple[bool, dict[str, str]]:  # noqa: ANN401 - Preferences or None
+def _wanted(preferences: Any) -> tuple[bool, dict[str, str]]:
     """Return whether a contact wants nothing at all, and what it wants of each topic, in lower case."""
     if preferences is None:
         return False, {}

@@ -19,8 +19,7 @@ PARTITIONS = 4
 def parse(raw: bytes) -> Iterable[Feedback]:
     """Read a recipient a word."""
     if b"?" in raw:
-        message = "no recipient has a question mark"
-        raise SourceError(message)
+        raise SourceError("no recipient has a question mark")
     return [Feedback(f"{word}-1", "d", word, "sent", source="kumomta") for word in raw.decode().split()]
 
 
@@ -111,8 +110,7 @@ def test_what_can_be_read_of_a_record_counts() -> None:
 
     def half(raw: bytes) -> Iterable[Feedback]:
         yield from parse(raw)
-        message = "1 of 2 can't be read"
-        raise SourceError(message)
+        raise SourceError("1 of 2 can't be read")
 
     assert [] == Books(b"a", half).event("a").letter(b"a").check()
     assert "missing" in Books(b"a b", half).event("a").letter(b"a b").check()[0]

@@ -25,7 +25,7 @@ TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:ses-events"
 HOST: Final = "https://sns.us-east-1.amazonaws.com"
 CERTIFICATE_URL: Final = f"{HOST}/SimpleNotificationService-7ff5318490ec183fbaddaa2a969abfda.pem"
 CONFIRM: Final = f"{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=23"
-TOKEN: Final = "0123456789abcdef"  # noqa: S105 - for this test
+TOKEN: Final = "0123456789abcdef"
 NOTIFICATION: Final[dict[str, Any]] = {
     "Type": "Notification",
     "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",

@@ -41,7 +41,7 @@ async def test_the_example_of_the_specification() -> None:
         TIMESTAMP_HEADER: "1614265330",
         SIGNATURE_HEADER: "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
-    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the specification's
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     assert headers == sign(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert Accepted() == await verify(headers, secret, body=b'{"test": 2432232314}', now=1614265330)
 

@@ -344,7 +344,7 @@ while True:
 @pytest.mark.slow
 def test_kill_9_leaves_whole_batches_only(tmp_path: Path) -> None:
     """Rows, contacts, KPIs, tick and offsets are always those of one and the same batch, and no applied one is lost."""
-    rng = random.Random(5)  # noqa: S311 - nothing secret
+    rng = random.Random(5)
     directory = tmp_path / "stores"
     applied = 0
     for _ in range(6):
