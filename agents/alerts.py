@@ -1,7 +1,7 @@
 """The agent that watches whole deliveries: the leader adds up what all partitions say, and raises each alert once.
 
 What it has raised is what the alerts topic says: its state and its output are the same records, so there is nothing
-that could disagree. Why it is no agent over partitions: `docs/decisions/alerts.md`.
+that could disagree. Why it is no agent over partitions: `docs/decisions/0013-alerts.md`.
 
 1. Start the transactional producer, whose id all leaders share: who watched before can write nothing any more.
 2. Read the alerts, what was declared, and the KPIs of all partitions to their ends; committed records only.

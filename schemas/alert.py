@@ -1,4 +1,4 @@
-"""What the alerts topic says of a delivery that goes wrong (`docs/decisions/alerts.md`)."""
+"""What the alerts topic says of a delivery that goes wrong (`docs/decisions/0013-alerts.md`)."""
 
 from __future__ import annotations
 

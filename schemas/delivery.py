@@ -1,4 +1,4 @@
-"""A delivery as its sender declares it, and as the deliveries topic shows it (`docs/deliveries.md`)."""
+"""A delivery as its sender declares it, and as the deliveries topic shows it (`docs/guide/declare-deliveries.md`)."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ Begin with:
     aftersend kpi                           # and what it comes to
 
 Settings come from the environment (AFTERSEND_KAFKA_BOOTSTRAP=host:9092), from
-.env and from aftersend.toml; docs/settings.md has them all.
+.env and from aftersend.toml; docs/reference/settings.md has them all.
 `aftersend COMMAND --help` tells more of each command.
 
 Exit codes: 0 done, 1 something is not as it should be, 2 wrong usage,

@@ -1,4 +1,4 @@
-"""Writes `docs/metrics.md` from the metrics themselves: python -m aftersend.docgen.metrics > docs/metrics.md."""
+"""The metrics page, `docs/reference/metrics.md`, from the catalog of metrics."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _INTRODUCTION: Final = f"""\
 # Metrics
 
 This page is written from `aftersend/publish/prometheus/catalog.py` by
-`python -m aftersend.docgen.metrics > docs/metrics.md`; a test keeps it current.
-Why they are as they are: `docs/decisions/metrics.md`.
+`python -m aftersend.docgen.metrics > docs/reference/metrics.md`; a test keeps it current.
+Why they are as they are: `docs/decisions/0007-metrics.md`.
 
 ## Scraping
 

@@ -2,8 +2,8 @@
 
     python -m aftersend.docgen.schemas [DIRECTORY]
 
-writes them to `docs/schemas`, where a test sees to it that they are current. Not in `schemas`, which may not know the
-names that the rules give to statuses, facts and KPIs.
+writes them to `docs/reference/schemas`; a test checks that they are current. They are not in `schemas`, which must not
+import the names that the rules give to statuses, facts and KPIs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from aftersend.schemas.kpi import Clock, DeliveryKpis
 from aftersend.schemas.recipient import Cause, PublicFailure, RecipientState
 from aftersend.schemas.version import SCHEMA_VERSION
 
-DIRECTORY: Final = Path(__file__).parents[2] / "docs" / "schemas"
+DIRECTORY: Final = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 #: By the name of the file.
 DOCUMENTED: Final[dict[str, type[msgspec.Struct]]] = {
     "recipient-state": RecipientState,

@@ -1,4 +1,4 @@
-"""Writes `docs/settings.md` from the settings themselves: python -m aftersend.docgen.settings > docs/settings.md."""
+"""The settings page, `docs/reference/settings.md`, from the settings themselves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _INTRODUCTION: Final = f"""\
 # Settings
 
 This page is written from `aftersend/config/settings.py` by
-`python -m aftersend.docgen.settings > docs/settings.md`; a test keeps it current.
+`python -m aftersend.docgen.settings > docs/reference/settings.md`; a test keeps it current.
 
 Every setting can be given, in this order of precedence, as
 

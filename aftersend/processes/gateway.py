@@ -22,7 +22,7 @@ from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.sources.base import Source
 from aftersend.sources.registry import REGISTRY
 
-#: What a request leaves behind is freed without the collector; see `docs/decisions/gateway.md`.
+#: What a request leaves behind is freed without the collector; see `docs/decisions/0010-gateway.md`.
 _GC_THRESHOLDS: Final = (50_000, 50, 100)
 #: Beyond the time that requests are given, seconds.
 _MORE_SECONDS: Final = 10.0

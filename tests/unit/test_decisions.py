@@ -1,4 +1,4 @@
-"""What was decided where `semantics.md` leaves room or is easily missed (`docs/decisions/rows-and-events.md`).
+"""What was decided where `semantics.md` leaves room or is easily missed (`docs/decisions/0001-rows-and-events.md`).
 
 Each as small as it gets, through the whole of folding and publishing, and the reference sees it the same way.
 """

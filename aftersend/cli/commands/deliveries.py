@@ -21,7 +21,7 @@ app: Final = App(
     help="""List deliveries, and declare what they are.
 
     Name, policy, validity, statistics period, start, expected audience. A delivery that nobody declares is made by its
-    first event, with the installation's settings (docs/deliveries.md).
+    first event, with the installation's settings (docs/guide/declare-deliveries.md).
     """,
 )
 

@@ -18,7 +18,7 @@ def gateway(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=2
     `POST /webhooks/SOURCE` and `POST /webhooks/SOURCE/TOKEN` on port 8080 (AFTERSEND_GATEWAY_PORT). A body whose
     signature is right goes to the source's raw topic as it is, and the provider gets its 200 once Kafka has it.
     A source's webhooks are refused until its secret is set (AFTERSEND_GATEWAY_SECRETS, a JSON object, or files in
-    AFTERSEND_GATEWAY_SECRETS_DIR); docs/gateway.md tells what each provider needs.
+    AFTERSEND_GATEWAY_SECRETS_DIR); docs/guide/connect-a-source.md tells what each provider needs.
 
     While it runs, http://127.0.0.1:6166/ready tells whether webhooks are accepted, /live whether the process is well,
     and /metrics what it has done. All processes share the port for webhooks; the second one has 6167 for these, and so

@@ -29,7 +29,7 @@ app: Final = App(
 
     A hard bounce puts an address in quarantine at once, soft ones with the fifth that counts; it does not leave by
     itself. After an outage of a mailbox provider, whole domains may be there for nothing: `release` takes them out by
-    the text of the error and the time (docs/quarantine.md).
+    the text of the error and the time (docs/guide/operate.md).
     """,
 )
 

@@ -1,4 +1,4 @@
-"""Every metric's name, type, labels and meaning; `docs/metrics.md` is written from this (`aftersend.docgen.metrics`).
+"""Every metric: name, type, labels, meaning. `docs/reference/metrics.md` is generated from this (`aftersend.docgen`).
 
 By Prometheus' conventions: base units in the names, `_total` at the end of what only grows, times as timestamps rather
 than ages. Every label's values are bounded; what would go beyond counts as `__other__`, so that sums stay right.

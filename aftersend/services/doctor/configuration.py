@@ -45,7 +45,7 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[list[F
     try:
         settings = Settings(**_NOTHING)
     except ValidationError as error:
-        advice = "correct it: docs/settings.md has all settings"
+        advice = "correct it: docs/reference/settings.md has all settings"
         findings += [failed(_CHECK, told, advice) for told in problems_of(error)]
         settings = _without(error)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -55,7 +55,7 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[list[F
         try:
             parsers(settings)
         except SettingsError as error:
-            findings.append(failed(_CHECK, str(error), "correct it: docs/settings.md has all settings"))
+            findings.append(failed(_CHECK, str(error), "correct it: docs/reference/settings.md has all settings"))
     findings += [
         warning(_CHECK, hint, "rename it, or remove it")
         for hint in misspelt(os.environ if environment is None else environment)

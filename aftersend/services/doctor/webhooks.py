@@ -18,7 +18,7 @@ async def check_webhooks(settings: Settings) -> list[Finding]:
         keys = secrets.load(settings)
         Doors(settings, keys, REGISTRY, _fetch_nothing)
     except SettingsError as error:
-        advice = "correct it: docs/gateway.md has what each provider needs; the gateway does not start with it"
+        advice = "correct it: docs/guide/connect-a-source.md has what each provider needs; the gateway will not start"
         return [failed(_CHECK, str(error), advice)]
     findings = []
     if settings.gateway_open:

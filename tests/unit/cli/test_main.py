@@ -14,7 +14,7 @@ from aftersend.errors import EXIT_CRASHED, EXIT_FAILED, EXIT_KAFKA, EXIT_USAGE, 
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 from tests.paths import DOCS
 
-DOCS = DOCS / "cli.md"
+DOCS = DOCS / "reference" / "cli.md"
 
 
 def summary_of(help_text: str) -> str:

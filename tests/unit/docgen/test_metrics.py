@@ -2,11 +2,11 @@ from aftersend.docgen.metrics import render
 from aftersend.publish.prometheus.catalog import METRICS, SECTIONS
 from tests.paths import DOCS
 
-PAGE = DOCS / "metrics.md"
+PAGE = DOCS / "reference" / "metrics.md"
 
 
 def test_the_page_is_current() -> None:
-    """If not: python -m aftersend.docgen.metrics > docs/metrics.md."""
+    """If not: python -m aftersend.docgen.metrics > docs/reference/metrics.md."""
     assert render() == PAGE.read_text()
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `docs/schemas` are current, and say the truth about what is written."""
+"""The JSON Schemas in `docs/reference/schemas` are current, and say the truth about what is written."""
 
 import json
 import re

@@ -2,11 +2,11 @@ from aftersend.config.settings import Settings
 from aftersend.docgen.settings import SECTIONS, render
 from tests.paths import DOCS
 
-PAGE = DOCS / "settings.md"
+PAGE = DOCS / "reference" / "settings.md"
 
 
 def test_the_page_is_current() -> None:
-    """If not: python -m aftersend.docgen.settings > docs/settings.md."""
+    """If not: python -m aftersend.docgen.settings > docs/reference/settings.md."""
     assert render() == PAGE.read_text()
 
 

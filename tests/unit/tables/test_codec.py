@@ -94,7 +94,7 @@ def test_the_clock_comes_back(at: float) -> None:
 
 
 def test_a_row_as_consumers_read_it() -> None:
-    """The example of `docs/topics.md`."""
+    """The example of `docs/reference/topics.md`."""
     row = folded(
         event("sent", 0, event_id="s", message_type="campaign"),
         event("deferred", 60, event_id="d", code=451, enhanced_code="4.7.1", reason="greylisted", diagnostic="later"),

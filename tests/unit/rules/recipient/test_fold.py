@@ -422,7 +422,7 @@ def test_at_least_32_events_are_remembered(others: int) -> None:
 
 
 def test_an_event_that_comes_again_after_33_others_counts_again() -> None:
-    """The known limit of the filter, which `docs/topics.md` tells: its memory is bounded."""
+    """The known limit of the filter, which `docs/reference/topics.md` tells: its memory is bounded."""
     first = event("clicked")
     after = folded(first, *["opened"] * MAX_ENTRIES, first)
 

@@ -12,7 +12,7 @@ from aftersend.rules.views.creatio import RESPONSES
 from aftersend.rules.views.escala.card import FOUR_REASONS
 from tests.paths import DOCS
 
-PRODUCTS = DOCS / "products"
+PRODUCTS = DOCS / "reference" / "views"
 
 
 def page(name: str) -> str:
