@@ -9,9 +9,9 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
-from aftersend.engine.consumer import Batch
 from aftersend.engine.dead_letters import Breaker
-from aftersend.engine.processor import Processor
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.schemas.event import MAX_SECONDS, Feedback
 from aftersend.schemas.partitioning import key_hash

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.engine.consumer import Batch
 from aftersend.engine.dead_letters import Breaker
-from aftersend.engine.processor import Processor
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.batch.fold import BatchFold, Fold, FoldOptions

@@ -21,7 +21,7 @@ from typing import Any
 import msgspec
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.topics import Topics

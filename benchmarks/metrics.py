@@ -19,8 +19,8 @@ from typing import Any
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from aftersend.engine.consumer import Batch
-from aftersend.engine.observer import Work
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.observer import Work
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.processes.health import WorkerView
 from aftersend.publish.prometheus.deliveries import Deliveries

@@ -25,7 +25,7 @@ from typing import Any
 from aftersend.config.installation import source_numbers, topic_layouts
 from aftersend.config.settings import Settings, load
 from aftersend.engine import admin
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.processes.worker import GC_THRESHOLDS
 from aftersend.rules.recipient.timing import timing

@@ -15,8 +15,8 @@ import msgspec
 from faust.types import TP
 
 from aftersend.engine import changelog
-from aftersend.engine.app import WorkerApp
-from aftersend.engine.partition import PartitionTask, Phase
+from aftersend.engine.faust.app import WorkerApp
+from aftersend.engine.partitions.task import PartitionTask, Phase
 
 
 class PartitionView(msgspec.Struct):

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from aftersend.config.settings import Settings
-from aftersend.engine.app import WorkerApp
+from aftersend.engine.faust.app import WorkerApp
 from aftersend.processes import health, http
 
 _UNAVAILABLE = 503

@@ -21,7 +21,7 @@ from aftersend.console.api.app import Api
 from aftersend.console.api.backend import Held
 from aftersend.console.auth import Gate
 from aftersend.console.errors import ApiError, Code
-from aftersend.engine.app import WorkerApp
+from aftersend.engine.faust.app import WorkerApp
 from aftersend.errors import SettingsError
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import KpiReader, Page, Position

@@ -22,7 +22,7 @@ from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
-from aftersend.engine import app as engine_app
+from aftersend.engine.faust import app as engine_app
 from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
 from aftersend.processes import logs
 from aftersend.processes.health import Probe

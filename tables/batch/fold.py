@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.engine import dead_letters
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
 from aftersend.rules.contact import fold as contact_rules
 from aftersend.rules.contact.fold import CONCERNS, CONCERNS_KNOWN, is_lasting

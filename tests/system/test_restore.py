@@ -14,7 +14,7 @@ from aftersend.agents.track import Track, TrackState
 from aftersend.config.installation import topic_layouts
 from aftersend.config.settings import Settings, load
 from aftersend.engine import admin
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.processes.worker import fold_options, store_opener
 from aftersend.sandbox.embedded import EmbeddedKafka

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from aftersend.agents.track import Track, TrackState
 from aftersend.config.settings import Settings
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.processes.worker import fold_options
 from aftersend.sandbox.reference.check import options_of
 from aftersend.sandbox.reference.compare import Differences, compare_contacts, compare_kpis, compare_rows

@@ -27,7 +27,7 @@ _PHASES: Final = ("running", "restoring", "fenced", "closed")
 
 
 class Work(Protocol):
-    """A committed batch (`aftersend.engine.observer.Work`)."""
+    """A committed batch (`aftersend.engine.partitions.observer.Work`)."""
 
     topic: str
     records: int
@@ -100,7 +100,7 @@ class Standing(Protocol):
 
 
 class WorkerMetrics(Collector):
-    """A worker's metrics; an `aftersend.engine.observer.Meter` and an `aftersend.agents.track.Watch`.
+    """A worker's metrics; an `aftersend.engine.partitions.observer.Meter` and an `aftersend.agents.track.Watch`.
 
     Args:
         topics: every source topic, the events topic included.
@@ -155,7 +155,7 @@ class WorkerMetrics(Collector):
         self._restore = Distribution(catalog.RESTORE_DURATION, all_topics)
         self._resets = Counts(catalog.RESETS, all_topics)
 
-    # An `aftersend.engine.observer.Meter`.
+    # An `aftersend.engine.partitions.observer.Meter`.
 
     def committed(self, work: Work) -> None:
         """Count a batch, and its transaction."""

@@ -8,7 +8,7 @@ import msgspec
 
 from aftersend.agents.normalise import Normalise, NormaliseState
 from aftersend.config.settings import Settings
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES
 from aftersend.schemas.event import Feedback
 from aftersend.sources.base import SourceOptions, readable_part

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 
-from aftersend.engine.partition import PartitionTask
+from aftersend.engine.partitions.task import PartitionTask
 from aftersend.processes.health import PartitionView, Probe, Stalls, WorkerView, _age, ready
 
 LIMIT = 120.0

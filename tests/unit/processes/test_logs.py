@@ -76,8 +76,8 @@ def test_what_fausts_services_say_of_themselves_is_left_out(stream: io.StringIO)
     """Ours are Faust's services too, so Faust logs under our names."""
     logs.configure("info", "json", stream=stream)
 
-    logging.getLogger("aftersend.engine.app").info("[^App]: Stopping...")
-    logging.getLogger("aftersend.engine.app").warning("[^App]: something real")
+    logging.getLogger("aftersend.engine.faust.app").info("[^App]: Stopping...")
+    logging.getLogger("aftersend.engine.faust.app").warning("[^App]: something real")
 
     assert ["[^App]: something real"] == [line["event"] for line in lines(stream)]
 

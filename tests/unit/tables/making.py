@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from hypothesis import strategies as st
 
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.rules.kpi.indicators import kpis
 from aftersend.rules.recipient.history import MAX_ENTRIES, pack, place_of
 from aftersend.rules.recipient.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aftersend.agents.normalise import Counted
-from aftersend.engine.observer import Work
+from aftersend.engine.partitions.observer import Work
 from aftersend.processes.health import PartitionView, WorkerView
 from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import Deliveries

@@ -13,9 +13,9 @@ import structlog
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from aftersend.engine.consumer import Batch
-from aftersend.engine.observer import Meter, NoMeter, Work
-from aftersend.engine.processor import Processor
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.observer import Meter, NoMeter, Work
+from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import FencedError, TransactionFailedError

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.engine.assignor import spread
+from aftersend.engine.group.assignor import spread
 
 MEMBERS = st.sets(st.text("abcdef0123456789", min_size=4, max_size=8), min_size=1, max_size=12)
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaError
 
-from aftersend.engine.consumer import Batch, ConsumerThread, _Forgetful
+from aftersend.engine.faust.consumer import ConsumerThread, _Forgetful
+from aftersend.engine.partitions.batch import Batch
 
 TICKS = 3
 

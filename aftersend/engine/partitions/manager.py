@@ -10,11 +10,12 @@ import structlog
 from faust.types import TP
 
 from aftersend.config.settings import Settings
-from aftersend.engine.consumer import Batch, Consumer
-from aftersend.engine.membership import Membership
-from aftersend.engine.observer import Meter
-from aftersend.engine.partition import PartitionTask, Phase
-from aftersend.engine.processor import Processor
+from aftersend.engine.faust.consumer import Consumer
+from aftersend.engine.group.membership import Membership
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.observer import Meter
+from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import TransactionalWriter
 
 log = structlog.get_logger(__name__)

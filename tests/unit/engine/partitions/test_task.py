@@ -11,10 +11,10 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from aftersend.engine.consumer import Batch
-from aftersend.engine.observer import Work
-from aftersend.engine.partition import PartitionTask, Phase
-from aftersend.engine.processor import Processor
+from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.observer import Work
+from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import Output
 from aftersend.errors import FencedError, TransactionFailedError
 from tests.patience import PATIENCE
@@ -116,7 +116,7 @@ def summing() -> Summing:
 
 @pytest.fixture
 async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("aftersend.engine.partition._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF", (0.0,))
     task = PartitionTask(
         EVENTS,
         summing,
@@ -329,7 +329,7 @@ class Told:
 async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aftersend.engine.partition._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF", (0.0,))
     told = Told()
     task = PartitionTask(
         EVENTS,

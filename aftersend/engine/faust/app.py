@@ -10,11 +10,11 @@ import faust
 from faust.types import TP
 
 from aftersend.config.settings import Settings
-from aftersend.engine.consumer import Consumer
-from aftersend.engine.observer import Meter
-from aftersend.engine.partitions import Ownership
-from aftersend.engine.processor import Processor
-from aftersend.engine.recovery import TableManager
+from aftersend.engine.faust.consumer import Consumer
+from aftersend.engine.faust.recovery import TableManager
+from aftersend.engine.partitions.manager import Ownership
+from aftersend.engine.partitions.observer import Meter
+from aftersend.engine.partitions.processor import Processor
 
 #: Batches that Faust may hold for an agent; each may be some MB.
 _BUFFERED_BATCHES = 1

@@ -6,7 +6,7 @@ Registered as the URL scheme `aftersend://` (entry point group `faust.transports
 - Offsets are committed by the transactions that hold the batches' results, never by Faust.
 - Every batch says at which position it begins (`Batch.base`). A partition's owner takes a batch only if it begins just
   where the last one ended, so whatever seeks, rebalances and stale buffers do, nothing is skipped or taken twice.
-- Only committed records are read, and each topic is spread evenly over the workers (`aftersend.engine.assignor`).
+- Only committed records are read, and each topic is spread evenly over the workers (`aftersend.engine.group.assignor`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from mode import Service
 from aftersend.engine.aiokafka import connections, fetch_limits
 from aftersend.engine.aiokafka import records as lean
 from aftersend.engine.aiokafka.offsets import committed_offsets
-from aftersend.engine.assignor import SpreadAssignor
+from aftersend.engine.group.assignor import SpreadAssignor
+from aftersend.engine.partitions.batch import Batch
 
 log = structlog.get_logger(__name__)
 
@@ -41,44 +42,8 @@ fetch_limits.install()
 _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
 _NOWHERE: Final = (None, 0)
 _HEED_SECONDS: Final = 1.0
-#: A batch with twice as many records or more shows only some of its timestamps.
-_TIMESTAMPS: Final = 128
 #: Of the rebalance timeout, waited for transactions; whoever has not joined again by its end is left out.
 _REVOKE_SHARE: Final = 0.7
-
-
-class Batch:
-    """All records that one fetch brought for a partition."""
-
-    __slots__ = ("base", "next_offset", "records", "sought")
-
-    def __init__(self, base: int | None, records: list[lean.LeanRecord], sought: int = 0) -> None:
-        """Wrap records.
-
-        Args:
-            base: the position at which the consumer stood before; None if it stood at none that was ever set.
-            records: at least one, in order.
-            sought: number of the last seek of this partition before.
-        """
-        self.base = base
-        self.sought = sought
-        self.records = records
-        self.next_offset = records[-1].offset + 1
-
-    def timestamps(self) -> tuple[list[int], int]:
-        """Return the Kafka timestamps of evenly spread records, and how many records each stands for.
-
-        All of a small batch, some hundred of a large one: neighbours came at about the same time, and every record
-        that is looked at costs.
-        """
-        stride = len(self.records) // _TIMESTAMPS or 1
-        return [record.timestamp for record in self.records[::stride]], stride
-
-    def consume(self) -> int:
-        """Let go of the records, which nobody wants while the transaction commits; return how many there were."""
-        count = len(self.records)
-        self.records.clear()
-        return count
 
 
 class _Envelope:
@@ -158,7 +123,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        app = cast("Any", self.app)  # an `aftersend.engine.app.WorkerApp`
+        app = cast("Any", self.app)  # an `aftersend.engine.faust.app.WorkerApp`
         membership = app.flow.membership
         self._assignor = SpreadAssignor.of(membership)
         consumer = aiokafka.AIOKafkaConsumer(
@@ -249,12 +214,12 @@ class Consumer(driver.Consumer):
 
     _thread: ConsumerThread
 
-    #: Set by `aftersend.engine.app`.
+    #: Set by `aftersend.engine.faust.app`.
     flow: Flow
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.flow = cast("Any", self.app).flow  # an `aftersend.engine.app.WorkerApp`
+        self.flow = cast("Any", self.app).flow  # an `aftersend.engine.faust.app.WorkerApp`
         self._read_offset = _Forgetful()
 
     def _new_consumer_thread(self) -> ConsumerThread:

@@ -7,9 +7,9 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
-from aftersend.engine import membership
-from aftersend.engine.assignor import SpreadAssignor
-from aftersend.engine.membership import Membership
+from aftersend.engine.group import membership
+from aftersend.engine.group.assignor import SpreadAssignor
+from aftersend.engine.group.membership import Membership
 
 LIMIT = 10.0
 

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 
-from aftersend.engine.membership import Membership, tell
+from aftersend.engine.group.membership import Membership, tell
 
 
 def spread(members: Iterable[str], topic: str, partitions: Iterable[int]) -> dict[str, list[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import Any, Generic, TypeVar
 
-from aftersend.engine.consumer import Batch
+from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
 
 State = TypeVar("State")

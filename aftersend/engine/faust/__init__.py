@@ -1,0 +1,1 @@
+"""Faust with a transport, a recovery and an app of our own."""

@@ -1,0 +1,1 @@
+"""The partitions of a worker: take-over, batches, transactions, release."""
