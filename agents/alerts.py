@@ -26,7 +26,7 @@ from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import FencedError, TransactionFailedError
 from aftersend.schemas.alert import DeliveryAlert
-from aftersend.tables.alerts import DeliveryAlerts, encode, key_of
+from aftersend.tables.alerts import DeliveryAlerts, alert_key, encode_alert
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,7 @@ class Alerts:
             output: Any = writer.output()
             channel = output.channel(self._settings.topics.alerts, 0)
             for alert in crossings:
-                channel.append(key_of(alert), encode(alert), int(alert.at * 1000))
+                channel.append(alert_key(alert), encode_alert(alert), int(alert.at * 1000))
             await writer.commit(output)
             for alert in crossings:
                 state.said(alert)

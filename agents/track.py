@@ -13,7 +13,7 @@ from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.tables.batch.fold import BatchFold, Fold, FoldOptions
+from aftersend.tables.batch.fold import BatchFold, BatchResult, FoldOptions
 from aftersend.tables.codec import Codec
 from aftersend.tables.restore import restore
 from aftersend.tables.stores.base import PartitionStore
@@ -38,7 +38,7 @@ class KpiSink(Protocol):
 
 
 #: Told of each committed batch.
-OnFold = Callable[[int, Fold], None]
+OnFold = Callable[[int, BatchResult], None]
 
 
 class Watch(Protocol):
@@ -47,7 +47,7 @@ class Watch(Protocol):
     def opened(self, partition: int, store: PartitionStore) -> None:
         """Watch a partition from now on; the store shows what is committed."""
 
-    def folded(self, partition: int, fold: Fold) -> None:
+    def folded(self, partition: int, fold: BatchResult) -> None:
         """Take note of a committed batch; the store shows it already."""
 
     def closed(self, partition: int) -> None:
@@ -58,7 +58,7 @@ class _Nobody(Watch):
     def opened(self, partition: int, store: PartitionStore) -> None:
         pass
 
-    def folded(self, partition: int, fold: Fold) -> None:
+    def folded(self, partition: int, fold: BatchResult) -> None:
         pass
 
     def closed(self, partition: int) -> None:
@@ -76,7 +76,7 @@ class TrackState(msgspec.Struct):
     restored: int
 
 
-class Track(Processor[TrackState, Fold]):
+class Track(Processor[TrackState, BatchResult]):
     """Folds events; see `aftersend.tables.batch.fold`.
 
     Args:
@@ -126,13 +126,15 @@ class Track(Processor[TrackState, Fold]):
         self._watch.opened(partition, store)
         return state
 
-    def process(self, state: TrackState, batch: Batch, output: Output) -> Fold:
+    def process(self, state: TrackState, batch: Batch, output: Output) -> BatchResult:
         """Fold a batch."""
         result = state.fold.fold(batch, output, self._topic)
         self._breaker.count(result.records, result.dead)
         return result
 
-    def committed(self, state: TrackState, pending: Fold, ends: dict[tuple[str, int], int], next_offset: int) -> None:
+    def committed(
+        self, state: TrackState, pending: BatchResult, ends: dict[tuple[str, int], int], next_offset: int
+    ) -> None:
         """Show the batch's changes to everyone."""
         ticked = pending.changes.tick > state.store.tick
         state.store.apply(pending.changes, {topic: offset for (topic, _), offset in ends.items()})

@@ -13,7 +13,7 @@ from typing import Final
 
 from aftersend.config.settings import Settings, load
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import Fact
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.services.installation import alert_thresholds, codec, fold_timing
@@ -38,8 +38,8 @@ def _records(settings: Settings, deliveries: int) -> list[LeanRecord]:
     """Return records of deliveries with some 60 classes and 40 kinds of events."""
     names = codec(settings)
     base = Fact.SENT | Fact.DELIVERED
-    cells = {cell_of(6 + number % 3, base | 1 << 8 + number % 12): 1000 + number for number in range(60)}
-    events = {event_key(1 + number % 3, number % 20, number % 4): 1000 for number in range(40)}
+    cells = {bucket_of(6 + number % 3, base | 1 << 8 + number % 12): 1000 + number for number in range(60)}
+    events = {event_counter(1 + number % 3, number % 20, number % 4): 1000 for number in range(40)}
     result: list[LeanRecord] = []
     for number in range(deliveries):
         for partition in range(_PARTITIONS):

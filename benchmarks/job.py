@@ -31,7 +31,7 @@ from aftersend.config.settings import Settings, load
 from aftersend.engine import admin
 from aftersend.processes.worker import raw_sources, run_worker
 from aftersend.schemas.topics import layouts
-from aftersend.tables.batch.fold import Fold
+from aftersend.tables.batch.fold import BatchResult
 
 #: The peers' names of the counters, and ours.
 NAMES = {
@@ -55,7 +55,7 @@ class Mark:
         self.done = 0
         self.first = self.last = 0.0
 
-    def __call__(self, _partition: int, fold: Fold) -> None:
+    def __call__(self, _partition: int, fold: BatchResult) -> None:
         """Count a committed batch."""
         self.last = time.perf_counter()
         self.first = self.first or self.last

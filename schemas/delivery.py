@@ -67,7 +67,7 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     event_id: str = ""
 
 
-class Terms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
+class DeliveryTerms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     """The KPI topic's record with the key `@delivery:` and a delivery's id: by what a partition folds the delivery.
 
     Each partition keeps its own: declarations come to all of them.
@@ -85,7 +85,7 @@ class Terms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     #: Of messages whose events do not say it themselves; left out: nobody said.
     message_type: str = ""
 
-    def same_times(self, other: Terms | None) -> bool:
+    def same_times(self, other: DeliveryTerms | None) -> bool:
         """Say whether rows fare the same by both; None: nothing was declared."""
         if other is None:
             return self.validity is None and self.freeze is None and self.start is None

@@ -58,7 +58,7 @@ MAX_OFFSET: Final = 1 << 44
 MESSAGE_TYPES: Final = ("campaign", "automation", "transactional")
 
 
-class Folded(msgspec.Struct, gc=False, omit_defaults=True):
+class FoldEvent(msgspec.Struct, gc=False, omit_defaults=True):
     """What folding needs to know of an event; `Feedback` has all of it.
 
     Folding decodes only these fields, since each field that is decoded for nothing costs every event.
@@ -105,7 +105,7 @@ class Folded(msgspec.Struct, gc=False, omit_defaults=True):
     raw_offset: Annotated[int, msgspec.Meta(ge=-1, lt=MAX_OFFSET)] = -1
 
 
-class Feedback(Folded, gc=False, omit_defaults=True, kw_only=True):
+class Feedback(FoldEvent, gc=False, omit_defaults=True, kw_only=True):
     """One thing that happened to one recipient of one delivery.
 
     Travels as a JSON object on `feedback.events`, keyed by `recipient`; the record's Kafka timestamp is the

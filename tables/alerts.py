@@ -12,19 +12,19 @@ from typing import Final, NamedTuple
 import msgspec
 
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.kpi.alerts import Threshold, Thresholds, alerts
-from aftersend.rules.recipient.timing import Timing, closes_at, terms_of
+from aftersend.rules.kpi.alerts import Threshold, Thresholds, compare_with_thresholds
+from aftersend.rules.recipient.timing import Timing, closing_times, terms_of
 from aftersend.schemas.alert import DeliveryAlert
-from aftersend.schemas.delivery import Declaration, Delivery, Terms
+from aftersend.schemas.delivery import Declaration, Delivery, DeliveryTerms
 from aftersend.schemas.topics import Topics
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpis
+from aftersend.tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpi_key
 
 RAISED: Final = "raised"
 ENDED: Final = "ended"
 
 
-class Counts(msgspec.Struct, gc=False):
+class AlertCounts(msgspec.Struct, gc=False):
     """The KPIs that thresholds are about; the rest of a record is not decoded."""
 
     sent: int = 0
@@ -41,7 +41,7 @@ class _Partial(msgspec.Struct, gc=False):
     partition: int
     started_at: float
     updated_at: float
-    kpis: Counts
+    kpis: AlertCounts
     archived: bool = False
 
 
@@ -76,7 +76,7 @@ class DeliveryAlerts:
             topics.alerts: self._take_alert,
         }
         self._partials: dict[str, dict[int, _Partial]] = {}
-        self._declared: dict[str, tuple[Delivery, Terms]] = {}
+        self._declared: dict[str, tuple[Delivery, DeliveryTerms]] = {}
         #: By delivery and threshold: the last that was said.
         self._said: dict[str, dict[str, DeliveryAlert]] = {}
         #: Deliveries that may have active alerts.
@@ -95,7 +95,7 @@ class DeliveryAlerts:
         if record.key == CLOCK_KEY:
             if record.value is not None:
                 self._tick = max(self._tick, decode_clock(record.value))
-        elif is_kpis(record.key) and record.value is not None:
+        elif is_kpi_key(record.key) and record.value is not None:
             partial = _decode_partial(record.value)
             if not partial.delivery_id:
                 return  # what came without a delivery is none
@@ -142,10 +142,10 @@ class DeliveryAlerts:
         if active:
             self._alarming.add(delivery_id)
         thresholds = {threshold.name: threshold for threshold in self._thresholds.of(tenant)}
-        result = alerts(active, total.counts, thresholds.values())
+        result = compare_with_thresholds(active, total.counts, thresholds.values())
         changes = [(alert.name, RAISED) for alert in result.raised] + [(ended, ENDED) for ended in result.ended]
         return [
-            _event(delivery_id, thresholds[alert], state, total, said.get(alert), name, tenant)
+            _alert_record(delivery_id, thresholds[alert], state, total, said.get(alert), name, tenant)
             for alert, state in changes
         ]
 
@@ -156,9 +156,9 @@ class DeliveryAlerts:
             return None
         started_at = max(partial.started_at for partial in partials.values())
         _, terms = self._declared.get(delivery_id, (None, None))
-        if closes_at(started_at, terms, self._timing)[0] <= self._tick:
+        if closing_times(started_at, terms, self._timing)[0] <= self._tick:
             return None
-        counts = dict.fromkeys(Counts.__struct_fields__, 0)
+        counts = dict.fromkeys(AlertCounts.__struct_fields__, 0)
         for partial in partials.values():
             for name in counts:
                 counts[name] += getattr(partial.kpis, name)
@@ -176,7 +176,7 @@ class DeliveryAlerts:
         return sorted(raised, key=lambda alert: (-alert.at, alert.delivery_id, alert.alert))
 
 
-def _event(
+def _alert_record(
     delivery_id: str,
     threshold: Threshold,
     state: str,
@@ -205,11 +205,11 @@ def _event(
     )
 
 
-def key_of(alert: DeliveryAlert) -> bytes:
+def alert_key(alert: DeliveryAlert) -> bytes:
     """Return an alert's key on the alerts topic."""
     return f"{alert.delivery_id}{SEPARATOR}{alert.alert}".encode()
 
 
-def encode(alert: DeliveryAlert) -> bytes:
+def encode_alert(alert: DeliveryAlert) -> bytes:
     """Return an alert's value on the alerts topic."""
     return _encode(alert)

@@ -26,7 +26,7 @@ from aftersend.rules.recipient.lifecycle import (
     names_of_facts,
 )
 from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
-from aftersend.schemas.delivery import Terms
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.kpi import Clock, DeliveryKpis, KpiPartial
 from aftersend.schemas.recipient import Cause, PublicFailure, RecipientState, Row
 from aftersend.schemas.topics import Topics
@@ -37,7 +37,7 @@ HEADER: Final = "aftersend"
 SEPARATOR: Final = "\t"
 CLOCK_KEY: Final = b"@clock"
 #: And a delivery's id: the key of what was declared of it. No key of KPIs is like it, since those have a separator.
-TERMS_KEY: Final = b"@delivery:"
+TERMS_KEY_PREFIX: Final = b"@delivery:"
 #: Where a row's status stands in its encoding: behind the three bytes that open a msgpack array of 16 to 65,535.
 STATUS_AT: Final = 3
 
@@ -50,7 +50,7 @@ decode_state: Final = msgspec.json.Decoder(RecipientState).decode
 _decode_fields: Final = msgspec.msgpack.Decoder(list[Any]).decode
 _decode_partial: Final = msgspec.msgpack.Decoder(KpiPartial).decode
 _decode_clock: Final = msgspec.json.Decoder(Clock).decode
-decode_terms: Final = msgspec.json.Decoder(Terms).decode
+decode_terms: Final = msgspec.json.Decoder(DeliveryTerms).decode
 _last_entry: Final = Struct("<16sQQ").unpack_from
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
@@ -212,32 +212,32 @@ def decode_clock(value: bytes) -> float:
 
 def terms_key(delivery_id: str) -> bytes:
     """Return the key of a delivery's terms on the KPI topic."""
-    return TERMS_KEY + delivery_id.encode()
+    return TERMS_KEY_PREFIX + delivery_id.encode()
 
 
-def is_kpis(key: bytes | None) -> bool:
+def is_kpi_key(key: bytes | None) -> bool:
     """Say whether a record of the KPI topic with this key holds KPIs; others are a partition's own notes."""
     return key is not None and b"\t" in key
 
 
-def key(delivery_id: str, recipient: str) -> bytes:
+def row_key(delivery_id: str, recipient: str) -> bytes:
     """Return a row's key on the status topic."""
     return f"{delivery_id}{SEPARATOR}{recipient}".encode()
 
 
-def packed_row(headers: list[tuple[str, bytes | None]]) -> bytes:
+def row_from_headers(headers: list[tuple[str, bytes | None]]) -> bytes:
     """Return a row as the stores hold it, from the headers of its record on the status topic.
 
     Raises:
         ValueError: if they hold none, or that of a later version, of which this one would forget something.
     """
-    packed = header_of(headers)
+    packed = internal_header(headers)
     if packed[:2] != _ROW or packed[2] > _FIELDS or packed[STATUS_AT] >= len(STATUS_NAME):
         raise ValueError(f"the header {HEADER!r} holds no row that this version knows")
     return packed
 
 
-def names_of(key: bytes, value: bytes) -> tuple[str, str]:
+def split_row_key(key: bytes, value: bytes) -> tuple[str, str]:
     """Return delivery and recipient of a row on the status topic.
 
     Raises:
@@ -250,7 +250,7 @@ def names_of(key: bytes, value: bytes) -> tuple[str, str]:
     return delivery_id, recipient
 
 
-def header_of(headers: list[tuple[str, bytes | None]]) -> bytes:
+def internal_header(headers: list[tuple[str, bytes | None]]) -> bytes:
     """Return what only Aftersend needs of a changelog record."""
     for name, value in headers:
         if name == HEADER:

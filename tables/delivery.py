@@ -6,18 +6,18 @@ from collections.abc import Callable
 from math import inf
 from typing import Final
 
-from aftersend.rules.kpi.indicators import cell_of
+from aftersend.rules.kpi.indicators import bucket_of
 from aftersend.rules.recipient.lifecycle import Fact
-from aftersend.rules.recipient.timing import Timing, closes_at, windows_of
-from aftersend.schemas.delivery import Terms
+from aftersend.rules.recipient.timing import Timing, closing_times, windows_of
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.recipient import Row
 from aftersend.tables.codec import decode_row
 
 #: In the place of a KPI class: the row is in none.
-NO_CELL: Final = -1
+NO_BUCKET: Final = -1
 #: In the place of the freeze: nothing was heard of the delivery before.
-UNHEARD: Final = -1.0
+NOT_STARTED: Final = -1.0
 
 
 class OpenDelivery:
@@ -53,7 +53,7 @@ class OpenDelivery:
         self,
         delivery_id: str,
         partial: KpiPartial | None,
-        terms: Terms | None,
+        terms: DeliveryTerms | None,
         timing: Timing,
         stored: Callable[[str], bytes | None],
     ) -> None:
@@ -66,7 +66,7 @@ class OpenDelivery:
         #: A key of `KpiPartial.events` for each event.
         self.counted: list[int] = []
         self.started_at = 0.0
-        self.freeze_at = UNHEARD
+        self.freeze_at = NOT_STARTED
         #: When its rows are forgotten.
         self.gone_at = inf
         self.last_at = partial.updated_at if partial is not None else 0.0
@@ -77,14 +77,14 @@ class OpenDelivery:
         if partial is not None:
             self.start(partial.started_at, timing)
 
-    def go_by(self, terms: Terms | None, timing: Timing) -> None:
+    def go_by(self, terms: DeliveryTerms | None, timing: Timing) -> None:
         """Go by what was declared from here on."""
         self.terms = terms
         #: As declared, "" if nobody said; of rows that begin from here on.
         self.message_type = "" if terms is None else terms.message_type
         #: By the source's number, how long a row waits for an outcome, seconds.
         self.windows = windows_of(terms, timing)
-        if self.freeze_at != UNHEARD:
+        if self.freeze_at != NOT_STARTED:
             self.start(self.started_at, timing)
 
     def start(self, started_at: float, timing: Timing) -> None:
@@ -95,7 +95,7 @@ class OpenDelivery:
         elif self.archived:  # whatever may be declared now, its rows do not come back
             self.freeze_at = self.gone_at = 0.0
         else:
-            self.freeze_at, self.gone_at = closes_at(started_at, self.terms, timing)
+            self.freeze_at, self.gone_at = closing_times(started_at, self.terms, timing)
 
     def row(self, recipient: str) -> Row | None:
         """Return the row of a recipient as this batch has it, None if there is none."""
@@ -111,8 +111,8 @@ class OpenDelivery:
     def touch(self, recipient: str, row: Row) -> None:
         """Have a stored row among those that this batch writes."""
         self.live[recipient] = row
-        self.before.append(_cell(row))
+        self.before.append(_bucket_of(row))
 
 
-def _cell(row: Row) -> int:
-    return NO_CELL if row.facts & Fact.TEST else cell_of(row.status, row.facts)
+def _bucket_of(row: Row) -> int:
+    return NO_BUCKET if row.facts & Fact.TEST else bucket_of(row.status, row.facts)

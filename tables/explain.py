@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import LeanRecord
 from aftersend.rules.explain.explain import as_of, explain
-from aftersend.rules.explain.explanation import Explanation, State, Told
+from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation, RowState
 from aftersend.rules.explain.replay import Replay
 from aftersend.rules.recipient.timing import Timing
-from aftersend.schemas.delivery import Terms
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.recipient import Row
 from aftersend.tables.codec import (
@@ -26,9 +26,9 @@ from aftersend.tables.codec import (
     decode_partial,
     decode_row,
     decode_terms,
-    header_of,
-    key,
-    packed_row,
+    internal_header,
+    row_from_headers,
+    row_key,
     terms_key,
 )
 
@@ -42,7 +42,7 @@ _MAX_RAW_BYTES: Final = 64 * 1024 * 1024
 Place = tuple[str, int, int]
 
 
-class Known(msgspec.Struct):
+class StoredRow(msgspec.Struct):
     """What is stored of a row."""
 
     row: Row | None = None
@@ -51,18 +51,18 @@ class Known(msgspec.Struct):
     #: The delivery's rows were forgotten after their retention.
     archived: bool = False
     #: By what the partition folds the delivery, as its sender has declared; None: nothing was declared.
-    terms: Terms | None = None
+    terms: DeliveryTerms | None = None
 
 
-class Log(msgspec.Struct):
+class EventLog(msgspec.Struct):
     """What the events topic holds of a row."""
 
-    told: list[Told] = []
+    told: list[LoggedEvent] = []
     #: The topic reaches back to the delivery's start.
     complete: bool = True
 
 
-class Where(msgspec.Struct):
+class RowLocation(msgspec.Struct):
     """One row, and how to read of it.
 
     Args:
@@ -82,36 +82,36 @@ class Where(msgspec.Struct):
     recipient: str
 
 
-async def read_row(where: Where) -> Known:
+async def read_row(where: RowLocation) -> StoredRow:
     """Return what the changelogs hold of a row; reads one partition of two of them from the beginning.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
     topics, partition = where.codec.topics, where.partition
-    row_key = key(where.delivery_id, where.recipient)
+    status_key = row_key(where.delivery_id, where.recipient)
     kpi_key = f"{where.delivery_id}{SEPARATOR}{partition}".encode()
     declared_key = terms_key(where.delivery_id)
     last: dict[bytes, LeanRecord] = {}
 
     def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
         for record in records:
-            if record.key in {row_key, kpi_key, declared_key}:
+            if record.key in {status_key, kpi_key, declared_key}:
                 last[record.key or b""] = record
 
     await changelog.read(where.options, {(topics.kpis, partition): None, (topics.status, partition): None}, apply)
-    known = Known()
-    if (stored := last.get(row_key)) is not None and stored.value is not None:
-        known.row = decode_row(packed_row(stored.headers))
+    known = StoredRow()
+    if (stored := last.get(status_key)) is not None and stored.value is not None:
+        known.row = decode_row(row_from_headers(stored.headers))
     if (kpis := last.get(kpi_key)) is not None and kpis.value is not None:
-        partial = decode_partial(header_of(kpis.headers))
+        partial = decode_partial(internal_header(kpis.headers))
         known.started_at, known.archived = partial.started_at, partial.archived
     if (declared := last.get(declared_key)) is not None and declared.value is not None:
         known.terms = decode_terms(declared.value)
     return known
 
 
-async def read_log(where: Where, started_at: float | None) -> Log:
+async def read_log(where: RowLocation, started_at: float | None) -> EventLog:
     """Return a row's events, from the delivery's start to the end of the topic.
 
     Args:
@@ -123,7 +123,7 @@ async def read_log(where: Where, started_at: float | None) -> Log:
     """
     topic, partition = where.codec.topics.events, where.partition
     begin, first = await _offset_at(where, None if started_at is None else started_at - _LEAD)
-    log = Log(complete=first == 0 or (begin is not None and begin > first))
+    log = EventLog(complete=first == 0 or (begin is not None and begin > first))
     recipient, delivery_id = where.recipient.encode(), where.delivery_id
     tick = 0.0
 
@@ -141,14 +141,14 @@ async def read_log(where: Where, started_at: float | None) -> Log:
             elif event.delivery_id == delivery_id and (
                 event.recipient == where.recipient or (event.type == "declared" and not event.recipient)
             ):
-                log.told.append(Told(event, record.offset, record.timestamp / 1000, tick))
+                log.told.append(LoggedEvent(event, record.offset, record.timestamp / 1000, tick))
 
     if begin is not None:
         await changelog.read(where.options, {(topic, partition): begin}, apply)
     return log
 
 
-async def _offset_at(where: Where, timestamp: float | None) -> tuple[int | None, int]:
+async def _offset_at(where: RowLocation, timestamp: float | None) -> tuple[int | None, int]:
     """Return the offset of the first event from a time on (None: there is none), and the topic's first offset."""
     tp = TopicPartition(where.codec.topics.events, where.partition)
     consumer = AIOKafkaConsumer(**where.options, enable_auto_commit=False)
@@ -163,7 +163,9 @@ async def _offset_at(where: Where, timestamp: float | None) -> tuple[int | None,
     return (found.offset if found is not None else None), first
 
 
-async def explain_row(where: Where, known: Known, time: float | None = None) -> tuple[Explanation, State | None]:
+async def explain_row(
+    where: RowLocation, known: StoredRow, time: float | None = None
+) -> tuple[RowExplanation, RowState | None]:
     """Return how a row came to be, from what is stored of it and from its events, and how it is; None: there is none.
 
     Args:
@@ -187,7 +189,7 @@ async def explain_row(where: Where, known: Known, time: float | None = None) -> 
         return as_of(found, log.told, replay(), time)
     if row is None:
         return found, None
-    return found, State(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
+    return found, RowState(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
 
 
 async def read_raw(options: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, bytes]:

@@ -13,17 +13,17 @@ from aftersend.engine.aiokafka.records import LeanRecord
 from aftersend.tables.codec import (
     CLOCK_KEY,
     SEPARATOR,
-    TERMS_KEY,
+    TERMS_KEY_PREFIX,
     Codec,
     decode_clock,
     decode_contact,
     decode_partial,
     decode_terms,
-    header_of,
-    is_kpis,
-    names_of,
+    internal_header,
+    is_kpi_key,
     pack_contact,
-    packed_row,
+    row_from_headers,
+    split_row_key,
 )
 from aftersend.tables.stores.base import Changes, PartitionStore
 
@@ -98,16 +98,16 @@ def _rows(batch: list[LeanRecord], changes: Changes) -> None:
     for record in batch:
         key, value = record.key or b"", record.value
         if value is None:
-            _gone(key.decode(), rows)
+            _add_tombstone(key.decode(), rows)
             continue
-        delivery_id, recipient = names_of(key, value)
+        delivery_id, recipient = split_row_key(key, value)
         of_delivery = rows.get(delivery_id)
         if of_delivery is None:
             of_delivery = rows[delivery_id] = {}
-        of_delivery[recipient] = packed_row(record.headers)
+        of_delivery[recipient] = row_from_headers(record.headers)
 
 
-def _gone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
+def _add_tombstone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
     """Forget the row of a key, which only a row's value would tell how to read if it holds several separators."""
     parts = key.split(SEPARATOR)
     for at in range(1, len(parts)):
@@ -124,12 +124,12 @@ def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
 def _kpis(batch: list[LeanRecord], changes: Changes) -> None:
     for record in batch:
         key = record.key or b""
-        if key.startswith(TERMS_KEY) and not is_kpis(key):
+        if key.startswith(TERMS_KEY_PREFIX) and not is_kpi_key(key):
             terms = None if record.value is None else decode_terms(record.value)
-            changes.terms[key.removeprefix(TERMS_KEY).decode()] = terms
+            changes.terms[key.removeprefix(TERMS_KEY_PREFIX).decode()] = terms
         elif record.value is None:
             continue
         elif key == CLOCK_KEY:
             changes.tick = max(changes.tick, decode_clock(record.value))
         else:
-            changes.partials[key.decode().rpartition(SEPARATOR)[0]] = decode_partial(header_of(record.headers))
+            changes.partials[key.decode().rpartition(SEPARATOR)[0]] = decode_partial(internal_header(record.headers))

@@ -25,7 +25,7 @@ from aftersend.engine.faust.app import WorkerApp
 from aftersend.errors import SettingsError
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import KpiReader, Page, Position
-from aftersend.rules.contact.suppression import Verdict, check
+from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import Explanation
@@ -36,7 +36,7 @@ from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
 from aftersend.tables.codec import decode_row, decode_state, unpack_contact
-from aftersend.tables.explain import Known
+from aftersend.tables.explain import StoredRow
 
 log = structlog.get_logger(__name__)
 
@@ -83,11 +83,11 @@ class StoredRows:
             raise ApiError(Code.PARTITION_MOVING, message)
         return self._partition(recipient)
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         """Return for each of some recipients of one and the same partition whether it may be mailed."""
         scope = self._settings.unsubscribe_scope
         state = self._surely(recipients[0])
-        found: list[Verdict] = []
+        found: list[SuppressionResult] = []
         for at in range(0, len(recipients), _UNBROKEN):
             found += [
                 _MAY_BE_MAILED if stored is None else check(unpack_contact(stored), message_type, scope)
@@ -142,7 +142,7 @@ class StoredRows:
         self._still(recipient, state)
         if stored is None and partial is None:
             return None
-        known = Known(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
+        known = StoredRow(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
         if partial is not None:
             known.started_at, known.archived = partial.started_at, partial.archived
         where = where_of(self._settings, state.partition, delivery_id, recipient)

@@ -39,7 +39,7 @@ from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.services.installation import alert_thresholds, codec, fold_timing
 from aftersend.sources.registry import NAMES
 from aftersend.tables.alerts import DeliveryAlerts
-from aftersend.tables.batch.fold import Fold, FoldOptions
+from aftersend.tables.batch.fold import BatchResult, FoldOptions
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 
@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 #: (`docs/performance.md`).
 GC_THRESHOLDS = (200_000, 20, 20)
 
-OnFold = Callable[[int, Fold], None]
+OnFold = Callable[[int, BatchResult], None]
 
 
 def fold_options(settings: Settings, partitions: int | None = None) -> FoldOptions:

@@ -13,7 +13,7 @@ from aftersend.schemas.recipient import Row
 from aftersend.services.answers import Explanation
 from aftersend.services.explanations import Names, Wish, shown
 from aftersend.services.installation import codec, fold_timing
-from aftersend.tables.explain import Known, Place, Where, explain_row, read_raw, read_row
+from aftersend.tables.explain import Place, RowLocation, StoredRow, explain_row, read_raw, read_row
 
 _PLAIN: Final = Wish()
 
@@ -21,12 +21,12 @@ _PLAIN: Final = Wish()
 class Explained(msgspec.Struct):
     """A row and how it came to be."""
 
-    where: Where
-    known: Known
-    explanation: explaining.Explanation
+    where: RowLocation
+    known: StoredRow
+    explanation: explaining.RowExplanation
     names: Names
     #: The row, as of the time that was asked for; None: there was none.
-    state: explaining.State | None
+    state: explaining.RowState | None
     wish: Wish
     #: Values of the raw records, if they were asked for.
     raw: dict[Place, bytes] = {}
@@ -42,7 +42,7 @@ class Explained(msgspec.Struct):
         return shown(where.delivery_id, where.recipient, self.state, self.explanation, self.names, self.wish, self.raw)
 
 
-def where_of(settings: Settings, partition: int, delivery_id: str, recipient: str) -> Where:
+def where_of(settings: Settings, partition: int, delivery_id: str, recipient: str) -> RowLocation:
     """Return how to read of a row.
 
     Args:
@@ -51,7 +51,7 @@ def where_of(settings: Settings, partition: int, delivery_id: str, recipient: st
         delivery_id: of the row.
         recipient: the address, normalised.
     """
-    return Where(
+    return RowLocation(
         settings.kafka_options(),
         codec(settings),
         fold_timing(settings),
@@ -62,7 +62,7 @@ def where_of(settings: Settings, partition: int, delivery_id: str, recipient: st
     )
 
 
-async def explained(where: Where, known: Known | None = None, wish: Wish = _PLAIN) -> Explained:
+async def explained(where: RowLocation, known: StoredRow | None = None, wish: Wish = _PLAIN) -> Explained:
     """Read all that there is of a row, and explain it.
 
     Args:

@@ -54,13 +54,13 @@ class Names:
         self.events_topic = events_topic
         self.partition = partition
 
-    def source(self, step: explaining.Step) -> str:
+    def source(self, step: explaining.ExplanationStep) -> str:
         """Return the name of a step's source; "" for an expiry."""
         if step.told is not None:
             return step.told.event.source
         return self._sources.get(step.place[0], str(step.place[0])) if step.place is not None else ""
 
-    def raw(self, step: explaining.Step) -> Place | None:
+    def raw(self, step: explaining.ExplanationStep) -> Place | None:
         """Return where a step's raw record lies, None if there is none or nobody knows."""
         if step.place is None:
             event = step.told.event if step.told is not None else None
@@ -140,8 +140,8 @@ def in_view(view: str, status: int | None, facts: int | None) -> str | None:
 def shown(
     delivery_id: str,
     recipient: str,
-    state: explaining.State | None,
-    explanation: explaining.Explanation,
+    state: explaining.RowState | None,
+    explanation: explaining.RowExplanation,
     names: Names,
     wish: Wish,
     raw: Mapping[Place, bytes] | None = None,
@@ -177,7 +177,7 @@ def shown(
     return result
 
 
-def notes(state: explaining.State | None, explanation: explaining.Explanation, wish: Wish) -> list[str]:
+def notes(state: explaining.RowState | None, explanation: explaining.RowExplanation, wish: Wish) -> list[str]:
     """Return in words what is not known of a row, and why."""
     found = []
     if wish.as_of is not None and state is not None and (state.status is None or state.facts is None):
@@ -202,7 +202,7 @@ def _names(statuses: Sequence[int | None]) -> list[str | None]:
     return [STATUS_NAME[status] if status is not None else None for status in statuses]
 
 
-def _step(number: int, step: explaining.Step, names: Names, wish: Wish, raw: Mapping[Place, bytes]) -> Step:
+def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wish, raw: Mapping[Place, bytes]) -> Step:
     before, after = _names((step.before, step.after))
     result = Step(
         number=number,

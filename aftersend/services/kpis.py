@@ -15,7 +15,7 @@ from aftersend.engine.aiokafka.records import LeanRecord
 from aftersend.errors import RedisUnusableError
 from aftersend.publish.kpis import STATUS_PREFIX, Kpis, Rate, from_counters, from_hash, key_of, pattern_of
 from aftersend.schemas.kpi import DeliveryKpis
-from aftersend.tables.codec import is_kpis
+from aftersend.tables.codec import is_kpi_key
 
 __all__ = ["Kpis", "Rate", "RedisKpis", "Summed", "flat", "from_counters", "from_hash", "read_kafka"]
 
@@ -110,7 +110,7 @@ class Summed:
     def apply(self, _topic: str, _partition: int, records: list[LeanRecord]) -> None:
         """Take records of the KPI topic; a later one of a key replaces an earlier one."""
         for record in records:
-            if record.value is not None and is_kpis(record.key):
+            if record.value is not None and is_kpi_key(record.key):
                 value = _decode_value(record.value)
                 self.parts[value.delivery_id, value.partition] = value
 

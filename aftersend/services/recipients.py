@@ -9,14 +9,14 @@ import msgspec
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.contact.quarantine import standing
-from aftersend.rules.recipient.history import Entry, entries
+from aftersend.rules.contact.quarantine import address_status
+from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
-from aftersend.rules.views.escala.card import Line, card
+from aftersend.rules.views.escala.card import CardLine, card
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState, Row
 from aftersend.schemas.times import iso
-from aftersend.tables.codec import SEPARATOR, Codec, decode_contact, decode_row, decode_state, packed_row
+from aftersend.tables.codec import SEPARATOR, Codec, decode_contact, decode_row, decode_state, row_from_headers
 
 _TIMES = (
     "updated_at",
@@ -74,10 +74,10 @@ def _take(found: Found, key: bytes, record: LeanRecord) -> None:
     if record.value is None:
         found.rows.pop(delivery, None)
         return
-    found.rows[delivery] = decode_state(record.value), decode_row(packed_row(record.headers))
+    found.rows[delivery] = decode_state(record.value), decode_row(row_from_headers(record.headers))
 
 
-def card_of(found: Found, delivery: str | None = None) -> list[Line]:
+def card_of(found: Found, delivery: str | None = None) -> list[CardLine]:
     """Return the lines of an address's card, the newest message first, as Escala has them.
 
     Args:
@@ -89,7 +89,7 @@ def card_of(found: Found, delivery: str | None = None) -> list[Line]:
     return [line for line in lines if delivery is None or line.delivery_id == delivery]
 
 
-def event_as_json(entry: Entry, codec: Codec) -> dict[str, Any]:
+def event_as_json(entry: HistoryEntry, codec: Codec) -> dict[str, Any]:
     """Return a remembered event as scripts read it."""
     result = {
         "arrived_at": iso(entry.received_at),
@@ -111,7 +111,7 @@ def row_as_json(state: RecipientState, row: Row, codec: Codec) -> dict[str, Any]
             result[name] = iso(result[name])
     if "failure" in result:
         result["failure"]["at"] = iso(result["failure"]["at"])
-    return result | {"history": [event_as_json(entry, codec) for entry in entries(row.history)]}
+    return result | {"history": [event_as_json(entry, codec) for entry in unpack_history(row.history)]}
 
 
 def contact_as_json(contact: Contact, now: float) -> dict[str, Any]:
@@ -123,4 +123,4 @@ def contact_as_json(contact: Contact, now: float) -> dict[str, Any]:
     parts = [result[name] for name in ("error", "release", "unsubscription") if name in result]
     for part in (*parts, *result.get("notices", ())):
         part["at"] = iso(part["at"])
-    return result | {"standing": standing(contact, now).state}
+    return result | {"standing": address_status(contact, now).state}

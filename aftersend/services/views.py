@@ -12,9 +12,9 @@ from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import LeanRecord
 from aftersend.rules.kpi.indicators import merged
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.base import Report, View
+from aftersend.rules.views.base import View, ViewReport
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.tables.codec import SEPARATOR, decode_partial, header_of
+from aftersend.tables.codec import SEPARATOR, decode_partial, internal_header
 
 
 class Histograms:
@@ -36,9 +36,9 @@ class Histograms:
                 if record.value is None:
                     self._parts.pop(partition, None)
                 else:
-                    self._parts[partition] = decode_partial(header_of(record.headers))
+                    self._parts[partition] = decode_partial(internal_header(record.headers))
 
-    def reports(self, views: Iterable[View]) -> list[Report]:
+    def reports(self, views: Iterable[View]) -> list[ViewReport]:
         """Return the delivery in each view; none if nothing was read of it."""
         if not self._parts:
             return []
@@ -51,7 +51,7 @@ class Histograms:
 
 async def follow_reports(
     settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]
-) -> AsyncIterator[list[Report]]:
+) -> AsyncIterator[list[ViewReport]]:
     """Yield a delivery in each of some views, now and with every change; nothing before anything is known of it.
 
     Takes what `read_reports` takes, and goes on until it is closed.
@@ -59,7 +59,7 @@ async def follow_reports(
     views = _chosen(names)
     histograms, ends = await _read(settings, partitions, delivery_id)
     async with changelog.follow(settings.kafka_options(), ends) as fetch:
-        shown: list[Report] = []
+        shown: list[ViewReport] = []
         while True:
             reports = histograms.reports(views)
             if reports != shown:
@@ -68,7 +68,7 @@ async def follow_reports(
             await fetch(histograms.apply)
 
 
-async def read_reports(settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]) -> list[Report]:
+async def read_reports(settings: Settings, partitions: int, delivery_id: str, names: Sequence[str]) -> list[ViewReport]:
     """Return a delivery in each of some views, from all of the KPI topic's partitions; none if it is not there.
 
     Args:
@@ -93,7 +93,7 @@ async def _read(settings: Settings, partitions: int, delivery_id: str) -> tuple[
     return histograms, await changelog.read(settings.kafka_options(), starts, histograms.apply)
 
 
-def as_json(delivery_id: str, reports: Sequence[Report]) -> dict[str, Any]:
+def as_json(delivery_id: str, reports: Sequence[ViewReport]) -> dict[str, Any]:
     """Return what scripts read."""
     return {
         "delivery_id": delivery_id,
@@ -101,7 +101,7 @@ def as_json(delivery_id: str, reports: Sequence[Report]) -> dict[str, Any]:
     }
 
 
-def _fields(report: Report) -> dict[str, Any]:
+def _fields(report: ViewReport) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(report)
     del fields["view"]
     return fields

@@ -30,7 +30,7 @@ def decode(value: bytes | None) -> Feedback:
     return event
 
 
-def is_home(delivery_id: str, partition: int, partitions: int) -> bool:
+def publishes(delivery_id: str, partition: int, partitions: int) -> bool:
     """Say whether a partition of the events topic is the one that shows a delivery to the world.
 
     Every partition hears of every declaration, and one of them writes the record that consumers read.
@@ -38,7 +38,7 @@ def is_home(delivery_id: str, partition: int, partitions: int) -> bool:
     return partition_of_key(delivery_id.encode(), partitions) == partition
 
 
-def show(channel: Any, event: Feedback, received_at: float) -> None:
+def write_delivery(channel: Any, event: Feedback, received_at: float) -> None:
     """Write a delivery's record for the deliveries topic."""
     declaration = event.declaration or Declaration()
     value = Delivery(

@@ -16,9 +16,9 @@ from aftersend.engine import dead_letters
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
 from aftersend.rules.contact import fold as contact_rules
-from aftersend.rules.contact.fold import CONCERNS, CONCERNS_KNOWN, is_lasting
+from aftersend.rules.contact.fold import CONTACT_EFFECT, UPDATES_EXISTING, is_lasting
 from aftersend.rules.contact.validity import DEFAULT_POLICY, VALIDITY_POLICIES
-from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER, due_at, expire, fold, late
+from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER, expire, expires_at, fold, remember_late
 from aftersend.rules.recipient.history import digest_of
 from aftersend.rules.recipient.lifecycle import (
     DECLARED,
@@ -29,22 +29,22 @@ from aftersend.rules.recipient.lifecycle import (
     UNKNOWN,
     Decision,
     Fact,
-    second_look,
+    refine_kind,
 )
-from aftersend.rules.recipient.timing import Timing, newer
+from aftersend.rules.recipient.timing import Timing, newer_terms
 from aftersend.schemas.contact import Contact
-from aftersend.schemas.delivery import Terms
-from aftersend.schemas.event import Folded
+from aftersend.schemas.delivery import DeliveryTerms
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
 from aftersend.tables import codec
 from aftersend.tables.batch import declarations
 from aftersend.tables.batch.sweep import Sweeper
-from aftersend.tables.batch.write import advanced, tally, write_contacts, write_rows
+from aftersend.tables.batch.write import advance_partial, count_keys, write_contacts, write_rows
 from aftersend.tables.codec import CLOCK_KEY, HEADER, SEPARATOR, Codec, decode_row, encode_json, unpack_contact
-from aftersend.tables.delivery import NO_CELL, UNHEARD, OpenDelivery
+from aftersend.tables.delivery import NO_BUCKET, NOT_STARTED, OpenDelivery
 from aftersend.tables.stores.base import Changes, PartitionStore
 
-_decode_event: Final = msgspec.json.Decoder(Folded).decode
+_decode_event: Final = msgspec.json.Decoder(FoldEvent).decode
 #: Events that are decoded and folded in one go: so many fit into a core's own cache, and waiting for memory is what
 #: costs most here (measured with `benchmarks/folding.py`).
 _CHUNK: Final = 256
@@ -67,7 +67,7 @@ class FoldOptions(msgspec.Struct, frozen=True):
     partitions: int = 1
 
 
-class Fold(msgspec.Struct):
+class BatchResult(msgspec.Struct):
     """What came of a batch."""
 
     changes: Changes
@@ -110,9 +110,9 @@ class BatchFold:
         self._contacts: dict[str, Contact] = {}
         self._errors: dict[str, int] = {}
         #: What this batch changes of `PartitionStore.terms`.
-        self._terms: dict[str, Terms | None] = {}
+        self._terms: dict[str, DeliveryTerms | None] = {}
 
-    def fold(self, batch: Batch, output: Output, source_topic: str) -> Fold:
+    def fold(self, batch: Batch, output: Output, source_topic: str) -> BatchResult:
         """Fold a batch and write what comes of it to the output."""
         self._deliveries, self._contacts, self._errors, self._terms = {}, {}, {}, {}
         tick = self._store.tick
@@ -128,7 +128,7 @@ class BatchFold:
             self._terms |= dict.fromkeys(self._sweeper.sweep(tick, self._terms, self._delivery))
         return self._finish(output, tick, len(batch.records))
 
-    def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[Folded], list[Any]]:
+    def _decode_one_by_one(self, records: list[Any], output: Output, topic: str) -> tuple[list[FoldEvent], list[Any]]:
         events, readable = [], []
         for record in records:
             try:
@@ -161,7 +161,7 @@ class BatchFold:
         return delivery
 
     def _take(  # noqa: C901, PLR0912, PLR0915 - the hot path
-        self, events: list[Folded], records: list[Any], tick: float, output: Output, topic: str
+        self, events: list[FoldEvent], records: list[Any], tick: float, output: Output, topic: str
     ) -> float:
         """Fold events in order; return the last tick so far."""
         deliveries_get = self._deliveries.get
@@ -177,7 +177,7 @@ class BatchFold:
                 if kind == TICK:
                     tick = max(tick, received_at)
                     continue
-                kind = second_look(kind, event)
+                kind = refine_kind(kind, event)
                 if RELEASED <= kind <= DECLARED:
                     if kind == DECLARED:
                         self._declare(record, received_at, tick, output, topic)
@@ -198,7 +198,7 @@ class BatchFold:
             digest = digest_of(event.event_id)
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:
-                if freeze_at == UNHEARD:
+                if freeze_at == NOT_STARTED:
                     delivery.start(received_at, timing)
                     freeze_at = delivery.freeze_at
                 if received_at >= freeze_at or tick >= delivery.gone_at:
@@ -212,11 +212,11 @@ class BatchFold:
                     row = Row()
                     if delivery.message_type:
                         row.message_type = MESSAGE_TYPE_NUMBER.get(delivery.message_type, 0)
-                    delivery.before.append(NO_CELL)
+                    delivery.before.append(NO_BUCKET)
                 else:
                     row = decode_row(stored)
                     facts = row.facts
-                    delivery.before.append(NO_CELL if facts & _FACT_TEST else facts << 8 | row.status)
+                    delivery.before.append(NO_BUCKET if facts & _FACT_TEST else facts << 8 | row.status)
                     if not delivery.id and row.updated_at + retention <= tick:
                         row = Row()  # past its retention, though no sweep has come round to it
                 delivery.live[recipient] = row
@@ -224,7 +224,7 @@ class BatchFold:
                 row = delivery.live[recipient] = Row()
             decision = fold(row, event, kind, received_at, limit, digest, place, source, delivery.windows)
             delivery.counted.append(source << 12 | kind << 4 | decision)
-            if CONCERNS[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
+            if CONTACT_EFFECT[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
                 if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
                     continue
                 self._contact(event, kind, received_at, row.facts, delivery.message_type)
@@ -233,7 +233,7 @@ class BatchFold:
     def _late(  # noqa: PLR0913, PLR0917 - what is known of an event
         self,
         delivery: OpenDelivery,
-        event: Folded,
+        event: FoldEvent,
         kind: int,
         received_at: float,
         tick: float,
@@ -246,19 +246,19 @@ class BatchFold:
         row = delivery.row(event.recipient) if tick < delivery.gone_at else None
         new, facts, pending_since = True, 0, None
         if row is not None:
-            due = due_at(row, delivery.windows[row.source])
+            due = expires_at(row, delivery.windows[row.source])
             if due is not None and due <= delivery.freeze_at:
                 expire(row, due)
-            new, facts = late(row, kind, received_at, digest, place), row.facts
+            new, facts = remember_late(row, kind, received_at, digest, place), row.facts
             pending_since = row.pending_since
         if kind == DEFERRED and not is_lasting(pending_since, received_at):
             return
-        if new and CONCERNS[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
+        if new and CONTACT_EFFECT[kind] and event.recipient and not (event.test or facts & _FACT_TEST):
             # Statistics are closed, but who complains or unsubscribes must not be mailed again.
             usual = delivery.message_type if tick < delivery.gone_at else ""
             self._contact(event, kind, received_at, facts, usual)
 
-    def _contact(self, event: Folded, kind: int, received_at: float, facts: int, usual: str = "") -> None:
+    def _contact(self, event: FoldEvent, kind: int, received_at: float, facts: int, usual: str = "") -> None:
         """Tell an event to the contact that it concerns; `usual` is its message type unless it names one."""
         if usual and not event.message_type:
             event.message_type = usual
@@ -268,7 +268,7 @@ class BatchFold:
             stored = self._store.contact(recipient)
             if stored is not None:
                 contact = unpack_contact(stored)
-            elif CONCERNS[kind] == CONCERNS_KNOWN:
+            elif CONTACT_EFFECT[kind] == UPDATES_EXISTING:
                 return
         contact = contact_rules.update(contact, event, kind, received_at, facts, self._options.invalid_after)
         if contact is not None:
@@ -284,11 +284,13 @@ class BatchFold:
             self._unreadable(record, error, output, topic)
             return
         delivery = self._delivery(event.delivery_id)
-        terms = newer(event, received_at, delivery.terms)
+        terms = newer_terms(event, received_at, delivery.terms)
         if terms is None or tick >= delivery.gone_at:
             return  # nothing new, or too late: nothing brings rows back
-        if declarations.is_home(event.delivery_id, self._partition, self._options.partitions):
-            declarations.show(output.channel(self._codec.topics.deliveries, self._partition), event, received_at)
+        if declarations.publishes(event.delivery_id, self._partition, self._options.partitions):
+            declarations.write_delivery(
+                output.channel(self._codec.topics.deliveries, self._partition), event, received_at
+            )
         if not terms.same_times(delivery.terms):
             self._sweeper.settle(delivery, tick)
         self._terms[delivery.id] = terms
@@ -296,7 +298,7 @@ class BatchFold:
 
     # Output.
 
-    def _finish(self, output: Output, tick: float, records: int) -> Fold:
+    def _finish(self, output: Output, tick: float, records: int) -> BatchResult:
         topics, partition = self._codec.topics, self._partition
         changes = Changes(tick=tick)
         totals: dict[int, int] = {}
@@ -306,8 +308,8 @@ class BatchFold:
         append_row = output.channel(topics.status, partition).append
         for delivery in self._deliveries.values():
             cells, first_due = write_rows(delivery, self._codec, append_row, changes)
-            events = tally(delivery.counted)
-            partial = advanced(delivery, cells, events)
+            events = count_keys(delivery.counted)
+            partial = advance_partial(delivery, cells, events)
             if partial is None or partial is delivery.partial:
                 continue
             for key, number in events.items():
@@ -330,4 +332,4 @@ class BatchFold:
             due[delivery_id] = 0.0  # its rows have to be looked at again
         if tick > self._store.tick:
             kpis.append(CLOCK_KEY, codec.encode_clock(partition, tick), int(tick * 1000))
-        return Fold(changes, totals, due, records, self._errors, moved)
+        return BatchResult(changes, totals, due, records, self._errors, moved)

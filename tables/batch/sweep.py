@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Final
 
-from aftersend.rules.recipient.fold import due_at, expire
+from aftersend.rules.recipient.fold import expire, expires_at
 from aftersend.rules.recipient.lifecycle import STATUS_WAITS
-from aftersend.rules.recipient.timing import Timing, closes_at
-from aftersend.schemas.delivery import Terms
+from aftersend.rules.recipient.timing import Timing, closing_times
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.tables import codec
 from aftersend.tables.codec import decode_row
 from aftersend.tables.delivery import OpenDelivery
@@ -67,7 +67,7 @@ class Sweeper:
             self._scans[delivery_id] = after, min(due_so_far, due)
 
     def sweep(
-        self, tick: float, changed: Mapping[str, Terms | None], delivery_of: Callable[[str], OpenDelivery]
+        self, tick: float, changed: Mapping[str, DeliveryTerms | None], delivery_of: Callable[[str], OpenDelivery]
     ) -> list[str]:
         """End the waits that are over and forget the rows that are past their retention, as far as time allows.
 
@@ -85,7 +85,7 @@ class Sweeper:
             if left <= 0:
                 break
             terms = changed.get(delivery_id) or terms_of(delivery_id)
-            past = bool(delivery_id) and closes_at(partial.started_at, terms, timing)[1] <= tick
+            past = bool(delivery_id) and closing_times(partial.started_at, terms, timing)[1] <= tick
             if past and not partial.archived:
                 delivery = delivery_of(delivery_id)
                 left -= self._forget(delivery, tick, left)
@@ -121,7 +121,7 @@ class Sweeper:
             if not STATUS_WAITS[stored[codec.STATUS_AT]]:
                 return None
             row = decode_row(stored)
-        due = due_at(row, delivery.windows[row.source])
+        due = expires_at(row, delivery.windows[row.source])
         if due is None or due > now:
             return due
         if recipient not in delivery.live:

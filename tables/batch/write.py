@@ -8,13 +8,13 @@ from math import inf
 from typing import Any, Final
 
 from aftersend.rules.kpi.indicators import merged
-from aftersend.rules.recipient.fold import due_at
+from aftersend.rules.recipient.fold import expires_at
 from aftersend.rules.recipient.history import ENTRY_BYTES, ID_BYTES
 from aftersend.rules.recipient.lifecycle import STATUS_WAITS, Fact
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.codec import HEADER, SEPARATOR, Codec, encode_json, encode_row, pack_contact
-from aftersend.tables.delivery import NO_CELL, OpenDelivery
+from aftersend.tables.delivery import NO_BUCKET, OpenDelivery
 from aftersend.tables.stores.base import Changes
 
 _FACT_TEST: Final = Fact.TEST
@@ -46,12 +46,12 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
     rows: dict[str, bytes | None] = {}
     for (recipient, row), before in zip(delivery.live.items(), delivery.before, strict=True):
         facts, status = row.facts, row.status
-        after = NO_CELL if facts & _FACT_TEST else facts << 8 | status
+        after = NO_BUCKET if facts & _FACT_TEST else facts << 8 | status
         if after != before and attributed and recipient:
             cells[after] = cells_get(after, 0) + 1
             cells[before] = cells_get(before, 0) - 1
         if STATUS_WAITS[status]:
-            row_due = due_at(row, windows[row.source])
+            row_due = expires_at(row, windows[row.source])
             if row_due is not None and row_due < first_due:
                 first_due = row_due
         history = row.history
@@ -65,7 +65,7 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
             int(row.updated_at * 1000),
             [(HEADER, packed)],
         )
-    cells.pop(NO_CELL, None)
+    cells.pop(NO_BUCKET, None)
     for recipient in delivery.forgotten:
         rows[recipient] = None
         append((prefix + recipient).encode(), None, int(delivery.last_at * 1000))
@@ -81,12 +81,12 @@ def write_contacts(contacts: Mapping[str, Contact], append: Append, changes: Cha
         append(recipient.encode(), encode_json(contact), int(contact.updated_at * 1000))
 
 
-def tally(keys: list[int]) -> dict[int, int]:
+def count_keys(keys: list[int]) -> dict[int, int]:
     """Return how often each key comes."""
     return dict(Counter(keys))  # which counts in C
 
 
-def advanced(delivery: OpenDelivery, cells: dict[int, int], events: dict[int, int]) -> KpiPartial | None:
+def advance_partial(delivery: OpenDelivery, cells: dict[int, int], events: dict[int, int]) -> KpiPartial | None:
     """Return a delivery's KPIs after the batch; the same object as before if nothing changed."""
     old = delivery.partial
     if not cells and not events and (old is None or delivery.archived == old.archived):

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import msgspec
 
-from aftersend.schemas.delivery import Terms
-from aftersend.schemas.event import Folded
+from aftersend.schemas.delivery import DeliveryTerms
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 
 
@@ -24,7 +24,7 @@ class Changes(msgspec.Struct):
     #: The last tick folded, seconds since 1970.
     tick: float = 0.0
     #: Of declared deliveries.
-    terms: dict[str, Terms | None] = {}
+    terms: dict[str, DeliveryTerms | None] = {}
 
 
 class PartitionStore(abc.ABC):
@@ -37,14 +37,14 @@ class PartitionStore(abc.ABC):
     #: The last tick folded.
     tick: float = 0.0
     #: What was declared of deliveries whose rows have not been forgotten; not to be changed.
-    terms: dict[str, Terms]
+    terms: dict[str, DeliveryTerms]
 
     @abc.abstractmethod
     def offsets(self) -> dict[str, int]:
         """Return how far into each changelog the store reaches; empty: it has nothing."""
 
     @abc.abstractmethod
-    def prefetch(self, events: Iterable[Folded]) -> None:
+    def prefetch(self, events: Iterable[FoldEvent]) -> None:
         """Announce the events of a batch, so that their rows can be read together."""
 
     @abc.abstractmethod

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from aftersend.schemas.delivery import Terms
-from aftersend.schemas.event import Folded
+from aftersend.schemas.delivery import DeliveryTerms
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.stores.base import Changes, PartitionStore, merge
 
@@ -18,7 +18,7 @@ class MemoryStore(PartitionStore):
         self._rows: dict[str, dict[str, bytes]] = {}
         self._contacts: dict[str, bytes] = {}
         self._partials: dict[str, KpiPartial] = {}
-        self.terms: dict[str, Terms] = {}
+        self.terms: dict[str, DeliveryTerms] = {}
         self._offsets: dict[str, int] = {}
         #: The delivery that is being scanned, the recipient that the scan has come to, all its recipients, and how many
         #: of them the scan has seen.
@@ -28,7 +28,7 @@ class MemoryStore(PartitionStore):
         """Return how far into each changelog the store reaches."""
         return dict(self._offsets)
 
-    def prefetch(self, events: Iterable[Folded]) -> None:
+    def prefetch(self, events: Iterable[FoldEvent]) -> None:
         """Do nothing: everything is at hand."""
 
     def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:

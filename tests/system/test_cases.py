@@ -23,11 +23,11 @@ import pytest
 
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.contact.quarantine import standing
+from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.base import Report as Viewed
+from aftersend.rules.views.base import ViewReport as Viewed
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
-from aftersend.sandbox.reference.check import Report, read_redis
+from aftersend.sandbox.reference.check import CheckReport, read_redis
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState
@@ -259,7 +259,7 @@ class Played:
     """The whole play."""
 
     stages: list[Seen]
-    reference: Report
+    reference: CheckReport
     redis: dict[str, dict[str, str]]
 
     def row(self, delivery: str, person: str = JANE, stage: int = -1) -> RecipientState:
@@ -574,7 +574,7 @@ def test_case_21_two_soft_errors_23_hours_apart_count_once(played: Played) -> No
     contacts = played.stages[-1].contacts
 
     assert (1, 2) == (contacts["once@example.org"].errors, contacts["twice@example.org"].errors)
-    assert "erroneous" == standing(contacts["once@example.org"], START + DAY).state
+    assert "erroneous" == address_status(contacts["once@example.org"], START + DAY).state
     for delivery in ("case-21-o-0", "case-21-o-1"):
         assert (1, "soft_bounce") == (
             played.count(delivery, "efs", "bounces_and_errors"),

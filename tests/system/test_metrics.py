@@ -18,7 +18,7 @@ from aftersend.errors import EXIT_OK
 from aftersend.publish.prometheus.catalog import METRICS, NONE, OTHER
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 from aftersend.sandbox.embedded.ports import pick_free
-from aftersend.sandbox.reference.check import Report, check
+from aftersend.sandbox.reference.check import CheckReport, check
 from tests.paths import ROOT
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
@@ -85,7 +85,7 @@ def by_decision(prometheus: EmbeddedPrometheus, instance: str = ".+") -> Counter
     return Counter({key: int(number) for key, number in prometheus.series(query, "source", "type", "decision").items()})
 
 
-def differing(prometheus: EmbeddedPrometheus, report: Report) -> list[str]:
+def differing(prometheus: EmbeddedPrometheus, report: CheckReport) -> list[str]:
     """Return the numbers of deliveries that are not what the reference says."""
     found: dict[tuple[str, str], float] = {}
     for kpi in ("delivered", "unique_opens", "unique_clicks", "hard_bounced", "total_opens", "complained"):

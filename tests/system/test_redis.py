@@ -13,7 +13,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from aftersend.publish.redis.publisher import KpiPublisher, counters
-from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import OPENED, SENT, Decision, Fact
 from aftersend.sandbox.embedded import EmbeddedRedis
 from aftersend.schemas.kpi import KpiPartial
@@ -32,12 +32,12 @@ def part(sent: int, opened: int = 0, *, at: float | None = None, version: int = 
     at = time.time() if at is None else at
     return KpiPartial(
         {
-            cell_of(STATUS_SENT, Fact.SENT): sent,
-            cell_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
+            bucket_of(STATUS_SENT, Fact.SENT): sent,
+            bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
         },
         {
-            event_key(1, SENT, Decision.APPLIED): sent + opened,
-            event_key(1, OPENED, Decision.APPLIED): opened,
+            event_counter(1, SENT, Decision.APPLIED): sent + opened,
+            event_counter(1, OPENED, Decision.APPLIED): opened,
         },
         at,
         at,

@@ -20,7 +20,7 @@ from aftersend.cli.render.output import console, count, local, print_json, share
 from aftersend.cli.render.views import picture as views_picture
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, RedisUnusableError, UsageError
-from aftersend.rules.views.base import Report
+from aftersend.rules.views.base import ViewReport
 from aftersend.services import views
 from aftersend.services.cluster import partitions_of
 from aftersend.services.deliveries.known import read_declared
@@ -127,7 +127,7 @@ async def _views(settings: Settings, delivery: str, names: Sequence[str], *, wat
         console().print(views_picture(delivery, reports))
 
 
-async def _watch_views(changes: AsyncIterator[list[Report]], delivery: str, *, as_json: bool) -> None:
+async def _watch_views(changes: AsyncIterator[list[ViewReport]], delivery: str, *, as_json: bool) -> None:
     if as_json:
         async for reports in changes:
             print_json(views.as_json(delivery, reports))

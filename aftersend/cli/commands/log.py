@@ -14,7 +14,7 @@ from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
 from aftersend.rules.views import creatio
 from aftersend.rules.views.adobe.view import FAILED
-from aftersend.rules.views.base import Report
+from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.recipient import Row
 from aftersend.services import views
 from aftersend.services.cluster import partitions_of
@@ -115,7 +115,7 @@ async def _read(settings: Settings, delivery: str, keep: Filter, take: Callable[
         raise AftersendError(_NOBODY.format(delivery))
 
 
-async def _report(settings: Settings, choice: Choice, delivery: str) -> Report:
+async def _report(settings: Settings, choice: Choice, delivery: str) -> ViewReport:
     partitions = await partitions_of(settings, settings.topics.kpis)
     reports = await views.read_reports(settings, partitions, delivery, [choice.view.name])
     if not reports:
@@ -123,7 +123,7 @@ async def _report(settings: Settings, choice: Choice, delivery: str) -> Report:
     return reports[0]
 
 
-def _of_report(choice: Choice, report: Report) -> list[Line]:
+def _of_report(choice: Choice, report: ViewReport) -> list[Line]:
     if choice.kind == TOTALS:
         titles = {count.name: count.title for count in choice.view.counts}
         numbers = report.counts | report.totals

@@ -12,10 +12,10 @@ from aftersend.cli.context import Json, address_key, command_settings, wait_for
 from aftersend.cli.render.output import console, local, print_json, table
 from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK
-from aftersend.rules.contact.quarantine import VALID, standing
-from aftersend.rules.recipient.history import Entry, entries
+from aftersend.rules.contact.quarantine import VALID, address_status
+from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
-from aftersend.rules.views.escala.card import Line
+from aftersend.rules.views.escala.card import CardLine
 from aftersend.rules.views.escala.card import as_json as lines_as_json
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
@@ -66,13 +66,13 @@ async def _find(settings: Settings, key: str, delivery: str | None) -> Found:
     return await find(settings, key, partition_of(key, partitions), delivery)
 
 
-def _picture(key: str, found: Found, card: list[Line], names: Codec) -> RenderableType:
+def _picture(key: str, found: Found, card: list[CardLine], names: Codec) -> RenderableType:
     parts: list[RenderableType] = [Text(key, style="bold"), ""]
     if not found.rows:
         parts.append("no delivery")
     latest = sorted(found.rows.values(), key=lambda row: -row[0].updated_at)
     for state, row in latest:
-        parts += [_row(state), _history(entries(row.history), names), ""]
+        parts += [_row(state), _history(unpack_history(row.history), names), ""]
     parts += [_contact(found.contact), *([_card(card)] if card else ())]
     return Group(*parts)
 
@@ -103,7 +103,7 @@ def _row(state: RecipientState) -> RenderableType:
     return Group(*lines)
 
 
-def _history(history: list[Entry], names: Codec) -> RenderableType:
+def _history(history: list[HistoryEntry], names: Codec) -> RenderableType:
     shown = table("", "arrived", "event", "decision", "again", "source", "raw record", right=("again",))
     for entry in history:
         place = f"partition {entry.partition}, offset {entry.offset}" if any(entry.digest) else ""
@@ -130,7 +130,7 @@ def _contact(contact: Contact | None) -> Text:
     title.append("" if contact.valid else ", address not valid")
     if contact.failures:
         title.append(f", failures in a row: {contact.failures} ({contact.failure_reason})")
-    how = standing(contact, time.time())
+    how = address_status(contact, time.time())
     if how.state != VALID:
         title.append(f", {how.state} since {local(how.since)} ({how.why})")
         title.append(f" until {local(how.until)}" if how.until else "")
@@ -140,7 +140,7 @@ def _contact(contact: Contact | None) -> Text:
     return title
 
 
-def _card(lines: list[Line]) -> RenderableType:
+def _card(lines: list[CardLine]) -> RenderableType:
     shown = table("", "at", "notice", "delivery", "of", "reason")
     for line in lines:
         shown.add_row(local(line.at), line.notice, line.delivery_id, line.label, line.reason.replace("_", " "))

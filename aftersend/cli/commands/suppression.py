@@ -16,7 +16,7 @@ from aftersend.cli.render.output import count, print_json
 from aftersend.cli.render.progress import bar
 from aftersend.config.settings import Settings
 from aftersend.errors import UsageError
-from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, Objection, Verdict
+from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionReason, SuppressionResult
 from aftersend.rules.contact.suppression import check as check_contact
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.times import iso
@@ -32,7 +32,7 @@ app: Final = App(
 )
 
 _COLUMNS: Final = ("address", "recipient", "may_be_mailed", "reason", "since", "delivery_id", "all_reasons")
-_NO_ADDRESS: Final = Verdict((Objection(INVALID),))
+_NO_ADDRESS: Final = SuppressionResult((SuppressionReason(INVALID),))
 
 
 @app.command
@@ -95,7 +95,7 @@ async def _contacts(settings: Settings, asked: list[Asked]) -> dict[str, Contact
 
 def _answers(
     asked: list[Asked], contacts: dict[str, Contact], message_type: str, scope: str, counts: Counter[str]
-) -> Iterator[tuple[Asked, Verdict]]:
+) -> Iterator[tuple[Asked, SuppressionResult]]:
     for one in asked:
         contact = contacts.get(one.recipient)
         verdict = check_contact(contact, message_type, scope) if one.recipient else _NO_ADDRESS
@@ -103,7 +103,7 @@ def _answers(
         yield one, verdict
 
 
-def _as_row(one: Asked, verdict: Verdict) -> tuple[str, ...]:
+def _as_row(one: Asked, verdict: SuppressionResult) -> tuple[str, ...]:
     yes_no = "yes" if verdict.may_be_mailed else "no"
     if not verdict.objections:
         return one.spelled, one.recipient, yes_no, "", "", "", ""
@@ -112,7 +112,7 @@ def _as_row(one: Asked, verdict: Verdict) -> tuple[str, ...]:
     return one.spelled, one.recipient, yes_no, first.reason, iso(first.since) or "", first.delivery_id, reasons
 
 
-def _as_json(one: Asked, verdict: Verdict) -> dict[str, Any]:
+def _as_json(one: Asked, verdict: SuppressionResult) -> dict[str, Any]:
     result: dict[str, Any] = {
         "address": one.spelled,
         "recipient": one.recipient,

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aftersend.sandbox.demo.watch import Snapshot
-from aftersend.sandbox.reference.check import Report
+from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
 _ACCENT: Final = "cyan"
@@ -102,7 +102,7 @@ class View:
             Padding(_decisions_line(state.snapshot.decisions), (0, 2)),
         )
 
-    def final(self, report: Report, width: int) -> RenderableType:
+    def final(self, report: CheckReport, width: int) -> RenderableType:
         """Return what stays on the screen in the end."""
         table = self._deliveries(report.kpis, width, len(report.kpis), glow=False)
         return Group(
@@ -238,7 +238,7 @@ MEANINGS: Final = {
 }
 
 
-def _decisions_table(report: Report) -> Table:
+def _decisions_table(report: CheckReport) -> Table:
     """Return the events by decision and source."""
     sources = sorted({source for source, _, _ in report.decisions})
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -257,7 +257,7 @@ def _decisions_table(report: Report) -> Table:
     return table
 
 
-def verdict(report: Report) -> Text:
+def verdict(report: CheckReport) -> Text:
     """Return the line that says whether all numbers are right."""
     mark, style, word = ("✓", "bold green", "equal") if report.equal else ("✗", "bold red", "differ")
     return Text.assemble(

@@ -32,7 +32,7 @@ from aftersend.sandbox.demo.providers import SHARES, Provider
 from aftersend.sandbox.demo.servers import DemoError, Stage, stage
 from aftersend.sandbox.demo.traffic import Player
 from aftersend.sandbox.demo.watch import Watch
-from aftersend.sandbox.reference.check import Report, check
+from aftersend.sandbox.reference.check import CheckReport, check
 from aftersend.sandbox.reference.progress import wait_until_folded
 from aftersend.sandbox.simulation.campaign import simulate_campaign
 from aftersend.schemas.partitioning import partition_of
@@ -75,7 +75,7 @@ class Options:
 class Outcome:
     """How a run ended."""
 
-    report: Report
+    report: CheckReport
     #: The recipient with the most events, explained.
     explained: Explained
     #: By provider, what became of its requests.
@@ -212,7 +212,7 @@ class Demo:
         self._console.print(f"\nWhy? aftersend explain {delivery_id} {recipient}\n", style="bold", markup=False)
         self._console.print(picture(outcome.explained, raw=False))
 
-    def _picture(self, report: Report) -> str:
+    def _picture(self, report: CheckReport) -> str:
         """Return the last screen as SVG."""
         console = Console(
             record=True, width=_PICTURE_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
@@ -222,7 +222,7 @@ class Demo:
         # Rich would have whoever looks at it fetch a font; any font of theirs will do.
         return _FONT_FACES.sub("", console.export_svg(title="aftersend demo"))
 
-    def _keep_running(self, set_up: Stage, report: Report) -> None:
+    def _keep_running(self, set_up: Stage, report: CheckReport) -> None:
         """Stay until Ctrl-C, which is the way to end this, not an interruption."""
         settings = set_up.settings
         delivery_id, recipient = report.busiest

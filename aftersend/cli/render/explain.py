@@ -43,7 +43,7 @@ def picture(of: Explained, *, raw: bool) -> RenderableType:
     return Group(*parts)
 
 
-def _step(number: int, step: explaining.Step, names: Names, wish: Wish) -> RenderableType:
+def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wish) -> RenderableType:
     kind = KIND_NAME[step.kind].replace("_", " ")
     head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
     if source := names.source(step):
@@ -59,7 +59,7 @@ def _step(number: int, step: explaining.Step, names: Names, wish: Wish) -> Rende
     return Group(*lines)
 
 
-def _views(step: explaining.Step, wish: Wish) -> list[Text]:
+def _views(step: explaining.ExplanationStep, wish: Wish) -> list[Text]:
     """Return a line for each view, the changes marked; those that show the same share one."""
     lines: dict[tuple[str, str], list[str]] = {}
     for view in wish.views:
@@ -78,7 +78,7 @@ def _status(status: int | None) -> str:
     return "?" if status is None else STATUS_NAME[status].replace("_", " ")
 
 
-def _details(step: explaining.Step, names: Names) -> list[str]:
+def _details(step: explaining.ExplanationStep, names: Names) -> list[str]:
     lines = []
     facts = []
     if step.new_facts:

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from aftersend.cli.render.output import count, share, table
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.base import Report
+from aftersend.rules.views.base import ViewReport
 
 
-def picture(delivery_id: str, reports: Sequence[Report]) -> RenderableType:
+def picture(delivery_id: str, reports: Sequence[ViewReport]) -> RenderableType:
     """Return views of a delivery side by side."""
     parts: list[RenderableType] = [Text(delivery_id or "(no delivery id)", style="bold")]
     parts += [Text(f"{report.view}: {VIEWS[report.view].title}", style="dim") for report in reports]
@@ -30,7 +30,7 @@ def picture(delivery_id: str, reports: Sequence[Report]) -> RenderableType:
     return Group(*parts)
 
 
-def _side_by_side(title: str, reports: Sequence[Report], values: Sequence[dict[str, str]]) -> Table:
+def _side_by_side(title: str, reports: Sequence[ViewReport], values: Sequence[dict[str, str]]) -> Table:
     """Return a table with a line for each name that any view has, in the order in which they first come."""
     headings = tuple(report.view for report in reports)
     result = table(title, "", *headings, right=headings)

@@ -9,7 +9,7 @@ import msgspec
 
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import Page, Position
-from aftersend.rules.contact.suppression import Verdict
+from aftersend.rules.contact.suppression import SuppressionResult
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import Explanation
@@ -61,7 +61,7 @@ class Rows(Protocol):
     def partition(self, recipient: str) -> int:
         """Return the partition that a recipient lies in."""
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         """Return for each of some recipients of one and the same partition whether it may be mailed.
 
         Args:

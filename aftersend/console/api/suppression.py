@@ -12,8 +12,8 @@ from aftersend.console.api.backend import Rows
 from aftersend.console.api.forward import Forwarder
 from aftersend.console.api.routes import MAX_ADDRESS
 from aftersend.console.errors import STATUSES, ApiError, Code
-from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, Verdict
-from aftersend.rules.contact.suppression import Objection as Found
+from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionResult
+from aftersend.rules.contact.suppression import SuppressionReason as Found
 from aftersend.schemas.times import iso
 from aftersend.services.answers import Checked, Failed, MessageType, Objection, Suppression, SuppressionQuestion
 from aftersend.services.public_records import mask_address
@@ -24,7 +24,7 @@ UNBROKEN: Final = 500
 _MAX_AT_ONCE: Final = 16
 _UNAVAILABLE: Final = 503
 _OK: Final = 200
-_NO_ADDRESS: Final = Verdict((Found(INVALID),))
+_NO_ADDRESS: Final = SuppressionResult((Found(INVALID),))
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_question: Final = msgspec.json.Decoder(SuppressionQuestion).decode
@@ -177,7 +177,7 @@ class SuppressionChecks:
         raise ApiError(Code.OWNER_UNREACHABLE, message)
 
 
-def _checked(verdict: Verdict) -> Checked:
+def _checked(verdict: SuppressionResult) -> Checked:
     if verdict.may_be_mailed:
         return Checked(address="", recipient="", may_be_mailed=True)
     return Checked(

@@ -45,7 +45,7 @@ class Changes(Protocol):
 
 
 class Fold(Protocol):
-    """What came of a batch of events (`aftersend.tables.batch.fold.Fold`)."""
+    """What came of a batch of events (`aftersend.tables.batch.fold.BatchResult`)."""
 
     @property
     def changes(self) -> Changes:

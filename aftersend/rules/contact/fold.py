@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from aftersend.rules.contact import quarantine
-from aftersend.rules.contact.validity import DEFAULT_POLICY, VALIDITY_POLICIES, hard_bounce
+from aftersend.rules.contact.validity import DEFAULT_POLICY, VALIDITY_POLICIES, count_hard_bounce
 from aftersend.rules.recipient.lifecycle import (
     COMPLAINED,
     DEFERRED,
@@ -26,13 +26,13 @@ from aftersend.rules.recipient.lifecycle import (
     Fact,
 )
 from aftersend.schemas.contact import Contact, Notice, Unsubscription
-from aftersend.schemas.event import MESSAGE_TYPES, Folded
+from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 from aftersend.schemas.times import NEVER
 from aftersend.schemas.version import SCHEMA_VERSION
 
 MAX_NOTICES: Final = 20
 
-_ALWAYS: Final = (
+_CREATING_KINDS: Final = (
     HARD_BOUNCE,
     INVALID_ADDRESS,
     SOFT_BOUNCE,
@@ -42,14 +42,14 @@ _ALWAYS: Final = (
     DEFERRED,  # of a message that has waited for long, see `is_lasting`
 )
 #: By kind: 0: no concern of the contact's; 1: only of one that is there already; 2: always.
-CONCERNS_KNOWN: Final = 1
-_CONCERNS_ALL: Final = 2
-CONCERNS: Final = [0] * 64
-for _kind in _ALWAYS:
-    CONCERNS[_kind] = _CONCERNS_ALL
-CONCERNS[DELIVERED] = CONCERNS[RESUBSCRIBED] = CONCERNS[RELEASED] = CONCERNS_KNOWN
+UPDATES_EXISTING: Final = 1
+_CREATES: Final = 2
+CONTACT_EFFECT: Final = [0] * 64
+for _kind in _CREATING_KINDS:
+    CONTACT_EFFECT[_kind] = _CREATES
+CONTACT_EFFECT[DELIVERED] = CONTACT_EFFECT[RESUBSCRIBED] = CONTACT_EFFECT[RELEASED] = UPDATES_EXISTING
 for _kind in range(NOT_SENT, 64):
-    CONCERNS[_kind] = _CONCERNS_ALL
+    CONTACT_EFFECT[_kind] = _CREATES
 
 #: A cause of a higher rank replaces one of a lower rank; the first of equals stays.
 _CAUSE_RANK: Final = {"": 0, "unsubscribed": 1, "hard_bounce": 2, "invalid_address": 2, "complained": 3}
@@ -89,7 +89,7 @@ def is_lasting(pending_since: float | None, received_at: float) -> bool:
 
 def update(
     contact: Contact | None,
-    event: Folded,
+    event: FoldEvent,
     kind: int,
     received_at: float,
     row_facts: int,
@@ -100,21 +100,21 @@ def update(
     Args:
         contact: as it was, None if nothing was held against the address; changed in place.
         event: no duplicate, no test message, and it has a recipient; a deferral is lasting.
-        kind: of the event; `CONCERNS` says which kinds are worth a call.
+        kind: of the event; `CONTACT_EFFECT` says which kinds are worth a call.
         received_at: arrival, seconds since 1970.
         row_facts: of the recipient's row, this event included.
         invalid_after: hard bounces in a row after which an address is not valid (`aftersend.rules.contact.validity`).
     """
     if contact is None:
-        if CONCERNS[kind] != _CONCERNS_ALL:
+        if CONTACT_EFFECT[kind] != _CREATES:
             return None
         contact = Contact(SCHEMA_VERSION, event.recipient)
-    taken_back = _TAKES_BACK.get(kind)
+    taken_back = _REVERTING.get(kind)
     if taken_back is not None:
         if not taken_back(contact, event, received_at):
             return None
     else:
-        _hold_against(contact, event, kind, received_at, invalid_after)
+        _count_against(contact, event, kind, received_at, invalid_after)
         if kind != DEFERRED:
             _notice(contact, event, kind, received_at, row_facts)
         if event.address and not contact.address:
@@ -124,9 +124,9 @@ def update(
     return contact
 
 
-def _succeed(contact: Contact, _event: Folded, _received_at: float) -> bool:
+def _record_success(contact: Contact, _event: FoldEvent, _received_at: float) -> bool:
     """Take back what a successful delivery takes back; say whether there was anything."""
-    had_errors = quarantine.success(contact)
+    had_errors = quarantine.clear_errors(contact)
     if not (had_errors or contact.failures or contact.hard_bounces):
         return False
     contact.failures, contact.failure_reason = 0, ""
@@ -134,16 +134,16 @@ def _succeed(contact: Contact, _event: Folded, _received_at: float) -> bool:
     return True
 
 
-def _release(contact: Contact, event: Folded, received_at: float) -> bool:
+def _release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
     """Take a quarantine back, and the cause that came of the same bounces; say whether there was one."""
     if not quarantine.release(contact, event, received_at):
         return False
     if contact.cause in _BY_BOUNCE:
-        _fall_back(contact)
+        _clear_cause(contact)
     return True
 
 
-def _resubscribe(contact: Contact, event: Folded, _received_at: float) -> bool:
+def _resubscribe(contact: Contact, event: FoldEvent, _received_at: float) -> bool:
     """Take an unsubscription back, or its part that concerns a message type; say whether there was one."""
     of, message_type = contact.unsubscription, event.message_type
     if of is None:
@@ -156,14 +156,14 @@ def _resubscribe(contact: Contact, event: Folded, _received_at: float) -> bool:
             return True
     contact.unsubscription = None
     if contact.cause == "unsubscribed":
-        _fall_back(contact)
+        _clear_cause(contact)
     return True
 
 
-_TAKES_BACK: Final = {DELIVERED: _succeed, RESUBSCRIBED: _resubscribe, RELEASED: _release}
+_REVERTING: Final = {DELIVERED: _record_success, RESUBSCRIBED: _resubscribe, RELEASED: _release}
 
 
-def _fall_back(contact: Contact) -> None:
+def _clear_cause(contact: Contact) -> None:
     """Give up the cause for which the address may not be mailed; an unsubscription behind it becomes the cause."""
     of = contact.unsubscription
     if of is None:
@@ -172,22 +172,22 @@ def _fall_back(contact: Contact) -> None:
         contact.cause, contact.cause_at, contact.cause_delivery_id = "unsubscribed", of.at, of.delivery_id
 
 
-def _hold_against(contact: Contact, event: Folded, kind: int, received_at: float, invalid_after: int) -> None:
+def _count_against(contact: Contact, event: FoldEvent, kind: int, received_at: float, invalid_after: int) -> None:
     cause = _CAUSE_OF_KIND.get(kind)
     if cause is not None and _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]:
         contact.do_not_email = True
         contact.cause, contact.cause_at, contact.cause_delivery_id = cause, received_at, event.delivery_id
     if kind in _BAD_ADDRESS:
         _count_failure(contact, event.reason)
-        hard_bounce(contact, event, invalid_after)
+        count_hard_bounce(contact, event, invalid_after)
         if kind == INVALID_ADDRESS:
             contact.valid = False  # not a matter of policy: it is no address
-        quarantine.hard_error(contact, event, received_at)
+        quarantine.record_hard_error(contact, event, received_at)
     elif kind == SOFT_BOUNCE:
         _count_failure(contact, event.reason)
-        quarantine.soft_error(contact, event, received_at)
+        quarantine.record_soft_error(contact, event, received_at)
     elif kind == DEFERRED:
-        quarantine.soft_error(contact, event, received_at)
+        quarantine.record_soft_error(contact, event, received_at)
     elif kind in _UNSUBSCRIBES:
         _unsubscribe(contact, event, received_at)
 
@@ -197,7 +197,7 @@ def _count_failure(contact: Contact, reason: str) -> None:
     contact.failure_reason = reason
 
 
-def _unsubscribe(contact: Contact, event: Folded, received_at: float) -> None:
+def _unsubscribe(contact: Contact, event: FoldEvent, received_at: float) -> None:
     """Remember from what the address has unsubscribed: from the type of the message, from all if nothing says."""
     named = [event.message_type] if event.message_type in MESSAGE_TYPES else []
     of = contact.unsubscription
@@ -207,7 +207,7 @@ def _unsubscribe(contact: Contact, event: Folded, received_at: float) -> None:
         of.types = sorted({*of.types, *named}) if named else []
 
 
-def _notice(contact: Contact, event: Folded, kind: int, received_at: float, row_facts: int) -> None:
+def _notice(contact: Contact, event: FoldEvent, kind: int, received_at: float, row_facts: int) -> None:
     notice = Notice(
         event.delivery_id,
         _NOTICE_OF_KIND.get(kind, "not_sent"),

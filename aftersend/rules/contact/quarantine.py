@@ -1,7 +1,7 @@
 """Errors held against an address: counter, quarantine, denylist and release (`semantics.md` section 3, last paragraph).
 
 Pure functions of (contact, event). Time is the arrival of the raw record, and nothing happens by itself: that an
-address is valid again after ten days without an error is seen by whoever asks `standing` at a time.
+address is valid again after ten days without an error is seen by whoever asks `address_status` at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from aftersend.rules.recipient.fold import MAX_DIAGNOSTIC
 from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.contact import Contact, ContactError, Release
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.times import NEVER
 
 #: A soft error counts if the last one that counted is at least so old, seconds.
@@ -21,15 +21,15 @@ ERROR_LIMIT: Final = 5
 #: The counter starts anew when the last error that counted is older than this, seconds.
 RESET_AFTER: Final = 10 * DAY
 #: For so long without an error, and an address is valid again that had some; with a full mailbox, longer. Seconds.
-HEALED_AFTER: Final = 10 * DAY
-HEALED_AFTER_MAILBOX_FULL: Final = 30 * DAY
+VALID_AGAIN_AFTER: Final = 10 * DAY
+VALID_AGAIN_AFTER_MAILBOX_FULL: Final = 30 * DAY
 
 VALID: Final = "valid"
 ERRONEOUS: Final = "erroneous"
 QUARANTINED: Final = "quarantined"
 DENYLISTED: Final = "denylisted"
 #: From the best to the worst.
-STANDINGS: Final = (VALID, ERRONEOUS, QUARANTINED, DENYLISTED)
+ADDRESS_STATUSES: Final = (VALID, ERRONEOUS, QUARANTINED, DENYLISTED)
 
 #: The class of failures that holds full mailboxes (`aftersend.sources.parsing.bounce_classes`).
 _MAILBOX_FULL: Final = "QuotaIssues"
@@ -37,10 +37,10 @@ _MAILBOX_FULL: Final = "QuotaIssues"
 _FULL_DETAIL: Final = ".2.2"
 
 
-class Standing(NamedTuple):
+class AddressStatus(NamedTuple):
     """How things stand with an address at a time."""
 
-    #: One of `STANDINGS`.
+    #: One of `ADDRESS_STATUSES`.
     state: str
     #: Arrival of what made it so, seconds since 1970; 0.0: nothing did.
     since: float = 0.0
@@ -50,17 +50,17 @@ class Standing(NamedTuple):
     until: float | None = None
 
 
-_VALID: Final = Standing(VALID)
+_VALID: Final = AddressStatus(VALID)
 
 
-def hard_error(contact: Contact, event: Folded, received_at: float) -> None:
+def record_hard_error(contact: Contact, event: FoldEvent, received_at: float) -> None:
     """Put an address in quarantine at once; what put it there first stays readable."""
     if contact.quarantined_at is None:
         contact.error = _error(event, received_at)
         contact.quarantined_at = received_at
 
 
-def soft_error(contact: Contact, event: Folded, received_at: float) -> None:
+def record_soft_error(contact: Contact, event: FoldEvent, received_at: float) -> None:
     """Count an error if it is far enough from the last one that counted; the fifth begins the quarantine."""
     if contact.quarantined_at is not None:
         return
@@ -76,7 +76,7 @@ def soft_error(contact: Contact, event: Folded, received_at: float) -> None:
         contact.error = _error(event, received_at)
 
 
-def success(contact: Contact) -> bool:
+def clear_errors(contact: Contact) -> bool:
     """Forget the errors of an address that a message has reached; say whether there were any.
 
     A quarantine stays: an address does not leave it by itself.
@@ -87,7 +87,7 @@ def success(contact: Contact) -> bool:
     return True
 
 
-def release(contact: Contact, event: Folded, received_at: float) -> bool:
+def release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
     """End a quarantine by an operator's word; say whether there was one.
 
     What a hard bounce has done besides is taken back too, else the address would still not be mailed; an unsubscribe
@@ -110,7 +110,7 @@ def release(contact: Contact, event: Folded, received_at: float) -> bool:
     return True
 
 
-def standing(contact: Contact | None, now: float) -> Standing:
+def address_status(contact: Contact | None, now: float) -> AddressStatus:
     """Return how things stand with an address at a time.
 
     Args:
@@ -120,15 +120,15 @@ def standing(contact: Contact | None, now: float) -> Standing:
     if contact is None:
         return _VALID
     if contact.cause == "complained":
-        return Standing(DENYLISTED, contact.cause_at, "complained")
+        return AddressStatus(DENYLISTED, contact.cause_at, "complained")
     error = contact.error
     why = "" if error is None else error.reason
     if contact.quarantined_at is not None:
-        return Standing(QUARANTINED, contact.quarantined_at, why)
+        return AddressStatus(QUARANTINED, contact.quarantined_at, why)
     if contact.errors and error is not None:
-        until = error.at + (HEALED_AFTER_MAILBOX_FULL if is_mailbox_full(error) else HEALED_AFTER)
+        until = error.at + (VALID_AGAIN_AFTER_MAILBOX_FULL if is_mailbox_full(error) else VALID_AGAIN_AFTER)
         if now < until:
-            return Standing(ERRONEOUS, error.at, why, until)
+            return AddressStatus(ERRONEOUS, error.at, why, until)
     return _VALID
 
 
@@ -140,7 +140,7 @@ def is_mailbox_full(error: ContactError) -> bool:
     return error.reason == _MAILBOX_FULL
 
 
-def _error(event: Folded, received_at: float) -> ContactError:
+def _error(event: FoldEvent, received_at: float) -> ContactError:
     return ContactError(
         received_at,
         event.reason,

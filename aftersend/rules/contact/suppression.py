@@ -32,7 +32,7 @@ REASONS: Final = tuple(NOT_SENT_REASON_OF)
 SCOPES: Final = ("all", "type")
 
 
-class Objection(NamedTuple):
+class SuppressionReason(NamedTuple):
     """One thing that speaks against mailing an address."""
 
     #: One of `REASONS`.
@@ -43,11 +43,11 @@ class Objection(NamedTuple):
     delivery_id: str = ""
 
 
-class Verdict(NamedTuple):
+class SuppressionResult(NamedTuple):
     """Whether an address may be mailed."""
 
     #: The weightiest first; none: it may be mailed.
-    objections: tuple[Objection, ...] = ()
+    objections: tuple[SuppressionReason, ...] = ()
 
     @property
     def may_be_mailed(self) -> bool:
@@ -60,10 +60,10 @@ class Verdict(NamedTuple):
         return self.objections[0].reason if self.objections else ""
 
 
-_YES: Final = Verdict()
+_ALLOWED: Final = SuppressionResult()
 
 
-def check(contact: Contact | None, message_type: str = "", scope: str = "all") -> Verdict:
+def check(contact: Contact | None, message_type: str = "", scope: str = "all") -> SuppressionResult:
     """Return whether an address may be mailed.
 
     Args:
@@ -73,24 +73,24 @@ def check(contact: Contact | None, message_type: str = "", scope: str = "all") -
             `type`, nothing more of the type of the message in which it was done.
     """
     if contact is None:
-        return _YES
+        return _ALLOWED
     found = []
     if contact.cause == COMPLAINED:
-        found.append(Objection(COMPLAINED, contact.cause_at, contact.cause_delivery_id))
+        found.append(SuppressionReason(COMPLAINED, contact.cause_at, contact.cause_delivery_id))
     of = contact.unsubscription
     if of is not None:
         if scope == "all" or not of.types or not message_type:
-            found.append(Objection(UNSUBSCRIBED, of.at, of.delivery_id))
+            found.append(SuppressionReason(UNSUBSCRIBED, of.at, of.delivery_id))
         elif message_type in of.types:
-            found.append(Objection(UNSUBSCRIBED_FROM_TYPE, of.at, of.delivery_id))
+            found.append(SuppressionReason(UNSUBSCRIBED_FROM_TYPE, of.at, of.delivery_id))
     at, delivery_id = _last_error(contact)
     if not contact.valid:
-        found.append(Objection(INVALID, at, delivery_id))
+        found.append(SuppressionReason(INVALID, at, delivery_id))
     if contact.cause in {"hard_bounce", "invalid_address"}:
-        found.append(Objection(BOUNCED, contact.cause_at, contact.cause_delivery_id))
+        found.append(SuppressionReason(BOUNCED, contact.cause_at, contact.cause_delivery_id))
     if contact.quarantined_at is not None:
-        found.append(Objection(QUARANTINED, at, delivery_id))
-    return Verdict(tuple(found)) if found else _YES
+        found.append(SuppressionReason(QUARANTINED, at, delivery_id))
+    return SuppressionResult(tuple(found)) if found else _ALLOWED
 
 
 def _last_error(contact: Contact) -> tuple[float, str]:

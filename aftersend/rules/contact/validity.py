@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aftersend.schemas.contact import Contact
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 
 #: Policy -> hard bounces in a row, with the same reason, after which an address is not valid.
 VALIDITY_POLICIES: Final = {"five-in-a-row": 5, "at-once": 1}
@@ -25,7 +25,7 @@ REASONS: Final = {
 _REASON_OF_CLASS: Final = {name: reason for reason, names in REASONS.items() for name in names}
 
 
-def hard_bounce(contact: Contact, event: Folded, invalid_after: int) -> None:
+def count_hard_bounce(contact: Contact, event: FoldEvent, invalid_after: int) -> None:
     """Count a hard bounce; too many in a row with the same reason, and the address is not valid.
 
     Args:

@@ -12,7 +12,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from aftersend.rules.explain.explanation import Explanation, State, Step, Told, differences, waiting
+from aftersend.rules.explain.explanation import (
+    ExplanationStep,
+    LoggedEvent,
+    RowExplanation,
+    RowState,
+    as_waiting,
+    differences,
+)
 from aftersend.rules.explain.from_history import from_history
 from aftersend.rules.explain.replay import Replay
 from aftersend.rules.recipient.lifecycle import EXPIRED, STATUS_NAME, Decision
@@ -26,7 +33,7 @@ _NO_ROW: Final = frozenset({"released"})
 _DECLARED: Final = "declared"
 
 
-def explain(row: Row | None, told: Sequence[Told], replay: Replay, *, complete: bool) -> Explanation:
+def explain(row: Row | None, told: Sequence[LoggedEvent], replay: Replay, *, complete: bool) -> RowExplanation:
     """Return how a row came to be.
 
     Args:
@@ -36,9 +43,9 @@ def explain(row: Row | None, told: Sequence[Told], replay: Replay, *, complete: 
         complete: whether the events topic still reaches back to the delivery's start.
     """
     told = [one for one in told if one.event.type not in _NO_ROW]
-    steps: list[Step] = []
+    steps: list[ExplanationStep] = []
     #: How many of them made the row what it is, the end of its wait if that came last, and the status and facts then.
-    matched: tuple[int, list[Step], tuple[int, int]] | None = None
+    matched: tuple[int, list[ExplanationStep], tuple[int, int]] | None = None
     for event in told:
         steps += replay.declare(event) if event.event.type == _DECLARED else replay.take(event)
         if row is None:
@@ -48,14 +55,14 @@ def explain(row: Row | None, told: Sequence[Told], replay: Replay, *, complete: 
         elif (ended := replay.expired()) is not None and _same(ended[0], row):
             matched = len(steps), [ended[1]], (ended[0].status, ended[0].facts)
     if row is None:
-        return Explanation(steps=waiting(steps))
+        return RowExplanation(steps=as_waiting(steps))
     if matched is not None:
         length, ending, shows = matched
         made, ahead = steps[:length] + ending, steps[length:]
         if ending and ahead and ahead[0].kind == EXPIRED:
             del ahead[0]  # the same end of the same wait
         _count_repeats(made)
-        return Explanation(steps=made + waiting(ahead), disagreements=differences(row, *shows))
+        return RowExplanation(steps=made + as_waiting(ahead), disagreements=differences(row, *shows))
     told = [one for one in told if one.event.type != _DECLARED]
     remembered = from_history(row, told)
     if complete:
@@ -75,9 +82,9 @@ def _status_of(row: Row | None) -> str:
     return STATUS_NAME[row.status] if row is not None else "none"
 
 
-def _count_repeats(steps: list[Step]) -> None:
+def _count_repeats(steps: list[ExplanationStep]) -> None:
     """Let the first of equal events say how often it came again."""
-    first: dict[bytes, Step] = {}
+    first: dict[bytes, ExplanationStep] = {}
     for step in steps:
         if step.told is None:
             continue
@@ -88,8 +95,8 @@ def _count_repeats(steps: list[Step]) -> None:
 
 
 def as_of(
-    explanation: Explanation, told: Sequence[Told], replay: Replay, time: float
-) -> tuple[Explanation, State | None]:
+    explanation: RowExplanation, told: Sequence[LoggedEvent], replay: Replay, time: float
+) -> tuple[RowExplanation, RowState | None]:
     """Return how a row had come to be by a time, and how it was then (None: there was none).
 
     By a time is what had arrived by then, and what waits had ended. Where all events of the row are known they are
@@ -104,7 +111,7 @@ def as_of(
     waiting = {step.told.offset for step in explanation.steps if step.waiting and step.told is not None}
     if explanation.missing or any(step.told is None and step.kind != EXPIRED for step in explanation.steps):
         return _cut(explanation, time)
-    steps: list[Step] = []
+    steps: list[ExplanationStep] = []
     for one in told:
         if one.event.type in _NO_ROW or one.offset in waiting or one.received_at > time:
             continue
@@ -118,18 +125,18 @@ def as_of(
     _count_repeats(steps)
     row = replay.row
     state = (
-        State(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
+        RowState(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
         if row is not None and steps
         else None
     )
-    return Explanation(steps=steps, disagreements=explanation.disagreements), state
+    return RowExplanation(steps=steps, disagreements=explanation.disagreements), state
 
 
-def _cut(explanation: Explanation, time: float) -> tuple[Explanation, State | None]:
+def _cut(explanation: RowExplanation, time: float) -> tuple[RowExplanation, RowState | None]:
     steps = [step for step in explanation.steps if step.received_at <= time and not step.waiting]
     kept = replace(explanation, steps=steps)
     if steps:
         last = steps[-1]
-        return kept, State(status=last.after, facts=last.facts_after, version=None, updated_at=last.received_at)
-    known = State(status=None, facts=None, version=None, updated_at=0.0)
+        return kept, RowState(status=last.after, facts=last.facts_after, version=None, updated_at=last.received_at)
+    known = RowState(status=None, facts=None, version=None, updated_at=0.0)
     return kept, known if explanation.missing else None

@@ -11,7 +11,7 @@ from aftersend.schemas.event import Feedback
 from aftersend.schemas.recipient import Row
 
 
-class Told(msgspec.Struct):
+class LoggedEvent(msgspec.Struct):
     """An event as it lies on the events topic."""
 
     event: Feedback
@@ -28,7 +28,7 @@ class Told(msgspec.Struct):
         return self.event.received_at or self.timestamp
 
 
-class Step(msgspec.Struct, kw_only=True):
+class ExplanationStep(msgspec.Struct, kw_only=True):
     """One event, or the end of a wait, and what it did."""
 
     kind: int
@@ -54,22 +54,22 @@ class Step(msgspec.Struct, kw_only=True):
     #: Number of the source whose raw topic holds the record; 0: the events topic itself. None: an expiry.
     place: tuple[int, int, int] | None = None
     #: As the events topic has it, where it still does.
-    told: Told | None = None
+    told: LoggedEvent | None = None
     #: On the events topic, but not yet in the row.
     waiting: bool = False
 
 
-class Explanation(msgspec.Struct, kw_only=True):
+class RowExplanation(msgspec.Struct, kw_only=True):
     """All that is known of how a row came to be."""
 
-    steps: list[Step]
+    steps: list[ExplanationStep]
     #: Changes that nothing tells of any more.
     missing: int = 0
     #: What does not agree with the row; empty: the row is what its events make of it.
     disagreements: list[str] = []
 
 
-class State(msgspec.Struct, kw_only=True):
+class RowState(msgspec.Struct, kw_only=True):
     """A row as it was at some time."""
 
     #: None: not known any more.
@@ -80,7 +80,7 @@ class State(msgspec.Struct, kw_only=True):
     updated_at: float
 
 
-def waiting(steps: Iterable[Step]) -> list[Step]:
+def as_waiting(steps: Iterable[ExplanationStep]) -> list[ExplanationStep]:
     """Return steps marked as not yet in the row."""
     result = list(steps)
     for step in result:

@@ -7,9 +7,9 @@ from math import inf
 from typing import Final
 
 from aftersend.rules.explain import wording as words
-from aftersend.rules.explain.explanation import Explanation, Step, Told, differences, waiting
-from aftersend.rules.explain.replay import expire_step, sentence, take_step
-from aftersend.rules.recipient.history import MAX_SOURCE, Entry, digest_of, entries
+from aftersend.rules.explain.explanation import ExplanationStep, LoggedEvent, RowExplanation, as_waiting, differences
+from aftersend.rules.explain.replay import expire_step, fold_step, sentence
+from aftersend.rules.recipient.history import MAX_SOURCE, HistoryEntry, digest_of, unpack_history
 from aftersend.rules.recipient.lifecycle import (
     EXPIRED,
     EXPIRED_STATUSES,
@@ -33,14 +33,14 @@ _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 _UNLOCKED: Final = frozenset({Decision.APPLIED, Decision.LOWER_PRIORITY})
 
 
-def from_history(row: Row, told: Sequence[Told] = ()) -> Explanation:
+def from_history(row: Row, told: Sequence[LoggedEvent] = ()) -> RowExplanation:
     """Return what a row's own history tells: each event's decision, and the statuses as far as they follow.
 
     Args:
         row: as it is stored.
         told: what the events topic still holds of it; tells more of the events that the history remembers.
     """
-    remembered = entries(row.history)
+    remembered = unpack_history(row.history)
     of_digest = {digest_of(one.event.event_id): one for one in reversed(told)}
     changes = sum(entry.decision != Decision.LATE for entry in remembered)
     missing = row.version - changes
@@ -55,14 +55,14 @@ def from_history(row: Row, told: Sequence[Told] = ()) -> Explanation:
     unknown = [i for i, one in enumerate(told) if digest_of(one.event.event_id) not in known]
     before = [_forgotten(told[i], words.unknown()) for i in unknown if i < last]
     after = [_forgotten(told[i], words.not_in_the_row()) for i in unknown if i >= last]
-    steps = before + steps + waiting(after)
+    steps = before + steps + as_waiting(after)
     missing -= len(before)
-    return Explanation(steps=steps, missing=max(missing, 0), disagreements=disagreements)
+    return RowExplanation(steps=steps, missing=max(missing, 0), disagreements=disagreements)
 
 
-def _remembered(entry: Entry, told: Told | None) -> Step:
+def _remembered(entry: HistoryEntry, told: LoggedEvent | None) -> ExplanationStep:
     is_expiry = entry.kind == EXPIRED
-    return Step(
+    return ExplanationStep(
         kind=entry.kind,
         decision=entry.decision,
         rule="",
@@ -77,9 +77,9 @@ def _remembered(entry: Entry, told: Told | None) -> Step:
     )
 
 
-def _forgotten(told: Told, rule: str) -> Step:
+def _forgotten(told: LoggedEvent, rule: str) -> ExplanationStep:
     event = told.event
-    return Step(
+    return ExplanationStep(
         kind=kind_of(event),
         decision=None,
         rule=rule,
@@ -93,7 +93,7 @@ def _forgotten(told: Told, rule: str) -> Step:
     )
 
 
-def _refold(stored: Row, steps: list[Step]) -> list[str]:
+def _refold(stored: Row, steps: list[ExplanationStep]) -> list[str]:
     """Fold a history that lacks nothing again; return what does not agree with the row."""
     row = Row()
     due = inf
@@ -121,7 +121,7 @@ def _refold(stored: Row, steps: list[Step]) -> list[str]:
         expired = bool(row.facts & _FACTS_OF_EXPIRY) and row.status in EXPIRED_STATUSES
         windows = _ALWAYS_DUE if expired and step.received_at >= due else _NEVER_DUE
         source = step.place[0] if step.place is not None else 0
-        take_step(row, step, source, 0.0, windows)
+        fold_step(row, step, source, 0.0, windows)
         step.told = told
         if decided != step.decision:
             disagreements.append(f"{KIND_NAME[step.kind]} should have been decided otherwise than the history says")
@@ -130,15 +130,15 @@ def _refold(stored: Row, steps: list[Step]) -> list[str]:
     return disagreements
 
 
-def _stand_in(step: Step) -> Told:
+def _stand_in(step: ExplanationStep) -> LoggedEvent:
     """Return as much of an event as its entry in the history tells."""
     attributed = step.decision != Decision.UNATTRIBUTED
     name = "x" if attributed else ""
     event = Feedback(step.digest.hex(), name, name, "", test=step.decision == Decision.TEST)
-    return Told(event, -1, step.received_at, 0.0)
+    return LoggedEvent(event, -1, step.received_at, 0.0)
 
 
-def _follow(row: Row, steps: list[Step]) -> None:
+def _follow(row: Row, steps: list[ExplanationStep]) -> None:
     """Fill in the statuses that follow from a history whose beginning is lost."""
     status: int | None = None
     waited: int | None = None
@@ -167,7 +167,7 @@ def _follow(row: Row, steps: list[Step]) -> None:
             step.new_facts = 0
 
 
-def _fill_back(row: Row, steps: list[Step]) -> None:
+def _fill_back(row: Row, steps: list[ExplanationStep]) -> None:
     """Go back from the status that the row has now, to the last step that changed it."""
     status: int | None = row.status
     for step in reversed(steps):

@@ -8,12 +8,12 @@ from math import inf
 from msgspec.structs import replace
 
 from aftersend.rules.explain import wording as words
-from aftersend.rules.explain.explanation import Step, Told
-from aftersend.rules.recipient.fold import due_at, expire, fold, late
-from aftersend.rules.recipient.history import digest_of, entries, find, place_of
+from aftersend.rules.explain.explanation import ExplanationStep, LoggedEvent
+from aftersend.rules.recipient.fold import expire, expires_at, fold, remember_late
+from aftersend.rules.recipient.history import digest_of, find_entry, pack_raw_position, unpack_history
 from aftersend.rules.recipient.lifecycle import EXPIRED, EXPIRED_STATUSES, Decision, Fact, kind_of
-from aftersend.rules.recipient.timing import Timing, closes_at, newer, windows_of
-from aftersend.schemas.delivery import Terms
+from aftersend.rules.recipient.timing import Timing, closing_times, newer_terms, windows_of
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.recipient import Row
 
 
@@ -36,7 +36,7 @@ class Replay:
         numbers: Mapping[str, int],
         timing: Timing,
         started_at: float | None = None,
-        terms: Terms | None = None,
+        terms: DeliveryTerms | None = None,
     ) -> None:
         self._terms = terms
         self.row: Row | None = None
@@ -46,7 +46,7 @@ class Replay:
         self._timing = timing
         self._started_at = started_at
 
-    def take(self, told: Told) -> list[Step]:
+    def take(self, told: LoggedEvent) -> list[ExplanationStep]:
         """Fold an event; return what it did, after the end of a wait if that came first."""
         event, received_at, tick = told.event, told.received_at, told.tick
         if self._started_at is None:
@@ -56,7 +56,7 @@ class Replay:
             place = source, event.raw_partition, event.raw_offset
         else:
             place = 0, self._partition, told.offset
-        step = Step(
+        step = ExplanationStep(
             kind=kind_of(event),
             decision=Decision.LATE,
             rule="",
@@ -78,12 +78,12 @@ class Replay:
             steps = self._fold(self.row, step, source, min(tick, freeze_at))
         return steps
 
-    def declare(self, told: Told) -> list[Step]:
+    def declare(self, told: LoggedEvent) -> list[ExplanationStep]:
         """Take what the sender declares of the delivery: from now on the row goes by that.
 
         Waits that are over by what was in force until now end first.
         """
-        terms = newer(told.event, told.received_at, self._terms)
+        terms = newer_terms(told.event, told.received_at, self._terms)
         if terms is None:
             return []
         steps = []
@@ -98,14 +98,14 @@ class Replay:
 
     def _closes_at(self, started_at: float) -> tuple[float, float]:
         """Return when the delivery freezes and when its rows are forgotten, seconds since 1970."""
-        return closes_at(started_at, self._terms, self._timing) if self._delivery else (inf, inf)
+        return closing_times(started_at, self._terms, self._timing) if self._delivery else (inf, inf)
 
     def due(self) -> float | None:
         """Return when the row's wait ends, seconds since 1970; None if it waits for nothing."""
         windows = windows_of(self._terms, self._timing)
-        return None if self.row is None else due_at(self.row, windows[self.row.source])
+        return None if self.row is None else expires_at(self.row, windows[self.row.source])
 
-    def expired(self) -> tuple[Row, Step] | None:
+    def expired(self) -> tuple[Row, ExplanationStep] | None:
         """Return the row as it is when its wait has ended, and that step; None if it waits for nothing."""
         due = self.due()
         if due is None or self.row is None:
@@ -113,7 +113,7 @@ class Replay:
         row = replace(self.row)
         return row, expire_step(row, due)
 
-    def _late(self, step: Step, freeze_at: float, *, gone: bool) -> list[Step]:
+    def _late(self, step: ExplanationStep, freeze_at: float, *, gone: bool) -> list[ExplanationStep]:
         steps = []
         row = None if gone else self.row
         step.reference = words.reference(step.kind, Decision.LATE, None)
@@ -122,26 +122,26 @@ class Replay:
             due = self.due()
             if due is not None and due <= freeze_at:
                 steps.append(expire_step(row, due))
-            late(row, step.kind, step.received_at, step.digest, place_of(*step.place))
+            remember_late(row, step.kind, step.received_at, step.digest, pack_raw_position(*step.place))
         step.before = step.after = row.status if row is not None else 0
         step.facts_before = step.facts_after = row.facts if row is not None else 0
         step.new_facts = 0
         return [*steps, step]
 
-    def _fold(self, row: Row, step: Step, source: int, limit: float) -> list[Step]:
+    def _fold(self, row: Row, step: ExplanationStep, source: int, limit: float) -> list[ExplanationStep]:
         steps = []
         due = self.due()
         if due is not None and (due <= step.received_at or due <= limit):
             steps.append(expire_step(row, due))
-        take_step(row, step, source, limit, windows_of(self._terms, self._timing))
+        fold_step(row, step, source, limit, windows_of(self._terms, self._timing))
         return [*steps, step]
 
 
-def expire_step(row: Row, due: float) -> Step:
+def expire_step(row: Row, due: float) -> ExplanationStep:
     """End a row's wait; return the step."""
     before, facts, since = row.status, row.facts, row.pending_since
     expire(row, due)
-    return Step(
+    return ExplanationStep(
         kind=EXPIRED,
         decision=Decision.APPLIED,
         rule=words.expired(before, row.status, since, due),
@@ -155,16 +155,16 @@ def expire_step(row: Row, due: float) -> Step:
     )
 
 
-def take_step(row: Row, step: Step, source: int, limit: float, windows: tuple[float, ...]) -> None:
+def fold_step(row: Row, step: ExplanationStep, source: int, limit: float, windows: tuple[float, ...]) -> None:
     """Fold a step's event into the row, and note in the step what it did."""
     if step.told is None or step.place is None:  # pragma: no cover - the caller has them
         raise TypeError("a step that is folded has an event")
     before, facts, previous = row.status, row.facts, row.previous
     waited_until = row.updated_at
     expired = before in EXPIRED_STATUSES and bool(facts & Fact.EXPIRED)
-    at = find(row.history, step.digest)
+    at = find_entry(row.history, step.digest)
     event = step.told.event
-    place = place_of(*step.place)
+    place = pack_raw_position(*step.place)
     step.decision = fold(row, event, step.kind, step.received_at, limit, step.digest, place, source, windows)
     taken_back = expired and not row.facts & Fact.EXPIRED
     step.before = previous if taken_back else before
@@ -172,7 +172,7 @@ def take_step(row: Row, step: Step, source: int, limit: float, windows: tuple[fl
     step.new_facts, step.lost_facts = row.facts & ~facts, facts & ~row.facts
     # Before an expiry that is taken back, as the status before.
     step.facts_before, step.facts_after = (facts & row.facts if taken_back else facts), row.facts
-    first_at = entries(row.history[at : at + 32])[0].received_at if at >= 0 else None
+    first_at = unpack_history(row.history[at : at + 32])[0].received_at if at >= 0 else None
     due = _last_expiry(row.history) or waited_until
     delivery = bool(event.delivery_id) if event.type else None  # a stand-in does not tell
     step.rule = (words.taken_back(due) if taken_back else "") + sentence(
@@ -213,4 +213,4 @@ def sentence(
 
 def _last_expiry(history: bytes) -> float | None:
     """Return when the last wait that a history tells of ended, seconds since 1970."""
-    return next((entry.received_at for entry in reversed(entries(history)) if entry.kind == EXPIRED), None)
+    return next((entry.received_at for entry in reversed(unpack_history(history)) if entry.kind == EXPIRED), None)

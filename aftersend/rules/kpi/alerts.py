@@ -53,7 +53,7 @@ class Alert(msgspec.Struct, frozen=True):
     denominator_name: str
 
 
-class Alerts(NamedTuple):
+class AlertChanges(NamedTuple):
     """What a change of the counts comes to."""
 
     #: Crossings: each is raised once.
@@ -64,11 +64,13 @@ class Alerts(NamedTuple):
     active: frozenset[str]
 
 
-def alerts(active: frozenset[str], counts: Mapping[str, int], thresholds: Iterable[Threshold] = THRESHOLDS) -> Alerts:
+def compare_with_thresholds(
+    active: frozenset[str], counts: Mapping[str, int], thresholds: Iterable[Threshold] = THRESHOLDS
+) -> AlertChanges:
     """Compare a campaign's counts with the thresholds.
 
     Args:
-        active: names of the thresholds that were exceeded before (`Alerts.active`); none of a new campaign's.
+        active: names of the thresholds that were exceeded before (`AlertChanges.active`); none of a new campaign's.
         counts: the campaign's, by name.
         thresholds: the tenant's; one that is no longer among them is forgotten.
     """
@@ -91,4 +93,4 @@ def alerts(active: frozenset[str], counts: Mapping[str, int], thresholds: Iterab
                 )
         elif threshold.name in active:
             ended.append(threshold.name)
-    return Alerts(tuple(raised), tuple(ended), frozenset(now))
+    return AlertChanges(tuple(raised), tuple(ended), frozenset(now))

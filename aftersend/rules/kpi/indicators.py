@@ -110,7 +110,7 @@ TOTALS: Final = (
 )
 
 
-class Rate(NamedTuple):
+class KpiRate(NamedTuple):
     """A ratio of two KPIs; shipped with both (`semantics.md` section 6)."""
 
     name: str
@@ -119,46 +119,46 @@ class Rate(NamedTuple):
 
 
 RATES: Final = (
-    Rate("delivered_rate", "delivered", "sent"),
-    Rate("hard_bounce_rate", "hard_bounced", "sent"),
-    Rate("open_rate", "unique_opens", "delivered"),
-    Rate("click_through_rate", "unique_clicks", "delivered"),
-    Rate("unsubscribe_rate", "unsubscribed", "delivered"),
-    Rate("complaint_rate", "complained", "delivered"),
-    Rate("reactivity", "unique_clicks", "unique_opens"),
+    KpiRate("delivered_rate", "delivered", "sent"),
+    KpiRate("hard_bounce_rate", "hard_bounced", "sent"),
+    KpiRate("open_rate", "unique_opens", "delivered"),
+    KpiRate("click_through_rate", "unique_clicks", "delivered"),
+    KpiRate("unsubscribe_rate", "unsubscribed", "delivered"),
+    KpiRate("complaint_rate", "complained", "delivered"),
+    KpiRate("reactivity", "unique_clicks", "unique_opens"),
 )
 
 #: The names of every KPI that is computed from rows alone: what `compute-stats` compares.
 ROW_KPIS: Final = (*(i.name for i in INDICATORS), *(t.name for t in TOTALS))
 
-_names_of_class: dict[int, tuple[str, ...]] = {}
+_names_by_bucket: dict[int, tuple[str, ...]] = {}
 
 
-def _names(cell: int) -> tuple[str, ...]:
-    names = _names_of_class.get(cell)
+def _names_of(cell: int) -> tuple[str, ...]:
+    names = _names_by_bucket.get(cell)
     if names is None:
         facts = cell >> 8
-        names = _names_of_class[cell] = tuple(i.name for i in INDICATORS if i.counts(facts))
+        names = _names_by_bucket[cell] = tuple(i.name for i in INDICATORS if i.counts(facts))
     return names
 
 
-def cell_of(status: int, facts: int) -> int:
+def bucket_of(status: int, facts: int) -> int:
     """Return the histogram's class of a row."""
     return facts << 8 | status
 
 
-def event_key(source: int, kind: int, decision: int) -> int:
+def event_counter(source: int, kind: int, decision: int) -> int:
     """Return the event histogram's key."""
     return source << 12 | kind << 4 | decision
 
 
 _ZEROS: Final = dict.fromkeys((*ROW_KPIS, *DECISION_NAMES), 0)
 _TOTAL_OF_KIND: Final = {total.kind: total.name for total in TOTALS}
-_names_of_key: dict[int, tuple[str, ...]] = {}
+_names_by_counter: dict[int, tuple[str, ...]] = {}
 
 
-def _counted_as(key: int) -> tuple[str, ...]:
-    names = _names_of_key.get(key)
+def _names_of_counter(key: int) -> tuple[str, ...]:
+    names = _names_by_counter.get(key)
     if names is None:
         kind, decision = key >> 4 & 255, key & 15
         if kind == EXPIRED:  # a change of state that no event made
@@ -167,7 +167,7 @@ def _counted_as(key: int) -> tuple[str, ...]:
             names = (DECISION_NAMES[decision], _TOTAL_OF_KIND[kind])
         else:
             names = (DECISION_NAMES[decision],)
-        _names_of_key[key] = names
+        _names_by_counter[key] = names
     return names
 
 
@@ -180,10 +180,10 @@ def kpis(cells: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
     """
     result = _ZEROS.copy()
     for cell, rows in cells.items():
-        for name in _names_of_class.get(cell) or _names(cell):
+        for name in _names_by_bucket.get(cell) or _names_of(cell):
             result[name] += rows
     for key, count in events.items():
-        for name in _names_of_key.get(key) or _counted_as(key):
+        for name in _names_by_counter.get(key) or _names_of_counter(key):
             result[name] += count
     return result
 
@@ -196,11 +196,11 @@ def statuses(cells: Mapping[int, int]) -> dict[str, int]:
     return {name: rows for name, rows in result.items() if rows}
 
 
-_places: dict[int, tuple[int, str, str]] = {}
+_labels_by_counter: dict[int, tuple[int, str, str]] = {}
 
 
-def _place(key: int) -> tuple[int, str, str]:
-    place = _places[key] = (key >> 12, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15])
+def _labels_of(key: int) -> tuple[int, str, str]:
+    place = _labels_by_counter[key] = (key >> 12, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15])
     return place
 
 
@@ -208,7 +208,7 @@ def events_by_name(events: Mapping[int, int], source_name: Mapping[int, str]) ->
     """Return the histogram of events as source -> kind -> decision -> events."""
     result: dict[int, dict[str, dict[str, int]]] = {}
     for key, count in events.items():
-        source, kind, decision = _places.get(key) or _place(key)
+        source, kind, decision = _labels_by_counter.get(key) or _labels_of(key)
         kinds = result.get(source)
         if kinds is None:
             kinds = result[source] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find, pack, repeated
+from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find_entry, pack_entry, with_repeat
 from aftersend.rules.recipient.lifecycle import (
     CLICKED,
     CLICKED_MACHINE,
@@ -37,7 +37,7 @@ from aftersend.rules.recipient.lifecycle import (
     Decision,
     Fact,
 )
-from aftersend.schemas.event import MESSAGE_TYPES, Folded
+from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 from aftersend.schemas.recipient import Failure, Row
 
 _APPLIED: Final = Decision.APPLIED
@@ -56,7 +56,7 @@ _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
 #: Kinds after which a row waits for an outcome.
 _PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE})
-_TEMPORARY: Final = frozenset({DEFERRED, SOFT_BOUNCE})
+_TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE})
 #: Kinds that say why in `Row.failure`, as temporary failures do too: failures for good, and every reason for not
 #: sending but that of an extra copy.
 _FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64)) - {
@@ -71,7 +71,7 @@ MAX_DIAGNOSTIC: Final = 250
 
 def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: calls and packing of arguments would cost more than they tell
     row: Row,
-    event: Folded,
+    event: FoldEvent,
     kind: int,
     received_at: float,
     tick: float,
@@ -84,28 +84,28 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
 
     Args:
         row: changed in place.
-        event: not after its delivery's freeze (that is `late`).
+        event: not after its delivery's freeze (that is `remember_late`).
         kind: of the event (`lifecycle.kind_of`).
         received_at: arrival of its raw record, seconds since 1970.
         tick: the last tick that came before it, seconds since 1970.
         digest: of its id (`history.digest_of`).
-        place: of its raw record (`history.place_of`).
+        place: of its raw record (`history.pack_raw_position`).
         source: its source's number.
         windows: by the source's number, how long a row waits for an outcome, seconds.
     """
     status = row.status
     if STATUS_WAITS[status]:
-        due = due_at(row, windows[row.source])
+        due = expires_at(row, windows[row.source])
         if due is not None and (due <= received_at or due <= tick):
             expire(row, due)
             status = row.status
     history = row.history
     # Looked for twice where it is found, so that all others pay for no call.
-    if history.find(digest) >= 0 and (at := find(history, digest)) >= 0:
-        row.history = repeated(history, at)
+    if history.find(digest) >= 0 and (at := find_entry(history, digest)) >= 0:
+        row.history = with_repeat(history, at)
         return _DUPLICATE
     if status in EXPIRED_STATUSES and row.facts & _FACTS_OF_EXPIRY:
-        _reconsider(row, received_at, windows)
+        _revert_expiry(row, received_at, windows)
         status = row.status
 
     if not event.recipient or not event.delivery_id:
@@ -144,14 +144,14 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
             row.last_clicked_at = at_provider
     elif kind == OPENED_MACHINE:
         row.machine_opens += 1
-    elif kind in _TEMPORARY:
+    elif kind in _TEMPORARY_FAILURES:
         if STATUS_WAITS[status] and (row.pending_since is None or received_at < row.pending_since):
             row.pending_since = received_at
-        row.failure = _later(row.failure, event, at_provider)
+        row.failure = _later_failure(row.failure, event, at_provider)
     elif kind in _FAILURES:
         if kind == HARD_BOUNCE and row.facts & _FACT_DELIVERED:
             row.facts |= _FACT_BOUNCED_AFTER_DELIVERY
-        row.failure = _later(row.failure, event, at_provider)
+        row.failure = _later_failure(row.failure, event, at_provider)
     elif kind in _UNSUBSCRIBES:
         if row.unsubscribed_at is None or at_provider < row.unsubscribed_at:
             row.unsubscribed_at = at_provider
@@ -179,47 +179,47 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
     if event.address and row.address is None:
         row.address = event.address
-    history += pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
+    history += pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
     if len(history) > MAX_BYTES:
         history = history[-MAX_BYTES:]
     row.history = history
     return decision
 
 
-def _later(old: Failure | None, event: Folded, at_provider: float) -> Failure:
+def _later_failure(old: Failure | None, event: FoldEvent, at_provider: float) -> Failure:
     """Return the later of two failures by the provider's clock, whatever the order of arrival."""
     new = Failure(at_provider, event.reason, event.code, event.enhanced_code, event.diagnostic[:MAX_DIAGNOSTIC])
-    return new if old is None or _order(new) > _order(old) else old
+    return new if old is None or _failure_order(new) > _failure_order(old) else old
 
 
-def _order(failure: Failure) -> tuple[float, int, str, str, str]:
+def _failure_order(failure: Failure) -> tuple[float, int, str, str, str]:
     return failure.at, failure.code, failure.enhanced_code, failure.reason, failure.diagnostic
 
 
-def _remembering(history: bytes, entry: bytes) -> bytes:
+def _append_entry(history: bytes, entry: bytes) -> bytes:
     return (history + entry)[-MAX_BYTES:]
 
 
-def _expiry(due: float) -> bytes:
-    return pack(NO_ID, int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
+def _expiry_entry(due: float) -> bytes:
+    return pack_entry(NO_ID, int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
 
 
-def late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> bool:
+def remember_late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> bool:
     """Remember an event that came after its delivery's freeze; nothing but the history changes.
 
     Returns:
         Whether it is new, as far as the row remembers. A history that is full keeps what made the row what it is.
     """
     history = row.history
-    if (at := find(history, digest)) >= 0:
-        row.history = repeated(history, at)
+    if (at := find_entry(history, digest)) >= 0:
+        row.history = with_repeat(history, at)
         return False
     if len(history) < MAX_BYTES:
-        row.history = history + pack(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
+        row.history = history + pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
     return True
 
 
-def due_at(row: Row, window: float) -> float | None:
+def expires_at(row: Row, window: float) -> float | None:
     """Return when a row that waits for an outcome expires (seconds since 1970), None if it waits for none."""
     if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACT_GIVEN_UP:
         return row.pending_since + window
@@ -241,10 +241,10 @@ def expire(row: Row, due: float) -> None:
     row.version += 1
     row.updated_at = due
     row.cause = ""
-    row.history = _remembering(row.history, _expiry(due))
+    row.history = _append_entry(row.history, _expiry_entry(due))
 
 
-def _reconsider(row: Row, received_at: float, windows: tuple[float, ...]) -> None:
+def _revert_expiry(row: Row, received_at: float, windows: tuple[float, ...]) -> None:
     """Take an expiry back if something arrived before it was due that only now gets here.
 
     Ticks overtake records that wait to be parsed, as after an outage. What was in time is in time.

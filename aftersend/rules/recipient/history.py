@@ -29,12 +29,12 @@ NO_ID: Final = bytes(ID_BYTES)
 
 _entry: Final = Struct("<16sQQ")
 #: Packs an entry: the id's 16 bytes and the two words.
-pack: Final = _entry.pack
+pack_entry: Final = _entry.pack
 _word: Final = Struct("<Q")
 _HEX_ID_LENGTH: Final = 2 * ID_BYTES
 
 
-class Entry(NamedTuple):
+class HistoryEntry(NamedTuple):
     """One remembered event."""
 
     digest: bytes
@@ -61,12 +61,12 @@ def digest_of(event_id: str) -> bytes:
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).digest()
 
 
-def place_of(source: int, partition: int, offset: int) -> int:
+def pack_raw_position(source: int, partition: int, offset: int) -> int:
     """Return the word that says where a raw record lies."""
     return offset << 20 | source << 14 | partition
 
 
-def find(history: bytes, digest: bytes) -> int:
+def find_entry(history: bytes, digest: bytes) -> int:
     """Return the position of an event in a packed history, -1 if it is not remembered."""
     at = history.find(digest)
     while at > 0 and at % ENTRY_BYTES:
@@ -74,7 +74,7 @@ def find(history: bytes, digest: bytes) -> int:
     return at
 
 
-def repeated(history: bytes, at: int) -> bytes:
+def with_repeat(history: bytes, at: int) -> bytes:
     """Return the history with one more repeat of the entry at a position."""
     middle = at + ID_BYTES
     (word,) = _word.unpack_from(history, middle)
@@ -83,14 +83,14 @@ def repeated(history: bytes, at: int) -> bytes:
     return history[:middle] + _word.pack(word + 1) + history[middle + 8 :]
 
 
-def entries(history: bytes) -> list[Entry]:
+def unpack_history(history: bytes) -> list[HistoryEntry]:
     """Return a packed history as entries, oldest first.
 
     Raises:
         struct.error: if the length is no multiple of `ENTRY_BYTES`.
     """
     return [
-        Entry(
+        HistoryEntry(
             digest=digest,
             received_at=(word >> 16) / 1000,
             kind=word >> 10 & 63,

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
 TERMINAL_RANK: Final = 1000
 NO_RANK: Final = -1
 
 
-class Status(NamedTuple):
+class RowStatus(NamedTuple):
     """One status of the lifecycle table."""
 
     number: int
@@ -80,26 +80,26 @@ SOFT_BOUNCE_FINAL: Final = 17
 UNKNOWN_STATUS: Final = 16
 
 STATUSES: Final = (
-    Status(0, "none", NO_RANK),
-    Status(1, "planned", 0),
-    Status(2, "ready", 10),
-    Status(3, "sent", 20),
-    Status(4, "deferred", 30),
-    Status(5, "soft_bounce", 40),
-    Status(6, "delivered", 50),
-    Status(7, "opened_machine", 55),
-    Status(8, "opened", 60),
-    Status(9, "clicked", 70),
-    Status(10, "unsubscribed", 90, terminal=True),
-    Status(11, "complained", 95, terminal=True),
-    Status(12, "hard_bounce", TERMINAL_RANK, terminal=True),
-    Status(13, "rejected", TERMINAL_RANK, terminal=True),
-    Status(14, "invalid_address", TERMINAL_RANK, terminal=True),
-    Status(15, "failed", TERMINAL_RANK, terminal=True),
-    Status(UNKNOWN_STATUS, "unknown", TERMINAL_RANK, terminal=True),
-    Status(SOFT_BOUNCE_FINAL, "soft_bounce", TERMINAL_RANK, terminal=True),
+    RowStatus(0, "none", NO_RANK),
+    RowStatus(1, "planned", 0),
+    RowStatus(2, "ready", 10),
+    RowStatus(3, "sent", 20),
+    RowStatus(4, "deferred", 30),
+    RowStatus(5, "soft_bounce", 40),
+    RowStatus(6, "delivered", 50),
+    RowStatus(7, "opened_machine", 55),
+    RowStatus(8, "opened", 60),
+    RowStatus(9, "clicked", 70),
+    RowStatus(10, "unsubscribed", 90, terminal=True),
+    RowStatus(11, "complained", 95, terminal=True),
+    RowStatus(12, "hard_bounce", TERMINAL_RANK, terminal=True),
+    RowStatus(13, "rejected", TERMINAL_RANK, terminal=True),
+    RowStatus(14, "invalid_address", TERMINAL_RANK, terminal=True),
+    RowStatus(15, "failed", TERMINAL_RANK, terminal=True),
+    RowStatus(UNKNOWN_STATUS, "unknown", TERMINAL_RANK, terminal=True),
+    RowStatus(SOFT_BOUNCE_FINAL, "soft_bounce", TERMINAL_RANK, terminal=True),
     *(
-        Status(NOT_SENT + i, f"not_sent_{reason}", TERMINAL_RANK, terminal=True)
+        RowStatus(NOT_SENT + i, f"not_sent_{reason}", TERMINAL_RANK, terminal=True)
         for i, reason in enumerate(NOT_SENT_REASONS)
     ),
 )
@@ -127,7 +127,7 @@ STATUS_WAITS: Final = [number in EXPIRES_TO for number in range(_MAX_STATUS)]
 EXPIRED_STATUSES: Final = frozenset(EXPIRES_TO.values())
 
 
-class Kind(NamedTuple):
+class EventKind(NamedTuple):
     """One kind of event and what it does to a row."""
 
     number: int
@@ -142,41 +142,41 @@ class Kind(NamedTuple):
 _D = Fact.DELIVERED
 
 KINDS: Final = (
-    Kind(0, "tick", 0, 0),
-    Kind(1, "planned", 1, Fact.PLANNED),
-    Kind(2, "ready", 2, Fact.READY),
-    Kind(3, "sent", 3, Fact.SENT),
-    Kind(4, "deferred", 4, Fact.DEFERRED),
-    Kind(5, "soft_bounce", 5, Fact.SOFT_BOUNCED),
-    Kind(6, "delivered", 6, _D | Fact.CONFIRMED),
-    Kind(7, "opened_machine", 7, _D | Fact.OPENED_MACHINE),
-    Kind(8, "opened", 8, _D | Fact.OPENED),
-    Kind(9, "clicked", 9, _D | Fact.CLICKED),
-    Kind(10, "unsubscribed", 10, _D | Fact.UNSUBSCRIBED),
-    Kind(11, "complained", 11, _D | Fact.COMPLAINED),
-    Kind(12, "hard_bounce", 12, Fact.HARD_BOUNCED),
-    Kind(13, "rejected", 13, Fact.REJECTED),
-    Kind(14, "invalid_address", 14, Fact.INVALID_ADDRESS),
-    Kind(15, "failed", 15, Fact.FAILED),
+    EventKind(0, "tick", 0, 0),
+    EventKind(1, "planned", 1, Fact.PLANNED),
+    EventKind(2, "ready", 2, Fact.READY),
+    EventKind(3, "sent", 3, Fact.SENT),
+    EventKind(4, "deferred", 4, Fact.DEFERRED),
+    EventKind(5, "soft_bounce", 5, Fact.SOFT_BOUNCED),
+    EventKind(6, "delivered", 6, _D | Fact.CONFIRMED),
+    EventKind(7, "opened_machine", 7, _D | Fact.OPENED_MACHINE),
+    EventKind(8, "opened", 8, _D | Fact.OPENED),
+    EventKind(9, "clicked", 9, _D | Fact.CLICKED),
+    EventKind(10, "unsubscribed", 10, _D | Fact.UNSUBSCRIBED),
+    EventKind(11, "complained", 11, _D | Fact.COMPLAINED),
+    EventKind(12, "hard_bounce", 12, Fact.HARD_BOUNCED),
+    EventKind(13, "rejected", 13, Fact.REJECTED),
+    EventKind(14, "invalid_address", 14, Fact.INVALID_ADDRESS),
+    EventKind(15, "failed", 15, Fact.FAILED),
     # What nobody understands must not undo what is known: it ends a wait for an outcome, but replaces no delivery.
-    Kind(16, "unknown", UNKNOWN_STATUS, Fact.UNKNOWN, rank=49),
-    Kind(17, "autoresponded", 0, Fact.AUTORESPONDED),
-    Kind(18, "resubscribed", 0, Fact.RESUBSCRIBED),
+    EventKind(16, "unknown", UNKNOWN_STATUS, Fact.UNKNOWN, rank=49),
+    EventKind(17, "autoresponded", 0, Fact.AUTORESPONDED),
+    EventKind(18, "resubscribed", 0, Fact.RESUBSCRIBED),
     # A scanner that follows every link has reached the mailbox, like a proxy that loads the images.
-    Kind(19, "clicked_machine", 7, _D | Fact.CLICKED_MACHINE),
+    EventKind(19, "clicked_machine", 7, _D | Fact.CLICKED_MACHINE),
     # Whoever follows the unsubscribe link has opened the message; that click is no click (section 7, case 3).
-    Kind(20, "clicked_unsubscribe_link", 8, _D | Fact.UNSUBSCRIBE_LINK),
-    Kind(21, "unsubscribed_one_click", 10, _D | Fact.UNSUBSCRIBED | Fact.ONE_CLICK),
+    EventKind(20, "clicked_unsubscribe_link", 8, _D | Fact.UNSUBSCRIBE_LINK),
+    EventKind(21, "unsubscribed_one_click", 10, _D | Fact.UNSUBSCRIBED | Fact.ONE_CLICK),
     # Not an event that anyone sends: the end of a row's window, as the row's history shows it.
-    Kind(22, "expired", 0, Fact.EXPIRED),
+    EventKind(22, "expired", 0, Fact.EXPIRED),
     # An operator's word about an address: no row hears of it, only the contact.
-    Kind(23, "released", 0, 0),
+    EventKind(23, "released", 0, 0),
     # A sender's word about a delivery: what its rows go by from now on.
-    Kind(24, "declared", 0, 0),
+    EventKind(24, "declared", 0, 0),
     # The extra copies of an address share its row, which goes on as the first copy's.
-    Kind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
+    EventKind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
-        Kind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
+        EventKind(NOT_SENT + i, f"not_sent_{reason}", NOT_SENT + i, Fact.NOT_SENT)
         for i, reason in enumerate(NOT_SENT_REASONS)
         if reason != "duplicate_address"
     ),
@@ -223,38 +223,45 @@ KIND_NUMBER: Final = {kind.name: kind.number for kind in KINDS}
 
 #: Types of events that `kind_of` has to look at twice; the number is negative.
 #: Or that concern no row and so have to be looked for: here, where the common events do not pass.
-_SECOND_LOOK: Final = {"opened": -1, "clicked": -2, "unsubscribed": -3, "not_sent": -4, "released": -5, "declared": -6}
-#: By `Feedback.type`: a kind's number, or a negative one that `second_look` resolves.
+_REFINED_TYPES: Final = {
+    "opened": -1,
+    "clicked": -2,
+    "unsubscribed": -3,
+    "not_sent": -4,
+    "released": -5,
+    "declared": -6,
+}
+#: By `Feedback.type`: a kind's number, or a negative one that `refine_kind` resolves.
 KIND_OF_TYPE: Final[dict[str, int]] = {
     **{name: KIND_NUMBER[name] for name in EVENT_TYPES if name in KIND_NUMBER},
-    **_SECOND_LOOK,
+    **_REFINED_TYPES,
 }
 
 
-def second_look(first: int, event: Folded) -> int:
+def refine_kind(first: int, event: FoldEvent) -> int:
     """Return the kind of an event whose type alone does not tell it.
 
     Args:
         first: what `KIND_OF_TYPE` says of the event's type (negative).
         event: the event.
     """
-    if first == _SECOND_LOOK["opened"]:
+    if first == _REFINED_TYPES["opened"]:
         return OPENED_MACHINE if event.machine else OPENED
-    if first == _SECOND_LOOK["clicked"]:
+    if first == _REFINED_TYPES["clicked"]:
         if event.machine:
             return CLICKED_MACHINE  # scanners follow every link, that one too
         return CLICKED_UNSUBSCRIBE_LINK if event.unsubscribe_link else CLICKED
-    if first == _SECOND_LOOK["unsubscribed"]:
+    if first == _REFINED_TYPES["unsubscribed"]:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
     # A reason for not sending of no name we know is kept on the row; the recipient was not sent to all the same.
-    name = f"not_sent_{event.reason}" if first == _SECOND_LOOK["not_sent"] else event.type
+    name = f"not_sent_{event.reason}" if first == _REFINED_TYPES["not_sent"] else event.type
     return KIND_NUMBER.get(name, KIND_NUMBER["not_sent_stopped"])
 
 
-def kind_of(event: Folded) -> int:
+def kind_of(event: FoldEvent) -> int:
     """Return the number of an event's kind; a type that is not known counts as `unknown`."""
     kind = KIND_OF_TYPE.get(event.type, UNKNOWN)
-    return kind if kind >= 0 else second_look(kind, event)
+    return kind if kind >= 0 else refine_kind(kind, event)
 
 
 class Decision:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from aftersend.rules.recipient.history import MAX_SOURCE
-from aftersend.schemas.delivery import Declaration, Terms
+from aftersend.schemas.delivery import Declaration, DeliveryTerms
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback
 
 HOUR: Final = 3600.0
@@ -64,7 +64,7 @@ def timing(
     return Timing(freeze, retention, tuple(by_number))
 
 
-def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> Terms:
+def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> DeliveryTerms:
     """Return what folding needs of a declaration that arrived at a time (seconds since 1970).
 
     Args:
@@ -74,7 +74,7 @@ def terms_of(declaration: Declaration, received_at: float, event_id: str, messag
         message_type: that it names for the delivery, "" if none.
     """
     hours, days = declaration.validity_hours, declaration.statistics_update_period_days
-    return Terms(
+    return DeliveryTerms(
         received_at,
         event_id,
         None if hours is None else hours * HOUR,
@@ -84,7 +84,7 @@ def terms_of(declaration: Declaration, received_at: float, event_id: str, messag
     )
 
 
-def replaces(new: Terms, old: Terms | None) -> bool:
+def replaces(new: DeliveryTerms, old: DeliveryTerms | None) -> bool:
     """Say whether a declaration takes the place of the one in force: the later arrival does, whatever their order.
 
     The same declaration again changes nothing.
@@ -94,7 +94,7 @@ def replaces(new: Terms, old: Terms | None) -> bool:
     return new.event_id != old.event_id and (new.at, new.event_id) > (old.at, old.event_id)
 
 
-def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | None:
+def newer_terms(event: Feedback, received_at: float, known: DeliveryTerms | None) -> DeliveryTerms | None:
     """Return what folding needs of a declaration, None if what is known was declared later or is the same.
 
     Args:
@@ -106,7 +106,7 @@ def newer(event: Feedback, received_at: float, known: Terms | None) -> Terms | N
     return terms if replaces(terms, known) else None
 
 
-def closes_at(started_at: float, terms: Terms | None, timing: Timing) -> tuple[float, float]:
+def closing_times(started_at: float, terms: DeliveryTerms | None, timing: Timing) -> tuple[float, float]:
     """Return when a delivery freezes and when its rows are forgotten, seconds since 1970; the latter never comes first.
 
     Args:
@@ -121,7 +121,7 @@ def closes_at(started_at: float, terms: Terms | None, timing: Timing) -> tuple[f
     return freeze_at, max(start + timing.retention, freeze_at)
 
 
-def windows_of(terms: Terms | None, timing: Timing) -> tuple[float, ...]:
+def windows_of(terms: DeliveryTerms | None, timing: Timing) -> tuple[float, ...]:
     """Return by the source's number how long a delivery's rows wait for an outcome, seconds."""
     return timing.windows if terms is None or terms.validity is None else _one_window(terms.validity)
 

@@ -47,7 +47,7 @@ def number_of(name: str, *, final: bool = False) -> int:
     return STATUS_NUMBER[name, final]
 
 
-class Shown(NamedTuple):
+class ShownStatus(NamedTuple):
     """What a view shows as a row's status."""
 
     name: str
@@ -55,7 +55,7 @@ class Shown(NamedTuple):
     final: bool = False
 
 
-class Count(NamedTuple):
+class ViewCount(NamedTuple):
     """A number of recipients: those whose row is of certain classes."""
 
     name: str
@@ -66,7 +66,7 @@ class Count(NamedTuple):
     meaning: str
 
 
-class Rate(NamedTuple):
+class ViewRate(NamedTuple):
     """A ratio of two counts."""
 
     name: str
@@ -78,7 +78,7 @@ class Rate(NamedTuple):
     plus: str = ""
 
 
-class Share(msgspec.Struct):
+class RateValue(msgspec.Struct):
     """A rate's value and what it was computed from (`semantics.md` section 6)."""
 
     #: None: there is nothing to divide by.
@@ -89,7 +89,7 @@ class Share(msgspec.Struct):
     denominator_name: str
 
 
-class Report(msgspec.Struct):
+class ViewReport(msgspec.Struct):
     """A view of one delivery."""
 
     view: str
@@ -99,10 +99,10 @@ class Report(msgspec.Struct):
     counts: dict[str, int]
     #: Events, by the names of `aftersend.rules.kpi.indicators.TOTALS`.
     totals: dict[str, int]
-    rates: dict[str, Share]
+    rates: dict[str, RateValue]
 
 
-class Column(NamedTuple):
+class LogColumn(NamedTuple):
     """One column of a log."""
 
     name: str
@@ -111,14 +111,14 @@ class Column(NamedTuple):
     value: Callable[[str, Row], Any]
 
 
-class Log(NamedTuple):
+class ViewLog(NamedTuple):
     """A list of a delivery's recipients."""
 
     name: str
     title: str
     #: Of (facts, status): whether such a row is in the list.
     holds: Callable[[int, int], bool]
-    columns: tuple[Column, ...]
+    columns: tuple[LogColumn, ...]
 
     def line(self, recipient: str, row: Row) -> dict[str, Any] | None:
         """Return a recipient's line by the columns' names; None if the recipient is not in the list."""
@@ -127,7 +127,7 @@ class Log(NamedTuple):
         return {column.name: column.value(recipient, row) for column in self.columns}
 
 
-class _Class(NamedTuple):
+class _BucketCounts(NamedTuple):
     """What a row of one class counts as."""
 
     status: str
@@ -143,15 +143,15 @@ class View:
     #: Every name that `status_of` may give, in the order in which they are shown.
     statuses: tuple[str, ...]
     #: Of (facts, status).
-    status_of: Callable[[int, int], Shown]
-    counts: tuple[Count, ...]
-    rates: tuple[Rate, ...]
-    logs: tuple[Log, ...]
+    status_of: Callable[[int, int], ShownStatus]
+    counts: tuple[ViewCount, ...]
+    rates: tuple[ViewRate, ...]
+    logs: tuple[ViewLog, ...]
     #: Names of the totals that the product knows.
     totals: tuple[str, ...] = ("total_opens", "total_machine_opens", "total_clicks")
-    _classes: dict[int, _Class] = field(default_factory=dict, repr=False, compare=False)
+    _classes: dict[int, _BucketCounts] = field(default_factory=dict, repr=False, compare=False)
 
-    def kpis(self, cells: Mapping[int, int], events: Mapping[int, int]) -> Report:
+    def kpis(self, cells: Mapping[int, int], events: Mapping[int, int]) -> ViewReport:
         """Return the view of a delivery.
 
         Args:
@@ -167,34 +167,36 @@ class View:
                 counts[name] += rows
         told = indicators.kpis({}, events)
         totals = {name: told[name] for name in self.totals}
-        return Report(self.name, statuses, counts, totals, {rate.name: share(rate, counts) for rate in self.rates})
+        return ViewReport(
+            self.name, statuses, counts, totals, {rate.name: rate_value(rate, counts) for rate in self.rates}
+        )
 
     def movement(self, before: int | None, after: int | None) -> dict[str, int]:
         """Return what a row that changes its class does to the counts: 1 or -1 by name, what stays is left out.
 
         Args:
-            before: the class (`aftersend.rules.kpi.indicators.cell_of`) that the row was of; None: there was no row.
+            before: the class (`aftersend.rules.kpi.indicators.bucket_of`) that the row was of; None: there was no row.
             after: the class that it is of now; None: it is gone, or has turned out to be a test.
         """
         old = set() if before is None else set(self._class_of(before).counts)
         new = set() if after is None else set(self._class_of(after).counts)
         return {count.name: 1 if count.name in new else -1 for count in self.counts if count.name in old ^ new}
 
-    def _class_of(self, cell: int) -> _Class:
+    def _class_of(self, cell: int) -> _BucketCounts:
         known = self._classes.get(cell)
         if known is None:
             facts, status = cell >> 8, cell & 255
             names = tuple(count.name for count in self.counts if count.counts(facts, status))
-            known = self._classes[cell] = _Class(self.status_of(facts, status).name, names)
+            known = self._classes[cell] = _BucketCounts(self.status_of(facts, status).name, names)
         return known
 
 
-def share(rate: Rate, counts: Mapping[str, int]) -> Share:
+def rate_value(rate: ViewRate, counts: Mapping[str, int]) -> RateValue:
     """Return a rate with its numerator and denominator."""
     above, below, name = counts[rate.numerator], counts[rate.denominator], rate.denominator
     if rate.plus:
         below, name = below + counts[rate.plus], f"{name} + {rate.plus}"
-    return Share(above / below if below else None, above, rate.numerator, below, name)
+    return RateValue(above / below if below else None, above, rate.numerator, below, name)
 
 
 def has(facts: int) -> Callable[[int, int], bool]:
@@ -206,6 +208,6 @@ def has(facts: int) -> Callable[[int, int], bool]:
     return condition
 
 
-def everybody(_facts: int, _status: int) -> bool:
+def every_row(_facts: int, _status: int) -> bool:
     """Hold for every row."""
     return True

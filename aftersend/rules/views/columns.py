@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.rules.views.base import Column
+from aftersend.rules.views.base import LogColumn
 from aftersend.schemas.recipient import Row
 
 
@@ -12,8 +12,8 @@ def _address(recipient: str, row: Row) -> str:
     return row.address or recipient
 
 
-ADDRESS: Final = Column("address", "Address", _address)
+ADDRESS: Final = LogColumn("address", "Address", _address)
 #: Arrival of what made the row what it is.
-UPDATED_AT: Final = Column("updated_at", "Date", lambda _, row: row.updated_at)
-OPENS: Final = Column("opens", "Opens", lambda _, row: row.opens)
-CLICKS: Final = Column("clicks", "Clicks", lambda _, row: row.clicks)
+UPDATED_AT: Final = LogColumn("updated_at", "Date", lambda _, row: row.updated_at)
+OPENS: Final = LogColumn("opens", "Opens", lambda _, row: row.opens)
+CLICKS: Final = LogColumn("clicks", "Clicks", lambda _, row: row.clicks)

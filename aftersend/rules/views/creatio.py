@@ -9,21 +9,21 @@ from aftersend.rules.recipient.lifecycle import STATUS_NAME, STATUS_TERMINAL, ST
 from aftersend.rules.views import base
 from aftersend.rules.views.base import (
     HANDED_OVER,
-    Column,
-    Count,
-    Log,
-    Rate,
-    Report,
-    Shown,
+    LogColumn,
+    ShownStatus,
     View,
-    everybody,
+    ViewCount,
+    ViewLog,
+    ViewRate,
+    ViewReport,
+    every_row,
     has,
     number_of,
 )
 from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
 
 
-class Response(NamedTuple):
+class CreatioResponse(NamedTuple):
     """What Creatio shows for a recipient."""
 
     name: str
@@ -38,35 +38,35 @@ class Response(NamedTuple):
 
 #: In the order in which they are shown.
 RESPONSES: Final = (
-    Response("Planned", ("none", "planned")),
-    Response("Ready to send", ("ready",)),
-    Response("Sent to provider", ("sent",)),
-    Response("Delivered", ("delivered",)),
-    Response("Open (machine)", ("opened_machine",)),
-    Response("Opened", ("opened",)),
-    Response("Clicked", ("clicked",)),
-    Response("Unsubscribed", ("unsubscribed",), sets_do_not_email=True),
-    Response("Spam complaint", ("complained",), sets_do_not_email=True),
+    CreatioResponse("Planned", ("none", "planned")),
+    CreatioResponse("Ready to send", ("ready",)),
+    CreatioResponse("Sent to provider", ("sent",)),
+    CreatioResponse("Delivered", ("delivered",)),
+    CreatioResponse("Open (machine)", ("opened_machine",)),
+    CreatioResponse("Opened", ("opened",)),
+    CreatioResponse("Clicked", ("clicked",)),
+    CreatioResponse("Unsubscribed", ("unsubscribed",), sets_do_not_email=True),
+    CreatioResponse("Spam complaint", ("complained",), sets_do_not_email=True),
     # **choice** A temporary failure that is retried is shown as one that was given up: Creatio has no other name.
-    Response("Soft bounce", ("deferred", "soft_bounce"), not_delivered=True),
-    Response("Hard bounce", ("hard_bounce",), not_delivered=True, sets_do_not_email=True, clears_valid=True),
-    Response("Rejected", ("rejected",), not_delivered=True),
-    Response("Invalid email address", ("invalid_address",), not_delivered=True),
-    Response("Delivery error", ("failed",), not_delivered=True),
-    Response("Unknown response", ("unknown",), not_delivered=True),
-    Response("Canceled (duplicate email)", ("not_sent_duplicate_address",), not_delivered=True),
-    Response("Canceled (email not provided)", ("not_sent_no_address",), not_delivered=True),
-    Response("Canceled (invalid email)", ("not_sent_invalid_address",), not_delivered=True),
-    Response("Canceled (incorrect email)", ("not_sent_incorrect_address",), not_delivered=True),
-    Response("Canceled (unsubscribed from all emails)", ("not_sent_unsubscribed",), not_delivered=True),
-    Response("Canceled (unsubscribed by email type)", ("not_sent_unsubscribed_from_type",), not_delivered=True),
-    Response("Canceled (previously complained)", ("not_sent_previously_complained",), not_delivered=True),
-    Response("Canceled (previously bounced)", ("not_sent_previously_bounced",), not_delivered=True),
-    Response("Canceled (communication limit)", ("not_sent_communication_limit",), not_delivered=True),
-    Response("Canceled (template not found)", ("not_sent_template_missing",), not_delivered=True),
-    Response("Canceled (sender not verified)", ("not_sent_sender_not_verified",), not_delivered=True),
-    Response("Stopped (manually)", ("not_sent_stopped",), not_delivered=True),
-    Response("Stopped (time to send expired)", ("not_sent_expired",), not_delivered=True),
+    CreatioResponse("Soft bounce", ("deferred", "soft_bounce"), not_delivered=True),
+    CreatioResponse("Hard bounce", ("hard_bounce",), not_delivered=True, sets_do_not_email=True, clears_valid=True),
+    CreatioResponse("Rejected", ("rejected",), not_delivered=True),
+    CreatioResponse("Invalid email address", ("invalid_address",), not_delivered=True),
+    CreatioResponse("Delivery error", ("failed",), not_delivered=True),
+    CreatioResponse("Unknown response", ("unknown",), not_delivered=True),
+    CreatioResponse("Canceled (duplicate email)", ("not_sent_duplicate_address",), not_delivered=True),
+    CreatioResponse("Canceled (email not provided)", ("not_sent_no_address",), not_delivered=True),
+    CreatioResponse("Canceled (invalid email)", ("not_sent_invalid_address",), not_delivered=True),
+    CreatioResponse("Canceled (incorrect email)", ("not_sent_incorrect_address",), not_delivered=True),
+    CreatioResponse("Canceled (unsubscribed from all emails)", ("not_sent_unsubscribed",), not_delivered=True),
+    CreatioResponse("Canceled (unsubscribed by email type)", ("not_sent_unsubscribed_from_type",), not_delivered=True),
+    CreatioResponse("Canceled (previously complained)", ("not_sent_previously_complained",), not_delivered=True),
+    CreatioResponse("Canceled (previously bounced)", ("not_sent_previously_bounced",), not_delivered=True),
+    CreatioResponse("Canceled (communication limit)", ("not_sent_communication_limit",), not_delivered=True),
+    CreatioResponse("Canceled (template not found)", ("not_sent_template_missing",), not_delivered=True),
+    CreatioResponse("Canceled (sender not verified)", ("not_sent_sender_not_verified",), not_delivered=True),
+    CreatioResponse("Stopped (manually)", ("not_sent_stopped",), not_delivered=True),
+    CreatioResponse("Stopped (time to send expired)", ("not_sent_expired",), not_delivered=True),
 )
 
 _BY_NAME: Final = {name: response for response in RESPONSES for name in response.statuses}
@@ -75,15 +75,15 @@ _SENT_TO_PROVIDER: Final = _BY_NAME["sent"]
 _SENT: Final = number_of("sent")
 
 
-def response_of(facts: int, status: int) -> Response:
+def response_of(facts: int, status: int) -> CreatioResponse:
     """Return the response of a row of a class."""
     if status < _SENT and facts & HANDED_OVER:
         return _SENT_TO_PROVIDER  # an automatic reply came, and so far nothing else
     return _BY_STATUS[status]
 
 
-def _status_of(facts: int, status: int) -> Shown:
-    return Shown(response_of(facts, status).name, STATUS_TERMINAL[status])
+def _status_of(facts: int, status: int) -> ShownStatus:
+    return ShownStatus(response_of(facts, status).name, STATUS_TERMINAL[status])
 
 
 def is_opened(facts: int, _status: int = 0) -> bool:
@@ -98,25 +98,31 @@ def _is_not_delivered(facts: int, status: int) -> bool:
 _CANCELED: Final = "not_sent_"
 
 _COUNTS: Final = (
-    Count("audience", "Audience", everybody, "everybody that anything was heard of, test messages left out"),
-    Count("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
-    Count("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
-    Count("opens", "Opens", is_opened, "unique recipients; a click, an unsubscribe or a complaint counts as an open"),
-    Count("machine_opens", "Opens by machines", has(Fact.OPENED_MACHINE), "unique recipients, kept apart"),
-    Count("clicks", "Clicks", has(Fact.CLICKED), "unique recipients, the unsubscribe link excluded"),
-    Count("unsubscribed", "Unsubscribed", has(Fact.UNSUBSCRIBED), "in any way"),
-    Count("spam_complaints", "Spam complaints", has(Fact.COMPLAINED), "marked as spam"),
-    Count("hard_bounces", "Hard bounces", lambda f, s: response_of(f, s) is _BY_NAME["hard_bounce"], "by the response"),
-    Count("soft_bounces", "Soft bounces", lambda f, s: response_of(f, s) is _BY_NAME["soft_bounce"], "by the response"),
-    Count(
+    ViewCount("audience", "Audience", every_row, "everybody that anything was heard of, test messages left out"),
+    ViewCount("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
+    ViewCount("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
+    ViewCount(
+        "opens", "Opens", is_opened, "unique recipients; a click, an unsubscribe or a complaint counts as an open"
+    ),
+    ViewCount("machine_opens", "Opens by machines", has(Fact.OPENED_MACHINE), "unique recipients, kept apart"),
+    ViewCount("clicks", "Clicks", has(Fact.CLICKED), "unique recipients, the unsubscribe link excluded"),
+    ViewCount("unsubscribed", "Unsubscribed", has(Fact.UNSUBSCRIBED), "in any way"),
+    ViewCount("spam_complaints", "Spam complaints", has(Fact.COMPLAINED), "marked as spam"),
+    ViewCount(
+        "hard_bounces", "Hard bounces", lambda f, s: response_of(f, s) is _BY_NAME["hard_bounce"], "by the response"
+    ),
+    ViewCount(
+        "soft_bounces", "Soft bounces", lambda f, s: response_of(f, s) is _BY_NAME["soft_bounce"], "by the response"
+    ),
+    ViewCount(
         "canceled", "Canceled or stopped", lambda _, s: STATUS_NAME[s].startswith(_CANCELED), "left out before sending"
     ),
-    Count("not_delivered", "Not delivered", _is_not_delivered, "with any response of the error chart"),
+    ViewCount("not_delivered", "Not delivered", _is_not_delivered, "with any response of the error chart"),
 )
 
 #: "Every percentage over Delivered."
 _RATES: Final = tuple(
-    Rate(f"{name}_rate", f"{title} %", name, "delivered")
+    ViewRate(f"{name}_rate", f"{title} %", name, "delivered")
     for name, title in (
         ("opens", "Opens"),
         ("clicks", "Clicks"),
@@ -127,13 +133,13 @@ _RATES: Final = tuple(
     )
 )
 
-_AUDIENCE: Final = Log(
+_AUDIENCE: Final = ViewLog(
     "audience",
     "Audience",
-    everybody,
+    every_row,
     (
         ADDRESS,
-        Column("response", "Response", lambda _, row: response_of(row.facts, row.status).name),
+        LogColumn("response", "Response", lambda _, row: response_of(row.facts, row.status).name),
         OPENS,
         CLICKS,
         UPDATED_AT,
@@ -160,7 +166,7 @@ def error_chart(cells: Mapping[int, int]) -> dict[str, int]:
     return chart_of(VIEW.kpis(cells, {}))
 
 
-def chart_of(report: Report) -> dict[str, int]:
+def chart_of(report: ViewReport) -> dict[str, int]:
     """Return the error chart's data from a report of this view."""
     failures = (response.name for response in RESPONSES if response.not_delivered)
     return {name: report.statuses[name] for name in failures if report.statuses[name]}

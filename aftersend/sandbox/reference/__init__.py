@@ -5,6 +5,6 @@ batches. It shares no code with `rules` and `tables`, so what both say is likely
 a stopped or idle installation shows with what its input should have made of it.
 """
 
-from aftersend.sandbox.reference.check import Report, check
+from aftersend.sandbox.reference.check import CheckReport, check
 
-__all__ = ["Report", "check"]
+__all__ = ["CheckReport", "check"]

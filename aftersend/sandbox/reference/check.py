@@ -28,9 +28,9 @@ from aftersend.sandbox.reference.compare import (
     compare_rows,
     kpis_of,
 )
-from aftersend.sandbox.reference.fold import Options, Reference
+from aftersend.sandbox.reference.fold import Reference, ReferenceOptions
 from aftersend.sandbox.reference.raw import RawCheck
-from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.topics import Topics
 from aftersend.sources.registry import REGISTRY
 
@@ -39,15 +39,15 @@ _DAY: Final = 24 * _HOUR
 #: How long a source may stay silent before a row counts as unknown, in seconds, where that is not the default.
 _WINDOWS: Final = {"unione": 24 * _HOUR, "elastic_email": 48 * _HOUR, "sendgrid": 72 * _HOUR, "adobe": 84 * _HOUR}
 #: Redis shows what was committed a moment ago; differences that are still there after so many seconds are some.
-_REDIS_PATIENCE: Final = 15.0
+_REDIS_TIMEOUT_SECONDS: Final = 15.0
 
-_decode_event: Final = msgspec.json.Decoder(Folded).decode
+_decode_event: Final = msgspec.json.Decoder(FoldEvent).decode
 _decode_whole_event: Final = msgspec.json.Decoder(Feedback).decode
 _decode_state: Final = msgspec.json.Decoder().decode
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """What a check has found."""
 
     equal: bool
@@ -79,7 +79,7 @@ class _Tables:
     tick: float = 0.0
 
 
-async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> Report:
+async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> CheckReport:
     """Compare all that an installation shows with what its input should have made of it.
 
     The installation may be running, but its input must have ended and been folded (`progress.wait_until_folded`).
@@ -100,9 +100,9 @@ async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> 
     return report
 
 
-async def _run(settings: Settings, *, raw: bool) -> _Run:
+async def _run(settings: Settings, *, raw: bool) -> _Check:
     """Read and compare everything in Kafka."""
-    run = _Run(settings, await admin.inspect(settings.kafka_options()))
+    run = _Check(settings, await admin.inspect(settings.kafka_options()))
     with _uncollected():
         await run.read_events()
         await run.read_tables()
@@ -124,11 +124,11 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def options_of(settings: Settings) -> Options:
+def options_of(settings: Settings) -> ReferenceOptions:
     """Return what the reference needs to know of an installation."""
     topics = settings.topics
     known = source_numbers()
-    return Options(
+    return ReferenceOptions(
         freeze=settings.statistics_update_period_days * _DAY,
         retention=settings.retention_days * _DAY,
         window=settings.response_window_hours * _HOUR,
@@ -139,7 +139,7 @@ def options_of(settings: Settings) -> Options:
     )
 
 
-class _Run:
+class _Check:
     """One check."""
 
     def __init__(self, settings: Settings, cluster: admin.Cluster) -> None:
@@ -269,7 +269,7 @@ class _Run:
             if max(r.deliveries[delivery_id].updated_at for r in self.references if delivery_id in r.deliveries)
             > oldest
         }
-        deadline = time.monotonic() + _REDIS_PATIENCE
+        deadline = time.monotonic() + _REDIS_TIMEOUT_SECONDS
         while True:
             found = Differences()
             try:
@@ -283,13 +283,13 @@ class _Run:
             self.found.add(line)
         return not found.total
 
-    def report(self) -> Report:
+    def report(self) -> CheckReport:
         """Return what was found."""
         decisions: Counter[tuple[str, str, str]] = Counter()
         for reference in self.references:
             for delivery in reference.deliveries.values():
                 decisions.update(delivery.decisions)
-        return Report(
+        return CheckReport(
             equal=not self.found.total,
             events=sum(r.events for r in self.references),
             raw_records=self.raw_check.raw_records,

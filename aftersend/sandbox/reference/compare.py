@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.sandbox.reference import contacts, kpis
-from aftersend.sandbox.reference.fold import Delivery, Reference, Row
+from aftersend.sandbox.reference.fold import ExpectedDelivery, ExpectedRow, Reference
 
 _decode: Final = msgspec.json.Decoder().decode
 _SHOWN: Final = 200
@@ -37,18 +37,18 @@ class Differences:
         return [*self.shown, f"… and {more} more"] if more else list(self.shown)
 
 
-class Behind:
+class OverdueRows:
     """Rows that the engine has not brought up to the last tick yet, which it may take its time for."""
 
     def __init__(self) -> None:
         self.waiting: set[tuple[str, str]] = set()
 
-    def row(self, reference: Reference, delivery_id: str, recipient: str, row: Row) -> Row:
+    def row(self, reference: Reference, delivery_id: str, recipient: str, row: ExpectedRow) -> ExpectedRow:
         """Return a row as it should be when the engine is behind with it, or not."""
         return row if (delivery_id, recipient) in self.waiting else reference.settled(delivery_id, row)
 
 
-def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: Differences) -> Behind:
+def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: Differences) -> OverdueRows:
     """Compare the rows of one partition.
 
     Args:
@@ -59,7 +59,7 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
     Returns:
         Which rows the engine may still end the wait of.
     """
-    behind = Behind()
+    behind = OverdueRows()
     where = f"partition {reference.partition}"
     left = dict(found)
     for delivery_id, delivery in reference.deliveries.items():
@@ -90,7 +90,7 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
     return behind
 
 
-def _expected(row: Row, delivery_id: str, recipient: str) -> dict[str, Any]:
+def _expected(row: ExpectedRow, delivery_id: str, recipient: str) -> dict[str, Any]:
     return row.public(delivery_id, recipient)
 
 
@@ -119,7 +119,7 @@ def compare_contacts(reference: Reference, found: Mapping[str, bytes], differenc
         differences.add(f"{where}: contact {address} should not be there")
 
 
-def kpis_of(reference: Reference, behind: Behind) -> dict[str, Counter[str]]:
+def kpis_of(reference: Reference, behind: OverdueRows) -> dict[str, Counter[str]]:
     """Return the KPIs and the rows by status (`status_<name>`) of each delivery in one partition."""
     result = {}
     for delivery_id, delivery in reference.deliveries.items():
@@ -128,7 +128,9 @@ def kpis_of(reference: Reference, behind: Behind) -> dict[str, Counter[str]]:
     return result
 
 
-def _all_rows(reference: Reference, delivery_id: str, delivery: Delivery, behind: Behind) -> Iterator[Row]:
+def _all_rows(
+    reference: Reference, delivery_id: str, delivery: ExpectedDelivery, behind: OverdueRows
+) -> Iterator[ExpectedRow]:
     """Yield the rows that somebody is behind: without delivery or recipient they count nowhere."""
     if not delivery_id:
         return
@@ -140,7 +142,9 @@ def _all_rows(reference: Reference, delivery_id: str, delivery: Delivery, behind
             yield behind.row(reference, delivery_id, recipient, row)
 
 
-def compare_kpis(reference: Reference, behind: Behind, found: Mapping[str, bytes], differences: Differences) -> None:
+def compare_kpis(
+    reference: Reference, behind: OverdueRows, found: Mapping[str, bytes], differences: Differences
+) -> None:
     """Compare the KPIs of one partition; `found` is by delivery."""
     left = dict(found)
     for delivery_id, counted in kpis_of(reference, behind).items():

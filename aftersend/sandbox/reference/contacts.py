@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from aftersend.sandbox.reference import validity
-from aftersend.schemas.event import MESSAGE_TYPES, Folded
+from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 
 MAX_NOTICES: Final = 20
 MAX_DIAGNOSTIC: Final = 250
@@ -43,7 +43,9 @@ class Contacts:
         self.validity_policy = validity_policy
         self.by_address: dict[str, dict[str, Any]] = {}
 
-    def hear(self, event: Folded, kind: str, now: float, *, confirmed: bool, waits_since: float | None = None) -> None:
+    def hear(
+        self, event: FoldEvent, kind: str, now: float, *, confirmed: bool, waits_since: float | None = None
+    ) -> None:
         """Take note of an event that is no duplicate and belongs to no test message.
 
         Args:
@@ -77,7 +79,7 @@ class Contacts:
         contact["updated_at"] = now
         contact["version"] = contact.get("version", 0) + 1
 
-    def _hold_against(self, contact: dict[str, Any], event: Folded, kind: str, now: float) -> None:
+    def _hold_against(self, contact: dict[str, Any], event: FoldEvent, kind: str, now: float) -> None:
         cause = _CAUSE_OF_KIND.get(kind, "")
         if _STRENGTH[cause] > _STRENGTH[contact.get("cause", "")]:
             contact |= {"do_not_email": True, "cause": cause, "cause_at": now, "cause_delivery_id": event.delivery_id}
@@ -100,7 +102,7 @@ class Contacts:
             _unsubscribe(contact, event, now)
 
 
-def _count_error(contact: dict[str, Any], event: Folded, now: float, *, hard: bool) -> None:
+def _count_error(contact: dict[str, Any], event: FoldEvent, now: float, *, hard: bool) -> None:
     """Quarantine at once for a hard error, for the fifth soft one that counts; nothing changes once it has begun.
 
     A soft error counts a day after the last one that did, and after ten days the counting begins anew.
@@ -135,7 +137,7 @@ def _reached(contact: dict[str, Any]) -> bool:
     return bool(known)
 
 
-def _unsubscribe(contact: dict[str, Any], event: Folded, now: float) -> None:
+def _unsubscribe(contact: dict[str, Any], event: FoldEvent, now: float) -> None:
     """Note from which types of messages; an unsubscribe that names none is from all of them for good."""
     types = {event.message_type} & set(MESSAGE_TYPES)
     before = contact.get("unsubscription")
@@ -161,7 +163,7 @@ def _resubscribe(contact: dict[str, Any], message_type: str) -> bool:
     return True
 
 
-def _release(contact: dict[str, Any], event: Folded, now: float) -> bool:
+def _release(contact: dict[str, Any], event: FoldEvent, now: float) -> bool:
     """Take an address out of quarantine if it was in it when the operator looked."""
     if "quarantined_at" not in contact or contact["quarantined_at"] > (event.occurred_at or now):
         return False
@@ -183,7 +185,7 @@ def _next_cause(contact: dict[str, Any]) -> None:
         contact.pop(name, None)
 
 
-def _add_notice(contact: dict[str, Any], event: Folded, kind: str, at: float, *, delivered: bool) -> None:
+def _add_notice(contact: dict[str, Any], event: FoldEvent, kind: str, at: float, *, delivered: bool) -> None:
     """Put a notice at the end; the same kind for the same delivery is one notice, the last."""
     fields = {
         "delivery_id": event.delivery_id,

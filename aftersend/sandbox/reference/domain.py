@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
 #: A newcomer replaces a status of lower rank; whatever is not in here is terminal and above all of them.
 RANKS: Final = {
@@ -97,7 +97,7 @@ DECISIONS: Final = (
 COUNTED: Final = {"applied", "lower_priority", "terminal_locked"}
 
 
-def kind_of(event: Folded) -> str:
+def kind_of(event: FoldEvent) -> str:
     """Return the kind of an event: its type, told apart further where the rules differ."""
     kind = event.type
     if kind == "opened":

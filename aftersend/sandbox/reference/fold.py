@@ -12,7 +12,7 @@ import msgspec
 
 from aftersend.sandbox.reference import domain
 from aftersend.sandbox.reference.contacts import Contacts
-from aftersend.schemas.event import MESSAGE_TYPES, Feedback, Folded
+from aftersend.schemas.event import MESSAGE_TYPES, Feedback, FoldEvent
 
 #: Events of a row by whose ids the same event is known again.
 REMEMBERED: Final = 33
@@ -21,7 +21,7 @@ MAX_DIAGNOSTIC: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ReferenceOptions:
     """What an installation has set; times in seconds."""
 
     freeze: float
@@ -37,7 +37,7 @@ class Options:
 
 
 @dataclass(slots=True)
-class Row:
+class ExpectedRow:
     """One recipient of one delivery."""
 
     status: str = "none"
@@ -97,7 +97,7 @@ def _without_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class ExpectedTerms:
     """What a sender has said of a delivery, as far as its rows go by it; times in seconds, None: as is usual."""
 
     #: Arrival and event id.
@@ -114,14 +114,14 @@ class Declared:
 
 
 @dataclass(slots=True)
-class Delivery:
+class ExpectedDelivery:
     """What one partition knows of one delivery."""
 
     started_at: float
     updated_at: float
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, ExpectedRow] = field(default_factory=dict)
     #: Rows past their retention, with their recipients: gone, but their KPIs stay.
-    forgotten: list[tuple[str, Row]] = field(default_factory=list)
+    forgotten: list[tuple[str, ExpectedRow]] = field(default_factory=list)
     #: (source, kind, decision) -> events.
     decisions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
@@ -134,17 +134,17 @@ class Reference:
         partition: its number.
     """
 
-    def __init__(self, options: Options, partition: int) -> None:
+    def __init__(self, options: ReferenceOptions, partition: int) -> None:
         self.options = options
         self.partition = partition
         self.tick = 0.0
-        self.deliveries: dict[str, Delivery] = {}
+        self.deliveries: dict[str, ExpectedDelivery] = {}
         #: Deliveries that were declared, whether anything was heard of them or not.
-        self.declared: dict[str, Declared] = {}
+        self.declared: dict[str, ExpectedTerms] = {}
         self.contacts = Contacts(options.address_validity)
         self.events = 0
 
-    def take(self, offset: int, timestamp_ms: int, event: Folded) -> None:
+    def take(self, offset: int, timestamp_ms: int, event: FoldEvent) -> None:
         """Fold one event.
 
         Args:
@@ -166,7 +166,7 @@ class Reference:
             return
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
-            delivery = self.deliveries[event.delivery_id] = Delivery(now, now)
+            delivery = self.deliveries[event.delivery_id] = ExpectedDelivery(now, now)
         delivery.updated_at = max(delivery.updated_at, now)
         source = event.source if event.source in self.options.raw_topics else ""
         freeze_at = self._freeze_at(event.delivery_id, delivery)
@@ -179,7 +179,7 @@ class Reference:
         else:
             row = delivery.rows.get(event.recipient)
             if row is None:
-                row = delivery.rows[event.recipient] = Row(freeze_at=freeze_at, message_type=usual)
+                row = delivery.rows[event.recipient] = ExpectedRow(freeze_at=freeze_at, message_type=usual)
             self._end_wait(event.delivery_id, row, max(now, self.tick))
             if event.event_id in row.remembered:
                 decision = "duplicate"
@@ -209,7 +209,7 @@ class Reference:
                 delivery.forgotten += delivery.rows.items()
                 delivery.rows = {}
 
-    def settled(self, delivery_id: str, row: Row) -> Row:
+    def settled(self, delivery_id: str, row: ExpectedRow) -> ExpectedRow:
         """Return a row with its wait ended, if that is over by now; the row itself stays as it is."""
         if not self.is_overdue(delivery_id, row):
             return row
@@ -218,12 +218,12 @@ class Reference:
         self._end_wait(delivery_id, result, self.tick)
         return result
 
-    def is_overdue(self, delivery_id: str, row: Row) -> bool:
+    def is_overdue(self, delivery_id: str, row: ExpectedRow) -> bool:
         """Say whether a row's wait is over, though nobody has ended it yet."""
         due = self._due(delivery_id, row)
         return due is not None and due <= min(self.tick, row.freeze_at)
 
-    def _declare(self, event: Folded, now: float) -> None:
+    def _declare(self, event: FoldEvent, now: float) -> None:
         """Take what a sender says of a delivery; it holds from here on, and does not undo what was."""
         said = event.declaration if isinstance(event, Feedback) else None
         known = self.declared.get(event.delivery_id)
@@ -234,7 +234,7 @@ class Reference:
         if known is not None and (known.at, known.event_id) > (now, event.event_id):  # overtaken
             return
         hours, days = said.validity_hours, said.statistics_update_period_days
-        said_now = Declared(
+        said_now = ExpectedTerms(
             at=now,
             event_id=event.event_id,
             window=None if hours is None else hours * 3600,
@@ -246,7 +246,7 @@ class Reference:
         if delivery is not None:
             if self._is_gone(event.delivery_id, delivery):
                 return
-            ends = [] if said_now.times() == (known or Declared(0.0, "")).times() else delivery.rows.values()
+            ends = [] if said_now.times() == (known or ExpectedTerms(0.0, "")).times() else delivery.rows.values()
             for row in ends:  # by the terms that were in force up to now
                 self._end_wait(event.delivery_id, row, self.tick)
         self.declared[event.delivery_id] = said_now
@@ -255,18 +255,18 @@ class Reference:
                 row.freeze_at = self._freeze_at(event.delivery_id, delivery)
             self.pass_time(self.tick)  # by what is said now, it may be long ago
 
-    def _window(self, delivery_id: str, row: Row) -> float:
+    def _window(self, delivery_id: str, row: ExpectedRow) -> float:
         declared = self.declared.get(delivery_id)
         if declared is not None and declared.window is not None:
             return declared.window
         return self.options.windows.get(row.source, self.options.window)
 
-    def _due(self, delivery_id: str, row: Row) -> float | None:
+    def _due(self, delivery_id: str, row: ExpectedRow) -> float | None:
         if not row.waits() or row.pending_since is None or "given_up" in row.facts:
             return None
         return row.pending_since + self._window(delivery_id, row)
 
-    def _end_wait(self, delivery_id: str, row: Row, now: float) -> None:
+    def _end_wait(self, delivery_id: str, row: ExpectedRow, now: float) -> None:
         due = self._due(delivery_id, row)
         if due is None or due > min(now, row.freeze_at):
             return
@@ -282,7 +282,7 @@ class Reference:
         row.updated_at = due
         row.cause = {"kind": "expired"}
 
-    def _reconsider(self, delivery_id: str, row: Row, now: float) -> None:
+    def _reconsider(self, delivery_id: str, row: ExpectedRow, now: float) -> None:
         """Take an end of a wait back if something arrived in time that a tick has overtaken."""
         if row.pending_since is None or now >= row.pending_since + self._window(delivery_id, row):
             return
@@ -292,7 +292,7 @@ class Reference:
         elif row.waits():
             row.facts.discard("given_up")
 
-    def _freeze_at(self, delivery_id: str, delivery: Delivery) -> float:
+    def _freeze_at(self, delivery_id: str, delivery: ExpectedDelivery) -> float:
         """Return when a delivery's statistics are closed; those of no delivery never are."""
         if not delivery_id:
             return float("inf")
@@ -300,18 +300,18 @@ class Reference:
         freeze = self.options.freeze if declared is None or declared.freeze is None else declared.freeze
         return self._start(delivery_id, delivery) + freeze
 
-    def _start(self, delivery_id: str, delivery: Delivery) -> float:
+    def _start(self, delivery_id: str, delivery: ExpectedDelivery) -> float:
         declared = self.declared.get(delivery_id)
         return delivery.started_at if declared is None or declared.start is None else declared.start
 
-    def _is_gone(self, delivery_id: str, delivery: Delivery) -> bool:
+    def _is_gone(self, delivery_id: str, delivery: ExpectedDelivery) -> bool:
         """Say whether a delivery is past its retention; nothing makes rows of it any more."""
         if not delivery_id:
             return False
         kept_until = self._start(delivery_id, delivery) + self.options.retention
         return max(kept_until, self._freeze_at(delivery_id, delivery)) <= self.tick
 
-    def _take_late(self, delivery: Delivery, event: Folded, kind: str, now: float) -> None:
+    def _take_late(self, delivery: ExpectedDelivery, event: FoldEvent, kind: str, now: float) -> None:
         """Take an event after the freeze: statistics are closed, but who complains must not be mailed again."""
         row = delivery.rows.get(event.recipient)
         if row is not None:
@@ -323,12 +323,12 @@ class Reference:
         if not event.test and (row is None or "test" not in row.facts):
             self._tell_contact(event, kind, now, row)
 
-    def _tell_contact(self, event: Folded, kind: str, now: float, row: Row | None) -> None:
+    def _tell_contact(self, event: FoldEvent, kind: str, now: float, row: ExpectedRow | None) -> None:
         confirmed = row is not None and "confirmed" in row.facts
         waits_since = None if row is None else row.pending_since
         self.contacts.hear(event, kind, now, confirmed=confirmed, waits_since=waits_since)
 
-    def _cause(self, event: Folded, kind: str, offset: int) -> dict[str, Any]:
+    def _cause(self, event: FoldEvent, kind: str, offset: int) -> dict[str, Any]:
         raw_topic = self.options.raw_topics.get(event.source)
         if event.raw_offset >= 0 and event.raw_partition >= 0 and raw_topic is not None:
             place: tuple[str, int, int] = raw_topic, event.raw_partition, event.raw_offset
@@ -339,18 +339,18 @@ class Reference:
         )
 
 
-def _typed(event: Folded, usual: str) -> Folded:
+def _typed(event: FoldEvent, usual: str) -> FoldEvent:
     """Return an event with the message type of its delivery, unless it names one."""
     return event if event.message_type or not usual else msgspec.structs.replace(event, message_type=usual)
 
 
-def _remember(row: Row, event_id: str | None) -> None:
+def _remember(row: ExpectedRow, event_id: str | None) -> None:
     row.remembered.append(event_id)
     if len(row.remembered) > REMEMBERED:
         del row.remembered[0]
 
 
-def _change(row: Row, event: Folded, kind: str, now: float) -> str:
+def _change(row: ExpectedRow, event: FoldEvent, kind: str, now: float) -> str:
     """Change a row by an event that it has not seen; return the decision."""
     happened_at = event.occurred_at or now
     decision = _change_status(row, event, kind)
@@ -387,7 +387,7 @@ def _change(row: Row, event: Folded, kind: str, now: float) -> str:
     return decision
 
 
-def _change_status(row: Row, event: Folded, kind: str) -> str:
+def _change_status(row: ExpectedRow, event: FoldEvent, kind: str) -> str:
     if not (event.recipient and event.delivery_id):
         return "unattributed"
     if row.final:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 from aftersend.sandbox.reference import domain
-from aftersend.sandbox.reference.fold import Delivery, Row
+from aftersend.sandbox.reference.fold import ExpectedDelivery, ExpectedRow
 
 #: Names of every KPI.
 NAMES = ("audience", *(kpi.name for kpi in domain.ROW_KPIS), *domain.TOTAL_KPIS, *domain.DECISIONS)
 
 
-def of_rows(rows: Iterable[Row]) -> Counter[str]:
+def of_rows(rows: Iterable[ExpectedRow]) -> Counter[str]:
     """Count recipients, and rows by status as `status_<name>`; test messages do not count."""
     counts: Counter[str] = Counter()
     # Most rows look like many others, and counting what is equal only once is quick.
@@ -30,7 +30,7 @@ def of_rows(rows: Iterable[Row]) -> Counter[str]:
     return counts
 
 
-def of_decisions(delivery: Delivery) -> Counter[str]:
+def of_decisions(delivery: ExpectedDelivery) -> Counter[str]:
     """Count events by what became of them, and the totals of those that count."""
     counts: Counter[str] = Counter()
     total_of_kind = {kind: name for name, kind in domain.TOTAL_KPIS.items()}
@@ -41,7 +41,7 @@ def of_decisions(delivery: Delivery) -> Counter[str]:
     return counts
 
 
-def events(delivery: Delivery) -> dict[str, dict[str, dict[str, int]]]:
+def events(delivery: ExpectedDelivery) -> dict[str, dict[str, dict[str, int]]]:
     """Return source -> kind -> decision -> events."""
     result: dict[str, dict[str, dict[str, int]]] = {}
     for (source, kind, decision), number in delivery.decisions.items():

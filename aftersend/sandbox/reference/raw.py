@@ -11,7 +11,7 @@ import msgspec
 
 from aftersend.engine.aiokafka.records import LeanRecord as _Record
 from aftersend.sandbox.reference.compare import Differences
-from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.sources.base import Parser, SourceError
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -28,7 +28,7 @@ _LETTER_HEADERS: Final = (
 _MAX_EVENT_BYTES: Final = 990_000
 
 
-class Place(NamedTuple):
+class RawPosition(NamedTuple):
     """Where a raw record lies."""
 
     topic: str
@@ -36,7 +36,7 @@ class Place(NamedTuple):
     offset: int
 
 
-class _Found(NamedTuple):
+class _FoundEvent(NamedTuple):
     """An event as it lies on the events topic; of key and value only a hash, since there are many."""
 
     partition: int
@@ -59,16 +59,16 @@ class RawCheck:
         self._raw_topics = raw_topics
         self._partitions = partitions
         self._differences = differences
-        self._events: dict[Place, list[_Found]] = {}
+        self._events: dict[RawPosition, list[_FoundEvent]] = {}
         #: Hashes of dead letters.
-        self._letters: dict[Place, list[int]] = {}
+        self._letters: dict[RawPosition, list[int]] = {}
         #: By events partition and raw partition, the last raw offset seen: events keep the order of their records.
         self._last: dict[tuple[int, str, int], int] = {}
         self._ticks: dict[int, Counter[int]] = {}
         self.raw_records = 0
         self.unreadable = 0
 
-    def event(self, partition: int, record: _Record, event: Folded) -> None:
+    def event(self, partition: int, record: _Record, event: FoldEvent) -> None:
         """Take a record of the events topic."""
         if event.type == "tick":
             self._ticks.setdefault(partition, Counter())[event.raw_offset] += 1
@@ -76,8 +76,8 @@ class RawCheck:
         topic = self._raw_topics.get(event.source)
         if topic is None or event.raw_offset < 0:  # written by somebody else, straight to the events topic
             return
-        place = Place(topic, event.raw_partition, event.raw_offset)
-        found = _Found(partition, record.timestamp, hash((record.key, record.value)))
+        place = RawPosition(topic, event.raw_partition, event.raw_offset)
+        found = _FoundEvent(partition, record.timestamp, hash((record.key, record.value)))
         self._events.setdefault(place, []).append(found)
         last = self._last.get((partition, topic, event.raw_partition), -1)
         if event.raw_offset < last:
@@ -87,7 +87,7 @@ class RawCheck:
     def dead_letter(self, record: _Record) -> None:
         """Take a record of the dead-letter topic."""
         headers = dict(record.headers)
-        place = Place(
+        place = RawPosition(
             (headers.get("aftersend.topic") or b"").decode(),
             int(headers.get("aftersend.partition") or -1),
             int(headers.get("aftersend.offset") or -1),
@@ -104,10 +104,10 @@ class RawCheck:
     def raw(self, topic: str, partition: int, record: _Record, parse: Parser) -> None:
         """Take a raw record."""
         self.raw_records += 1
-        place = Place(topic, partition, record.offset)
+        place = RawPosition(topic, partition, record.offset)
         events = self._events.pop(place, [])
         letters = self._letters.pop(place, [])
-        expected: list[_Found] = []
+        expected: list[_FoundEvent] = []
         unreadable = False
         try:
             # What can be read of a record counts, even where another part of it can't.
@@ -130,11 +130,11 @@ class RawCheck:
         elif letters:
             self._differences.add(f"{_name(place)} can be read, but is among the dead letters")
         if events != expected and Counter(events) != Counter(expected):
-            self._differences.add(f"{_name(place)}: {_tell(Counter(events), Counter(expected))}")
+            self._differences.add(f"{_name(place)}: {_describe(Counter(events), Counter(expected))}")
 
     def unread_event(self, topic: str, partition: int, record: _Record) -> None:
         """Take a record of the events topic that is no event."""
-        place = Place(topic, partition, record.offset)
+        place = RawPosition(topic, partition, record.offset)
         self._expect_letter(place, record, self._letters.pop(place, []))
 
     def tick_source(self, offsets: list[int]) -> None:
@@ -160,16 +160,16 @@ class RawCheck:
         for place in self._letters:
             self._differences.add(f"{_name(place)}: there is a dead letter of it, but no such record")
 
-    def _expected(self, event: Feedback, place: Place, timestamp: int) -> _Found | None:
+    def _expected(self, event: Feedback, place: RawPosition, timestamp: int) -> _FoundEvent | None:
         """Return how an event should lie on the events topic; None if it is too large for that."""
         event.raw_partition, event.raw_offset = place.partition, place.offset
         value = _encode(event)
         if len(value) > _MAX_EVENT_BYTES:
             return None
         key = event.recipient.encode()
-        return _Found(crc32(key) % self._partitions, timestamp, hash((key, value)))
+        return _FoundEvent(crc32(key) % self._partitions, timestamp, hash((key, value)))
 
-    def _expect_letter(self, place: Place, record: _Record, letters: list[int]) -> None:
+    def _expect_letter(self, place: RawPosition, record: _Record, letters: list[int]) -> None:
         untouched = letters.count(_content(record, record.headers))
         if untouched != 1 or len(letters) != 1:
             found = f"{len(letters)} times, {untouched} of them untouched" if letters else "not"
@@ -188,11 +188,11 @@ def _of_tenant(event: Feedback, record: _Record) -> Feedback:
     return event
 
 
-def _name(place: Place) -> str:
+def _name(place: RawPosition) -> str:
     return f"{place.topic}, partition {place.partition}, offset {place.offset}"
 
 
-def _tell(found: Counter[_Found], expected: Counter[_Found]) -> str:
+def _describe(found: Counter[_FoundEvent], expected: Counter[_FoundEvent]) -> str:
     missing, extra = expected - found, found - expected
     if not missing:
         return f"{extra.total()} event(s) too many (it makes {expected.total()})"

@@ -18,7 +18,7 @@ from aftersend.services.drift.findings import Drift, Report
 from aftersend.services.drift.recount import Partition
 from aftersend.services.installation import codec
 from aftersend.services.kpis import RedisKpis
-from aftersend.tables.codec import is_kpis
+from aftersend.tables.codec import is_kpi_key
 
 #: How often something is read again before a difference counts.
 TRIES: Final = 3
@@ -108,6 +108,6 @@ async def _read_on(settings: Settings, versions: live.Versions, offsets: Offsets
     """Read the KPI topic on from where it was read to."""
 
     def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
-        versions.take(_decode_value(r.value) for r in records if r.value is not None and is_kpis(r.key))
+        versions.take(_decode_value(r.value) for r in records if r.value is not None and is_kpi_key(r.key))
 
     return await changelog.read(settings.kafka_options(), dict(offsets), apply)

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.kpi.indicators import INDICATORS, cell_of, kpis, statuses
+from aftersend.rules.kpi.indicators import INDICATORS, bucket_of, kpis, statuses
 from aftersend.rules.recipient.lifecycle import STATUS_NUMBER, Fact, facts_of_names
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState
@@ -20,8 +20,8 @@ from aftersend.tables.codec import (
     decode_clock,
     decode_row,
     decode_state,
-    is_kpis,
-    packed_row,
+    is_kpi_key,
+    row_from_headers,
 )
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
@@ -87,7 +87,7 @@ class Partition:
         status, bits = STATUS_NUMBER[state.status, state.final], self._facts[facts]
         gist = gist_of(state, status, bits)
         self._rows.setdefault(state.delivery_id, {})[state.recipient] = self._gists.setdefault(gist, gist)
-        row = decode_row(packed_row(record.headers))
+        row = decode_row(row_from_headers(record.headers))
         if (row.status, row.facts, row.version) == (status, bits, state.version):
             self._torn.get(state.delivery_id, set()).discard(state.recipient)
         else:
@@ -99,7 +99,7 @@ class Partition:
         if record.key == CLOCK_KEY:
             self._tick = max(self._tick, decode_clock(record.value))
             return
-        if not is_kpis(record.key):
+        if not is_kpi_key(record.key):
             return
         value = _decode_value(record.value)
         self.parts[value.delivery_id] = value
@@ -149,7 +149,7 @@ def gist_of(state: RecipientState, status: int, facts: int) -> Gist:
     """
     if facts & Fact.TEST or not state.delivery_id or not state.recipient:
         return -1, ()
-    return cell_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
+    return bucket_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 
 
 def count(gists: Iterable[Gist]) -> dict[str, int]:

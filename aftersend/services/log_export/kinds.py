@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 
 from aftersend.errors import UsageError
 from aftersend.rules.views import VIEWS, creatio
-from aftersend.rules.views.base import Log, View
+from aftersend.rules.views.base import View, ViewLog
 
 #: By the names of `aftersend.rules.views.VIEWS`.
 ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
@@ -34,7 +34,7 @@ class Choice(NamedTuple):
     kind: str
 
     @property
-    def log(self) -> Log | None:
+    def log(self) -> ViewLog | None:
         """The log that it is, or that it counts; None: it comes from the KPIs, and needs no rows."""
         counted = {CAUSES: EXCLUSIONS, ERRORS: SENDING}.get(self.kind, self.kind)
         return next((log for log in self.view.logs if log.name == counted), None)

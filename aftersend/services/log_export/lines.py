@@ -11,7 +11,7 @@ import orjson
 
 from aftersend.errors import UsageError
 from aftersend.rules.recipient.lifecycle import Fact
-from aftersend.rules.views.base import Log
+from aftersend.rules.views.base import ViewLog
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso
 
@@ -39,7 +39,7 @@ class Filter:
     """
 
     def __init__(
-        self, log: Log, statuses: Sequence[str], reasons: Sequence[str], known: Sequence[str], *, tests: bool
+        self, log: ViewLog, statuses: Sequence[str], reasons: Sequence[str], known: Sequence[str], *, tests: bool
     ) -> None:
         self._log = log
         columns = {column.name for column in log.columns}

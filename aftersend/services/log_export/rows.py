@@ -10,7 +10,7 @@ from aftersend.engine.aiokafka.records import LeanRecord
 from aftersend.schemas.recipient import Row
 from aftersend.services.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
-from aftersend.tables.codec import SEPARATOR, decode_row, packed_row
+from aftersend.tables.codec import SEPARATOR, decode_row, row_from_headers
 
 #: Takes a recipient and its row.
 OnRow = Callable[[str, Row], None]
@@ -49,7 +49,7 @@ async def read_rows(settings: Settings, delivery_id: str, on_row: OnRow, show: S
                     if record.value is None:
                         live.pop(key, None)
                     else:
-                        live[key] = packed_row(record.headers)
+                        live[key] = row_from_headers(record.headers)
             done += len(records)
             move(done)
 

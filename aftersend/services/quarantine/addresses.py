@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.rules.contact.quarantine import Standing, standing
+from aftersend.rules.contact.quarantine import AddressStatus, address_status
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.times import iso
 from aftersend.services.contacts import read_all
@@ -18,7 +18,7 @@ from aftersend.services.progress import ShowProgress
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """Which addresses are meant."""
 
-    #: One of `aftersend.rules.contact.quarantine.STANDINGS`.
+    #: One of `aftersend.rules.contact.quarantine.ADDRESS_STATUSES`.
     state: str = "quarantined"
     #: A part of the error: its class, codes or text; without regard to case.
     reason: str = ""
@@ -26,7 +26,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     since: float | None = None
     until: float | None = None
 
-    def hold(self, contact: Contact, found: Standing) -> bool:
+    def hold(self, contact: Contact, found: AddressStatus) -> bool:
         """Say whether an address is meant."""
         return (
             found.state == self.state
@@ -40,7 +40,7 @@ class Held(msgspec.Struct):
     """One address that is meant."""
 
     contact: Contact
-    standing: Standing
+    standing: AddressStatus
 
 
 async def find(settings: Settings, filters: Filters, now: float, show: ShowProgress | None = None) -> list[Held]:
@@ -55,7 +55,7 @@ async def find(settings: Settings, filters: Filters, now: float, show: ShowProgr
     found: dict[str, Held] = {}
 
     def take(address: str, contact: Contact | None) -> None:
-        how = standing(contact, now)
+        how = address_status(contact, now)
         if contact is not None and filters.hold(contact, how):
             found[address] = Held(contact, how)
         else:

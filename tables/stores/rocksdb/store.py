@@ -23,9 +23,9 @@ import structlog
 from rocksdict import DbClosedError, Options, Rdict, ReadOptions, WriteBatch
 
 from aftersend.errors import TransactionFailedError
-from aftersend.rules.contact.fold import CONCERNS
+from aftersend.rules.contact.fold import CONTACT_EFFECT
 from aftersend.rules.recipient.lifecycle import KINDS
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.codec import decode_partial, decode_terms, encode_json, encode_row
 from aftersend.tables.stores.base import Changes, PartitionStore, merge
@@ -53,7 +53,7 @@ _AFTER_OFFSETS: Final = b"mp"
 _TICK: Final = b"mtick"
 _offset: Final = Struct(">q")
 #: Types of events that are told to the contact, and ask for it.
-_CONCERN_CONTACTS: Final = frozenset({kind.name for kind in KINDS if CONCERNS[kind.number]} | {"not_sent"})
+_CONCERN_CONTACTS: Final = frozenset({kind.name for kind in KINDS if CONTACT_EFFECT[kind.number]} | {"not_sent"})
 #: Decoded KPIs that are kept at hand, for each partition.
 _PARTIALS: Final = 512
 #: KPIs that are read at once when all are wanted.
@@ -153,7 +153,7 @@ class RocksStore(PartitionStore):
         """Return how far into each changelog the store reaches."""
         return dict(self._offsets)
 
-    def prefetch(self, events: Iterable[Folded]) -> None:
+    def prefetch(self, events: Iterable[FoldEvent]) -> None:
         """Read the rows and contacts of a batch's events in one go; a batch may come in several parts."""
         # The batch is not committed yet: whatever the store will lack after its commit is written later than now.
         self._as_of = self._now()

@@ -20,7 +20,7 @@ from aftersend.engine import admin
 from aftersend.engine.aiokafka.offsets import settled_offsets
 from aftersend.errors import EXIT_OK
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
-from aftersend.sandbox.reference.check import Report, check
+from aftersend.sandbox.reference.check import CheckReport, check
 from tests.patience import PATIENCE
 from tests.system.chaos.workers import WorkerProcess
 
@@ -118,7 +118,7 @@ class Installation:
         await started[0].await_log("partitions assigned")
         return started
 
-    async def finish(self, *, timeout: float = PATIENCE) -> Report:
+    async def finish(self, *, timeout: float = PATIENCE) -> CheckReport:
         """Wait until all input is folded, stop the workers in good order, and compare everything with the reference.
 
         Raises:

@@ -12,7 +12,7 @@ from aftersend.console.auth import Gate
 from aftersend.console.errors import ApiError, Code
 from aftersend.publish.kpis import Kpis, from_counters
 from aftersend.publish.redis.reader import Page, Position
-from aftersend.rules.contact.suppression import Verdict, check
+from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
@@ -72,7 +72,7 @@ class Memory:
     def partition(self, recipient: str) -> int:
         return partition_of(recipient, 4)
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[Verdict]:
+    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         self._check()
         self.asked += [tuple(recipients)]
         assert len({self.partition(recipient) for recipient in recipients}) == 1

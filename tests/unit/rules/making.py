@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from aftersend.rules.kpi.indicators import event_key
+from aftersend.rules.kpi.indicators import event_counter
 from aftersend.rules.recipient.fold import fold
-from aftersend.rules.recipient.history import digest_of, entries, place_of
+from aftersend.rules.recipient.history import digest_of, pack_raw_position, unpack_history
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, STATUS_NAME, STATUS_TERMINAL, kind_of, names_of_facts
 from aftersend.rules.recipient.timing import timing
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
 
 #: A Sunday in September 2025, noon.
@@ -29,7 +29,7 @@ WINDOWS: Final = timing(numbers=NUMBERS).windows
 _ids = itertools.count()
 
 
-def event(type_: str, at: float = 0.0, **fields: Any) -> Folded:
+def event(type_: str, at: float = 0.0, **fields: Any) -> FoldEvent:
     """Return an event that arrives so many seconds after `START`; one of its own unless `event_id` is given."""
     given: dict[str, Any] = {
         "event_id": f"id-{next(_ids)}",
@@ -38,15 +38,17 @@ def event(type_: str, at: float = 0.0, **fields: Any) -> Folded:
         "source": "kumomta",
         "received_at": START + at,
     }
-    return Folded(type=type_, **given | fields)
+    return FoldEvent(type=type_, **given | fields)
 
 
-def fold_into(row: Row, of: Folded, number: int = 0, tick: float = 0.0, windows: tuple[float, ...] = WINDOWS) -> int:
+def fold_into(row: Row, of: FoldEvent, number: int = 0, tick: float = 0.0, windows: tuple[float, ...] = WINDOWS) -> int:
     """Fold one event as the tables do; return the key under which it is counted."""
-    place = place_of(0, 0, number) if of.raw_offset < 0 else place_of(1, of.raw_partition, of.raw_offset)
+    place = (
+        pack_raw_position(0, 0, number) if of.raw_offset < 0 else pack_raw_position(1, of.raw_partition, of.raw_offset)
+    )
     kind, source = kind_of(of), NUMBERS.get(of.source, 0)
     decision = fold(row, of, kind, of.received_at, tick, digest_of(of.event_id), place, source, windows)
-    return event_key(source, kind, decision)
+    return event_counter(source, kind, decision)
 
 
 @dataclass
@@ -79,11 +81,11 @@ class Folding:
     @property
     def remembered(self) -> list[tuple[str, int]]:
         """Return decision and repeats of every event that the row remembers."""
-        return [(DECISION_NAMES[entry.decision], entry.repeats) for entry in entries(self.row.history)]
+        return [(DECISION_NAMES[entry.decision], entry.repeats) for entry in unpack_history(self.row.history)]
 
 
 def folded(
-    *events: Folded | str,
+    *events: FoldEvent | str,
     row: Row | None = None,
     tick: float = 0.0,
     windows: tuple[float, ...] = WINDOWS,

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback, FoldEvent
 
 
 def test_folding_reads_a_part_of_what_travels() -> None:
@@ -19,11 +19,11 @@ def test_folding_reads_a_part_of_what_travels() -> None:
         raw_partition=1,
         raw_offset=7,
     )
-    folded = msgspec.json.decode(msgspec.json.encode(event), type=Folded)
+    folded = msgspec.json.decode(msgspec.json.encode(event), type=FoldEvent)
 
-    assert set(Folded.__struct_fields__) < set(Feedback.__struct_fields__)
-    assert {name: getattr(event, name) for name in Folded.__struct_fields__} == {
-        name: getattr(folded, name) for name in Folded.__struct_fields__
+    assert set(FoldEvent.__struct_fields__) < set(Feedback.__struct_fields__)
+    assert {name: getattr(event, name) for name in FoldEvent.__struct_fields__} == {
+        name: getattr(folded, name) for name in FoldEvent.__struct_fields__
     }
 
 
@@ -39,7 +39,7 @@ def test_fields_of_other_programs_are_passed_over() -> None:
     """The events of the benchmark have some that we do not."""
     value = b'{"event_id":"i","delivery_id":"d","recipient":"r","type":"sent","campaign_colour":"red"}'
 
-    assert "sent" == msgspec.json.decode(value, type=Folded).type
+    assert "sent" == msgspec.json.decode(value, type=FoldEvent).type
 
 
 @pytest.mark.parametrize("missing", ["event_id", "delivery_id", "recipient", "type"])
@@ -48,7 +48,7 @@ def test_some_fields_must_be_there(missing: str) -> None:
     del fields[missing]
 
     with pytest.raises(msgspec.ValidationError, match=missing):
-        msgspec.json.decode(msgspec.json.encode(fields), type=Folded)
+        msgspec.json.decode(msgspec.json.encode(fields), type=FoldEvent)
 
 
 def test_the_lists_are_those_of_the_semantics() -> None:

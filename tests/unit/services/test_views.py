@@ -6,18 +6,18 @@ from rich.console import Console
 from aftersend.cli.commands.kpi import ViewName
 from aftersend.cli.render.views import picture
 from aftersend.engine.aiokafka.records import LeanRecord
-from aftersend.rules.kpi.indicators import cell_of, event_key
+from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import KIND_NUMBER, Fact
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.base import Report
+from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.services.views import Histograms, as_json
 from aftersend.tables.codec import CLOCK_KEY, HEADER, encode_clock, encode_row
 
-DELIVERED = cell_of(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
-OPENED = cell_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED)
-DEFERRED = cell_of(4, Fact.SENT | Fact.DEFERRED)
-OPENS = event_key(1, KIND_NUMBER["opened"], 0)
+DELIVERED = bucket_of(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
+OPENED = bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED)
+DEFERRED = bucket_of(4, Fact.SENT | Fact.DEFERRED)
+OPENS = event_counter(1, KIND_NUMBER["opened"], 0)
 
 
 class Record:
@@ -36,7 +36,7 @@ def record(partition: int, cells: dict[int, int], events: dict[int, int], delive
     return Record(f"{delivery}\t{partition}".encode(), b"{}", KpiPartial(cells, events))
 
 
-def told(*names: str) -> list[Report]:
+def told(*names: str) -> list[ViewReport]:
     """Return views of a delivery that lies in two partitions, one of which has moved on."""
     histograms = Histograms("d")
     histograms.apply("kpis", 0, [record(0, {DEFERRED: 1}, {}), record(0, {DELIVERED: 2}, {OPENS: 1})])

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from aftersend.engine.partitions.batch import Batch
 from aftersend.rules.kpi.indicators import kpis
-from aftersend.rules.recipient.history import MAX_ENTRIES, pack, place_of
+from aftersend.rules.recipient.history import MAX_ENTRIES, pack_entry, pack_raw_position
 from aftersend.rules.recipient.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
 from aftersend.rules.recipient.timing import Timing, timing
 from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import Failure, Row
 from aftersend.schemas.times import NEVER
 from aftersend.schemas.topics import Topics
-from aftersend.tables.batch.fold import BatchFold, Fold, FoldOptions
+from aftersend.tables.batch.fold import BatchFold, BatchResult, FoldOptions
 from aftersend.tables.codec import HEADER, Codec, decode_row, unpack_contact
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
@@ -76,11 +76,11 @@ class Partition:
         #: All that was written, by topic.
         self.written: dict[str, list[Record]] = {}
 
-    def take(self, *events: Folded) -> Fold:
+    def take(self, *events: FoldEvent) -> BatchResult:
         """Fold a batch and commit it."""
         return self.take_values((msgspec.json.encode(e), e.received_at) for e in events)
 
-    def take_values(self, values: Iterable[tuple[bytes | None, float]]) -> Fold:
+    def take_values(self, values: Iterable[tuple[bytes | None, float]]) -> BatchResult:
         """Fold a batch of records with these values and timestamps, and commit it."""
         records = [Record(self._offset + i, round(at * 1000), None, value) for i, (value, at) in enumerate(values)]
         output: Any = Written()
@@ -120,7 +120,7 @@ class Partition:
         return next(r for r in reversed(self.written[topic]) if key is None or r.key == key.encode())
 
 
-def tick(at: float) -> Folded:
+def tick(at: float) -> FoldEvent:
     return event("tick", at, delivery_id="", recipient="", source="clock")
 
 
@@ -136,7 +136,7 @@ times = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 1 << 40)
 _optional = st.none() | times
 _entries = st.builds(
-    lambda digest, ms, kind, decision, repeats, place: pack(
+    lambda digest, ms, kind, decision, repeats, place: pack_entry(
         digest, ms << 16 | kind << 10 | decision << 6 | repeats, place
     ),
     st.binary(min_size=16, max_size=16),
@@ -144,7 +144,7 @@ _entries = st.builds(
     st.sampled_from([k.number for k in KINDS]),
     st.integers(0, Decision.UNATTRIBUTED),
     st.integers(0, 63),
-    st.builds(place_of, st.integers(0, 63), st.integers(0, (1 << 14) - 1), st.integers(0, (1 << 44) - 1)),
+    st.builds(pack_raw_position, st.integers(0, 63), st.integers(0, (1 << 14) - 1), st.integers(0, (1 << 44) - 1)),
 )
 
 rows: Final = st.builds(

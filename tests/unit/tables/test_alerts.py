@@ -13,7 +13,7 @@ from aftersend.schemas.delivery import Delivery
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.topics import Topics
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.tables.alerts import DeliveryAlerts, encode, key_of
+from aftersend.tables.alerts import DeliveryAlerts, alert_key, encode_alert
 from aftersend.tables.codec import CLOCK_KEY, encode_clock, terms_key
 
 TOPICS = Topics()
@@ -68,7 +68,7 @@ class Watcher:
     def restart(self) -> None:
         """Begin anew, with what is on the topics."""
         self.alerts = DeliveryAlerts(TOPICS, TIMING, self.thresholds)
-        self.alerts.take(TOPICS.alerts, 0, [Record(key_of(alert), encode(alert)) for alert in self.topic])
+        self.alerts.take(TOPICS.alerts, 0, [Record(alert_key(alert), encode_alert(alert)) for alert in self.topic])
         for topic, record in self.inputs:
             self.alerts.take(topic, 0, [record])
 

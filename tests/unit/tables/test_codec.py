@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.rules.recipient.history import MAX_ENTRIES, entries
+from aftersend.rules.recipient.history import MAX_ENTRIES, unpack_history
 from aftersend.rules.recipient.lifecycle import KIND_NUMBER, STATUS_NAME, STATUSES
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import KpiPartial
@@ -21,10 +21,10 @@ from aftersend.tables.codec import (
     encode_clock,
     encode_json,
     encode_row,
-    key,
-    names_of,
     pack_contact,
-    packed_row,
+    row_from_headers,
+    row_key,
+    split_row_key,
     unpack_contact,
 )
 from tests.unit.rules.making import DAY, START, event, folded
@@ -42,7 +42,7 @@ def test_a_row_comes_back_from_a_store_and_from_its_header(row: Row) -> None:
     packed = encode_row(row)
 
     assert row == decode_row(packed)
-    assert packed == packed_row([("theirs", b"x"), (HEADER, packed)])
+    assert packed == row_from_headers([("theirs", b"x"), (HEADER, packed)])
 
 
 @given(names, names, rows)
@@ -50,7 +50,7 @@ def test_the_key_tells_whose_row_it_is(delivery_id: str, recipient: str, row: Ro
     """Whatever the two are called: what the key leaves open the value tells."""
     value = CODEC.state(delivery_id, recipient, row)
 
-    assert (delivery_id, recipient) == names_of(key(delivery_id, recipient), value)
+    assert (delivery_id, recipient) == split_row_key(row_key(delivery_id, recipient), value)
 
 
 @given(contacts)
@@ -189,7 +189,7 @@ def test_the_header_holds_the_history_and_the_value_does_not() -> None:
     record = partition.last("feedback.status")
 
     history = decode_row(header(record)).history
-    assert [KIND_NUMBER["sent"], KIND_NUMBER["delivered"]] == [entry.kind for entry in entries(history)]
+    assert [KIND_NUMBER["sent"], KIND_NUMBER["delivered"]] == [entry.kind for entry in unpack_history(history)]
     assert "history" not in msgspec.json.decode(record.value or b"")
 
 
@@ -217,7 +217,7 @@ def test_a_consumer_that_knows_less_can_read_what_comes_later() -> None:
 def test_a_row_that_this_version_does_not_know_is_an_error(headers: list[tuple[str, bytes | None]]) -> None:
     """Rather than one that silently lost something."""
     with pytest.raises(ValueError, match="holds no row that this version knows"):
-        packed_row(headers)
+        row_from_headers(headers)
 
 
 def test_fields_of_rows_are_only_ever_added_at_the_end() -> None:

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aftersend.rules.explain.explain import explain
-from aftersend.rules.explain.explanation import Explanation, Told
+from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation
 from aftersend.rules.explain.from_history import from_history
 from aftersend.rules.explain.replay import Replay
-from aftersend.rules.recipient.history import MAX_ENTRIES, entries
+from aftersend.rules.recipient.history import MAX_ENTRIES, unpack_history
 from aftersend.rules.recipient.lifecycle import EXPIRED, Decision
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.delivery import Declaration
-from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import DAY, HOUR, MINUTE, NUMBERS, START
 from tests.unit.tables.batch.test_fold_properties import DELIVERIES, RECIPIENTS, any_events, divided, taken
@@ -30,7 +30,7 @@ randoms = st.randoms(use_true_random=False)
 steps = st.sampled_from([MINUTE, 5 * HOUR, 1.5 * DAY])
 
 
-def told_of(events: list[Folded], delivery_id: str, recipient: str) -> list[Told]:
+def told_of(events: list[FoldEvent], delivery_id: str, recipient: str) -> list[LoggedEvent]:
     """Return what the events topic tells of a row."""
     told, tick = [], 0.0
     for offset, one in enumerate(events):
@@ -38,20 +38,20 @@ def told_of(events: list[Folded], delivery_id: str, recipient: str) -> list[Told
             tick = max(tick, one.received_at)
         elif one.delivery_id == delivery_id and (one.recipient == recipient or one.type == "declared"):
             event = msgspec.json.decode(msgspec.json.encode(one), type=Feedback)
-            told.append(Told(event, offset, one.received_at, tick))
+            told.append(LoggedEvent(event, offset, one.received_at, tick))
     return told
 
 
 def explained(
-    partition: Partition, events: list[Folded], delivery_id: str, recipient: str, *, complete: bool = True
-) -> Explanation:
+    partition: Partition, events: list[FoldEvent], delivery_id: str, recipient: str, *, complete: bool = True
+) -> RowExplanation:
     partial = partition.store.partial(delivery_id)
     replay = Replay(delivery_id, 0, NUMBERS, TIMES, partial.started_at if partial is not None else None)
     told = told_of(events, delivery_id, recipient)
     return explain(partition.row(delivery_id, recipient), told, replay, complete=complete)
 
 
-def decided(events: list[Folded]) -> dict[tuple[str, str], list[int]]:
+def decided(events: list[FoldEvent]) -> dict[tuple[str, str], list[int]]:
     """Return what folding decided for the events of each row, one batch for each event."""
     partition = Partition()
     decisions: dict[tuple[str, str], list[int]] = {row: [] for row in ROWS}
@@ -101,7 +101,7 @@ def test_a_delivery_that_was_declared_meanwhile(
     random: Random, number: int, step: float, declared: list[tuple[int, str, Declaration]]
 ) -> None:
     """Windows, freeze and start change in the midst of it; what was decided before stays."""
-    events: list[Folded] = list(any_events(random, number, step))
+    events: list[FoldEvent] = list(any_events(random, number, step))
     for at, delivery_id, declaration in sorted(declared, key=lambda one: -one[0]):
         received_at = START + at * step
         events.insert(
@@ -155,7 +155,7 @@ def test_events_that_are_not_folded_yet_are_told_apart(random: Random, number: i
             assert row.status == made[-1].after
 
 
-def told_alike(found: Explanation) -> list[Any]:
+def told_alike(found: RowExplanation) -> list[Any]:
     """Return what both ways tell of each event but its repeats, which a history only counts."""
     seen: set[bytes] = set()
     alike = []
@@ -195,7 +195,7 @@ def test_what_follows_from_a_history_without_its_beginning_is_true(random: Rando
     whole = explained(partition, events, DELIVERIES[0], RECIPIENTS[0])
     true = {(s.kind, s.digest, s.received_at): s for s in whole.steps if s.decision != Decision.DUPLICATE}
     found = from_history(row)
-    known = entries(row.history)
+    known = unpack_history(row.history)
 
     assert row.version - sum(e.decision != Decision.LATE for e in known) == found.missing
     assert len(known) == len(found.steps)
@@ -220,7 +220,7 @@ def test_events_that_retention_has_removed_are_said_to_be_missing(random: Random
 
     assert [] == found.disagreements
     if found.missing:
-        changes = sum(e.decision != Decision.LATE for e in entries(row.history))
+        changes = sum(e.decision != Decision.LATE for e in unpack_history(row.history))
         assert row.version - changes == found.missing + forgotten
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aftersend.rules.recipient.lifecycle import STATUS_NAME, Fact
 from aftersend.rules.views.adobe.reasons import reason_of
-from aftersend.rules.views.base import HANDED_OVER, Column, Log, Shown, has
+from aftersend.rules.views.base import HANDED_OVER, LogColumn, ShownStatus, ViewLog, has
 from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
 from aftersend.schemas.recipient import Row
 
@@ -34,9 +34,9 @@ def _diagnostic(_recipient: str, row: Row) -> str:
 
 
 _REASON: Final = (
-    Column("reason_value", "Reason", _reason_value),
-    Column("reason", "Failure reason", _reason_name),
-    Column("reason_type", "Failure type", _reason_type),
+    LogColumn("reason_value", "Reason", _reason_value),
+    LogColumn("reason", "Failure reason", _reason_name),
+    LogColumn("reason_type", "Failure type", _reason_type),
 )
 
 
@@ -48,34 +48,34 @@ def _is_listed(facts: int, status: int) -> bool:
     return not _is_excluded(facts, status)
 
 
-def logs(status_of: Callable[[int, int], Shown]) -> tuple[Log, ...]:
+def logs(status_of: Callable[[int, int], ShownStatus]) -> tuple[ViewLog, ...]:
     """Return the logs of a delivery with a policy's statuses.
 
     Args:
         status_of: of (facts, status): what the policy shows.
     """
-    status = Column("status", "Status", lambda _, row: status_of(row.facts, row.status).name)
+    status = LogColumn("status", "Status", lambda _, row: status_of(row.facts, row.status).name)
     return (
-        Log(
+        ViewLog(
             "sending",
             "Sending logs",
             _is_listed,
-            (ADDRESS, status, *_REASON, Column("diagnostic", "Details", _diagnostic), UPDATED_AT),
+            (ADDRESS, status, *_REASON, LogColumn("diagnostic", "Details", _diagnostic), UPDATED_AT),
         ),
-        Log("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *_REASON, UPDATED_AT)),
-        Log(
+        ViewLog("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *_REASON, UPDATED_AT)),
+        ViewLog(
             "tracking",
             "Tracking logs",
             has(_TRACKED),
             (
                 ADDRESS,
                 OPENS,
-                Column("machine_opens", "Opens by machines", lambda _, row: row.machine_opens),
-                Column("first_opened_at", "First open", lambda _, row: row.opened_at),
-                Column("last_opened_at", "Last open", lambda _, row: row.last_opened_at),
+                LogColumn("machine_opens", "Opens by machines", lambda _, row: row.machine_opens),
+                LogColumn("first_opened_at", "First open", lambda _, row: row.opened_at),
+                LogColumn("last_opened_at", "Last open", lambda _, row: row.last_opened_at),
                 CLICKS,
-                Column("first_clicked_at", "First click", lambda _, row: row.clicked_at),
-                Column("last_clicked_at", "Last click", lambda _, row: row.last_clicked_at),
+                LogColumn("first_clicked_at", "First click", lambda _, row: row.clicked_at),
+                LogColumn("last_clicked_at", "Last click", lambda _, row: row.last_clicked_at),
             ),
         ),
     )

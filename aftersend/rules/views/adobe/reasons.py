@@ -13,7 +13,7 @@ IGNORED: Final = "Ignored"
 _EITHER: Final = "Soft/Hard"
 
 
-class Reason(NamedTuple):
+class FailureReason(NamedTuple):
     """Why a recipient was not reached."""
 
     value: int
@@ -22,20 +22,20 @@ class Reason(NamedTuple):
     type: str = ""
 
 
-NOT_DEFINED: Final = Reason(0, "Not defined")
-USER_UNKNOWN: Final = Reason(1, "User unknown", HARD)
-INVALID_DOMAIN: Final = Reason(2, "Invalid domain", SOFT)
-UNREACHABLE: Final = Reason(3, "Unreachable", _EITHER)
-ACCOUNT_DISABLED: Final = Reason(4, "Account disabled", _EITHER)
-MAILBOX_FULL: Final = Reason(5, "Mailbox full", SOFT)
-NOT_CONNECTED: Final = Reason(6, "Not connected", IGNORED)
-NO_ADDRESS: Final = Reason(7, "Address not specified", HARD)
-DENYLISTED: Final = Reason(8, "Denylisted", HARD)
-QUARANTINED: Final = Reason(9, "Quarantined", HARD)
-DUPLICATE: Final = Reason(10, "Duplicate", IGNORED)
-REFUSED: Final = Reason(20, "Refused", _EITHER)
-ERROR_IGNORED: Final = Reason(25, "Error ignored")
-CONTROL_ADDRESS: Final = Reason(127, "Control address")
+NOT_DEFINED: Final = FailureReason(0, "Not defined")
+USER_UNKNOWN: Final = FailureReason(1, "User unknown", HARD)
+INVALID_DOMAIN: Final = FailureReason(2, "Invalid domain", SOFT)
+UNREACHABLE: Final = FailureReason(3, "Unreachable", _EITHER)
+ACCOUNT_DISABLED: Final = FailureReason(4, "Account disabled", _EITHER)
+MAILBOX_FULL: Final = FailureReason(5, "Mailbox full", SOFT)
+NOT_CONNECTED: Final = FailureReason(6, "Not connected", IGNORED)
+NO_ADDRESS: Final = FailureReason(7, "Address not specified", HARD)
+DENYLISTED: Final = FailureReason(8, "Denylisted", HARD)
+QUARANTINED: Final = FailureReason(9, "Quarantined", HARD)
+DUPLICATE: Final = FailureReason(10, "Duplicate", IGNORED)
+REFUSED: Final = FailureReason(20, "Refused", _EITHER)
+ERROR_IGNORED: Final = FailureReason(25, "Error ignored")
+CONTROL_ADDRESS: Final = FailureReason(127, "Control address")
 
 #: Every reason that the product has. 6 and 25 come of nothing that a provider or an MTA reports.
 REASONS: Final = (
@@ -135,7 +135,7 @@ _HARD_STATUSES: Final = frozenset({"hard_bounce", "rejected", "invalid_address",
 _ENHANCED_PARTS: Final = 3
 
 
-def reason_of(row: Row) -> Reason | None:
+def reason_of(row: Row) -> FailureReason | None:
     """Return why a row was not reached, None if it has not failed so far."""
     status = STATUS_NAME[row.status]
     if row.facts & Fact.TEST:
@@ -150,7 +150,7 @@ def reason_of(row: Row) -> Reason | None:
     return reason
 
 
-def _of_failure(failure: Failure) -> Reason | None:
+def _of_failure(failure: Failure) -> FailureReason | None:
     found = _OF_CLASS.get(failure.reason)
     if found is not None:
         return found

@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 
 from aftersend.rules.recipient.lifecycle import NOT_SENT, STATUS_TERMINAL, STATUSES, Fact
 from aftersend.rules.views.adobe.logs import logs
-from aftersend.rules.views.base import HANDED_OVER, Count, Rate, Shown, View, everybody, has, number_of
+from aftersend.rules.views.base import HANDED_OVER, ShownStatus, View, ViewCount, ViewRate, every_row, has, number_of
 
 
-class Step(Enum):
+class DeliveryStage(Enum):
     """How far a message has come."""
 
     PREPARED = "planned or ready, not with the MTA yet"
@@ -33,38 +33,38 @@ class Step(Enum):
     STOPPED = "relayed, and then taken out of the queue"
 
 
-_STEP: Final = [Step.PREPARED] * 64
+_STAGE: Final = [DeliveryStage.PREPARED] * 64
 for _step, _names in {
-    Step.RELAYED: ("sent",),
-    Step.SOFT_BOUNCED: ("deferred", "soft_bounce"),
-    Step.DELIVERED: ("delivered", "opened_machine", "opened", "clicked"),
+    DeliveryStage.RELAYED: ("sent",),
+    DeliveryStage.SOFT_BOUNCED: ("deferred", "soft_bounce"),
+    DeliveryStage.DELIVERED: ("delivered", "opened_machine", "opened", "clicked"),
 }.items():
     for _name in _names:
-        _STEP[number_of(_name)] = _step
+        _STAGE[number_of(_name)] = _step
 for _step, _names in {
-    Step.DELIVERED: ("unsubscribed", "complained"),
-    Step.GIVEN_UP: ("soft_bounce",),
-    Step.BOUNCED: ("hard_bounce", "rejected", "invalid_address", "failed"),
-    Step.NO_OUTCOME: ("unknown",),
-    Step.EXCLUDED: tuple(s.name for s in STATUSES if s.number >= NOT_SENT),
+    DeliveryStage.DELIVERED: ("unsubscribed", "complained"),
+    DeliveryStage.GIVEN_UP: ("soft_bounce",),
+    DeliveryStage.BOUNCED: ("hard_bounce", "rejected", "invalid_address", "failed"),
+    DeliveryStage.NO_OUTCOME: ("unknown",),
+    DeliveryStage.EXCLUDED: tuple(s.name for s in STATUSES if s.number >= NOT_SENT),
 }.items():
     for _name in _names:
-        _STEP[number_of(_name, final=True)] = _step
+        _STAGE[number_of(_name, final=True)] = _step
 
 
-def step_of(facts: int, status: int) -> Step:
+def stage_of(facts: int, status: int) -> DeliveryStage:
     """Return the step that a row of a class stands at."""
-    step = _STEP[status]
-    if step is Step.PREPARED and facts & HANDED_OVER:
-        return Step.RELAYED  # an automatic reply came, and so far nothing else
-    if facts & Fact.GIVEN_UP and (step is Step.SOFT_BOUNCED or step is Step.NO_OUTCOME):
-        return Step.GIVEN_UP
-    if step is Step.EXCLUDED and facts & HANDED_OVER:
-        return Step.STOPPED
+    step = _STAGE[status]
+    if step is DeliveryStage.PREPARED and facts & HANDED_OVER:
+        return DeliveryStage.RELAYED  # an automatic reply came, and so far nothing else
+    if facts & Fact.GIVEN_UP and (step is DeliveryStage.SOFT_BOUNCED or step is DeliveryStage.NO_OUTCOME):
+        return DeliveryStage.GIVEN_UP
+    if step is DeliveryStage.EXCLUDED and facts & HANDED_OVER:
+        return DeliveryStage.STOPPED
     return step
 
 
-class Cell(NamedTuple):
+class StageResult(NamedTuple):
     """What a policy makes of a step."""
 
     status: str
@@ -74,21 +74,21 @@ class Cell(NamedTuple):
     error: bool = False
 
 
-class Policy(NamedTuple):
+class AdobePolicy(NamedTuple):
     """One column of the table."""
 
     name: str
     title: str
     #: What the product calls *delivered*.
     delivered_title: str
-    cells: dict[Step, Cell]
+    cells: dict[DeliveryStage, StageResult]
     #: Whether *delivered* counts confirmed deliveries, which stay counted whatever comes after; else it counts what was
     #: relayed and has not failed.
     confirmed: bool = False
 
-    def cell_of(self, facts: int, status: int) -> Cell:
+    def cell_of(self, facts: int, status: int) -> StageResult:
         """Return what a row of a class shows and adds."""
-        cell = self.cells[step_of(facts, status)]
+        cell = self.cells[stage_of(facts, status)]
         return cell._replace(delivered=bool(facts & Fact.DELIVERED)) if self.confirmed else cell
 
 
@@ -99,101 +99,102 @@ FAILED: Final = "Failed"
 EXCLUDED: Final = "Excluded"
 
 _STATUSES: Final = (PENDING, SENT, FAILED, EXCLUDED)
-_FAILURE: Final = Cell(FAILED, error=True)
+_FAILURE: Final = StageResult(FAILED, error=True)
 #: The same for all.
 _COMMON: Final = {
-    Step.PREPARED: Cell(PENDING),
-    Step.EXCLUDED: Cell(EXCLUDED),
-    Step.BOUNCED: _FAILURE,
-    Step.GIVEN_UP: _FAILURE,
-    Step.STOPPED: _FAILURE,
+    DeliveryStage.PREPARED: StageResult(PENDING),
+    DeliveryStage.EXCLUDED: StageResult(EXCLUDED),
+    DeliveryStage.BOUNCED: _FAILURE,
+    DeliveryStage.GIVEN_UP: _FAILURE,
+    DeliveryStage.STOPPED: _FAILURE,
 }
 #: No news are good news.
 _BY_BOUNCES: Final = _COMMON | dict.fromkeys(
-    (Step.RELAYED, Step.DELIVERED, Step.SOFT_BOUNCED, Step.NO_OUTCOME), Cell(SENT, delivered=True)
+    (DeliveryStage.RELAYED, DeliveryStage.DELIVERED, DeliveryStage.SOFT_BOUNCED, DeliveryStage.NO_OUTCOME),
+    StageResult(SENT, delivered=True),
 )
 
 POLICIES: Final = (
-    Policy("without-efs", "Adobe Campaign Standard without Email Feedback Service", "Delivered", _BY_BOUNCES),
-    Policy(
+    AdobePolicy("without-efs", "Adobe Campaign Standard without Email Feedback Service", "Delivered", _BY_BOUNCES),
+    AdobePolicy(
         "efs",
         "Adobe Campaign Standard with Email Feedback Service",
         "Delivered",
         _COMMON
         | {
-            Step.RELAYED: Cell(PENDING),
-            Step.DELIVERED: Cell(SENT),
-            Step.SOFT_BOUNCED: _FAILURE,
-            Step.NO_OUTCOME: _FAILURE,
+            DeliveryStage.RELAYED: StageResult(PENDING),
+            DeliveryStage.DELIVERED: StageResult(SENT),
+            DeliveryStage.SOFT_BOUNCED: _FAILURE,
+            DeliveryStage.NO_OUTCOME: _FAILURE,
         },
         confirmed=True,
     ),
-    Policy(
+    AdobePolicy(
         "v8",
         "Adobe Campaign v8 with Email Feedback Service",
         "Success",
         _COMMON
         | {
-            Step.RELAYED: Cell(TAKEN),
-            Step.DELIVERED: Cell(SENT),
-            Step.SOFT_BOUNCED: Cell(TAKEN),
-            Step.NO_OUTCOME: _FAILURE,
+            DeliveryStage.RELAYED: StageResult(TAKEN),
+            DeliveryStage.DELIVERED: StageResult(SENT),
+            DeliveryStage.SOFT_BOUNCED: StageResult(TAKEN),
+            DeliveryStage.NO_OUTCOME: _FAILURE,
         },
         confirmed=True,
     ),
-    Policy("enhanced-mta", "Adobe Campaign Classic with enhanced MTA", "Success", _BY_BOUNCES),
+    AdobePolicy("enhanced-mta", "Adobe Campaign Classic with enhanced MTA", "Success", _BY_BOUNCES),
 )
 
 _HARD: Final = (number_of("hard_bounce", final=True), number_of("invalid_address", final=True))
 _REJECTED: Final = number_of("rejected", final=True)
-_SOFT: Final = frozenset({Step.SOFT_BOUNCED, Step.GIVEN_UP})
+_SOFT: Final = frozenset({DeliveryStage.SOFT_BOUNCED, DeliveryStage.GIVEN_UP})
 
 
-def _stands_at(*steps: Step) -> Callable[[int, int], bool]:
-    return lambda facts, status: step_of(facts, status) in steps
+def _stands_at(*steps: DeliveryStage) -> Callable[[int, int], bool]:
+    return lambda facts, status: stage_of(facts, status) in steps
 
 
 def _is_left_out(facts: int, status: int) -> bool:
-    return step_of(facts, status) is Step.EXCLUDED
+    return stage_of(facts, status) is DeliveryStage.EXCLUDED
 
 
 #: Counts that every policy has in common.
 _COUNTS: Final = (
-    Count(
+    ViewCount(
         "sent",
         "Messages sent",
         lambda facts, status: not _is_left_out(facts, status) and bool(facts & HANDED_OVER),
         "handed to the MTA, said or implied by any outcome",
     ),
-    Count("excluded", "Excluded", _is_left_out, "left out before sending: the exclusion log"),
-    Count(
+    ViewCount("excluded", "Excluded", _is_left_out, "left out before sending: the exclusion log"),
+    ViewCount(
         "duplicates", "Duplicates", has(Fact.DUPLICATE_ADDRESS), "more than once in the target; extra copies left out"
     ),
-    Count(
+    ViewCount(
         "soft_bounces",
         "Soft bounces",
         _stands_at(*_SOFT),
         "a temporary failure is the last that was heard; a retry that succeeds takes it off",
     ),
-    Count("hard_bounces", "Hard bounces", lambda _, status: status in _HARD, "the address is bad"),
-    Count("rejected", "Rejected", lambda _, status: status == _REJECTED, "refused by the provider"),
-    Count("opens", "Opens", has(Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK), "a click counts as an open"),
-    Count("machine_opens", "Opens by machines", has(Fact.OPENED_MACHINE), "apart; the product mixes them in"),
-    Count("clicks", "Clicks", has(Fact.CLICKED), "distinct recipients, the unsubscribe link excluded"),
-    Count("unsubscribed", "Unsubscriptions", has(Fact.UNSUBSCRIBED), "in any way"),
-    Count(
+    ViewCount("hard_bounces", "Hard bounces", lambda _, status: status in _HARD, "the address is bad"),
+    ViewCount("rejected", "Rejected", lambda _, status: status == _REJECTED, "refused by the provider"),
+    ViewCount("opens", "Opens", has(Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK), "a click counts as an open"),
+    ViewCount("machine_opens", "Opens by machines", has(Fact.OPENED_MACHINE), "apart; the product mixes them in"),
+    ViewCount("clicks", "Clicks", has(Fact.CLICKED), "distinct recipients, the unsubscribe link excluded"),
+    ViewCount("unsubscribed", "Unsubscriptions", has(Fact.UNSUBSCRIBED), "in any way"),
+    ViewCount(
         "quarantined",
         "Quarantined",
         has(Fact.HARD_BOUNCED | Fact.INVALID_ADDRESS),
         "a hard error puts the address into quarantine at once; a fifth soft error is the contact's, not counted here",
     ),
-    Count("denylisted", "Denylisted", has(Fact.COMPLAINED), "a complaint puts the address on the denylist"),
+    ViewCount("denylisted", "Denylisted", has(Fact.COMPLAINED), "a complaint puts the address on the denylist"),
 )
 
 
-def _view(policy: Policy) -> View:
-    def status_of(facts: int, status: int) -> Shown:
-        return Shown(policy.cell_of(facts, status).status, STATUS_TERMINAL[status])
+def _view(policy: AdobePolicy) -> View:
+    def status_of(facts: int, status: int) -> ShownStatus:
+        return ShownStatus(policy.cell_of(facts, status).status, STATUS_TERMINAL[status])
 
     def is_delivered(facts: int, status: int) -> bool:
         return policy.cell_of(facts, status).delivered
@@ -203,30 +204,30 @@ def _view(policy: Policy) -> View:
 
     meaning = "confirmed, said or implied; never taken off" if policy.confirmed else "relayed and not failed"
     counts = (
-        Count("audience", "Target", everybody, "everybody that anything was heard of, test messages left out"),
-        Count(
+        ViewCount("audience", "Target", every_row, "everybody that anything was heard of, test messages left out"),
+        ViewCount(
             "to_send", "Messages to send", lambda f, s: not _is_left_out(f, s), "the target without what was left out"
         ),
         _COUNTS[0],
-        Count("delivered", policy.delivered_title, is_delivered, meaning),
-        Count("bounces_and_errors", "Bounces + errors", is_error, f"those that the sending log shows as {FAILED}"),
+        ViewCount("delivered", policy.delivered_title, is_delivered, meaning),
+        ViewCount("bounces_and_errors", "Bounces + errors", is_error, f"those that the sending log shows as {FAILED}"),
         *_COUNTS[1:],
     )
     rates = (
         # The Deployment block. Its percentages are over messages sent: **choice**.
-        Rate("delivered_share", f"% {policy.delivered_title.lower()}", "delivered", "sent"),
-        Rate("bounces_and_errors_share", "% bounces + errors", "bounces_and_errors", "sent"),
-        Rate("open_rate", "Open rate", "opens", "delivered"),
-        Rate("click_through_rate", "Click-through rate", "clicks", "delivered"),
+        ViewRate("delivered_share", f"% {policy.delivered_title.lower()}", "delivered", "sent"),
+        ViewRate("bounces_and_errors_share", "% bounces + errors", "bounces_and_errors", "sent"),
+        ViewRate("open_rate", "Open rate", "opens", "delivered"),
+        ViewRate("click_through_rate", "Click-through rate", "clicks", "delivered"),
         # The reports.
-        Rate("delivered_rate", "Delivered rate", "delivered", "delivered", plus="bounces_and_errors"),
-        Rate("soft_bounce_rate", "Soft bounce rate", "soft_bounces", "sent"),
-        Rate("hard_bounce_rate", "Hard bounce rate", "hard_bounces", "sent"),
-        Rate("rejected_rate", "Rejected rate", "rejected", "sent"),
-        Rate("quarantine_rate", "Quarantine rate", "quarantined", "sent"),
-        Rate("denylist_rate", "Denylist rate", "denylisted", "sent"),
-        Rate("unsubscribe_rate", "Unsubscribe rate", "unsubscribed", "delivered"),
-        Rate("reactivity", "Reactivity", "clicks", "opens"),
+        ViewRate("delivered_rate", "Delivered rate", "delivered", "delivered", plus="bounces_and_errors"),
+        ViewRate("soft_bounce_rate", "Soft bounce rate", "soft_bounces", "sent"),
+        ViewRate("hard_bounce_rate", "Hard bounce rate", "hard_bounces", "sent"),
+        ViewRate("rejected_rate", "Rejected rate", "rejected", "sent"),
+        ViewRate("quarantine_rate", "Quarantine rate", "quarantined", "sent"),
+        ViewRate("denylist_rate", "Denylist rate", "denylisted", "sent"),
+        ViewRate("unsubscribe_rate", "Unsubscribe rate", "unsubscribed", "delivered"),
+        ViewRate("reactivity", "Reactivity", "clicks", "opens"),
     )
     statuses = (PENDING, TAKEN, *_STATUSES[1:]) if policy.name == "v8" else _STATUSES
     return View(policy.name, policy.title, statuses, status_of, counts, rates, logs(status_of))

@@ -27,7 +27,7 @@ FOUR_REASONS: Final = {
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
 
-class Line(msgspec.Struct, frozen=True):
+class CardLine(msgspec.Struct, frozen=True):
     """One line of the card."""
 
     delivery_id: str
@@ -41,7 +41,7 @@ class Line(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
-def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[Line]:
+def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[CardLine]:
     """Return the lines of a contact's card, the newest message first.
 
     A complaint makes two lines, delivered first. Opens and clicks are not on the card, nor is what went well.
@@ -50,7 +50,7 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[Line]:
         contact: None: nothing is held against the address. Its notices stand in for rows that are gone.
         rows: the contact's, by delivery.
     """
-    messages: list[list[Line]] = []
+    messages: list[list[CardLine]] = []
     for delivery_id, row in rows.items():
         if not row.facts & Fact.TEST:
             messages += _of_row(delivery_id, row)
@@ -61,44 +61,44 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[Line]:
     return [line for lines in messages for line in lines]
 
 
-def as_json(lines: Iterable[Line]) -> list[dict[str, Any]]:
+def as_json(lines: Iterable[CardLine]) -> list[dict[str, Any]]:
     """Return a card as scripts and the API read it: times as ISO 8601."""
     return [msgspec.structs.asdict(line) | {"at": iso(line.at)} for line in lines]
 
 
-def _of_row(delivery_id: str, row: Row) -> Iterator[list[Line]]:
+def _of_row(delivery_id: str, row: Row) -> Iterator[list[CardLine]]:
     label = _label(_MESSAGE_TYPES[row.message_type])
     failed_at = row.failure.at if row.failure is not None else row.updated_at
     if row.status >= NOT_SENT:
         yield [_not_sent(delivery_id, failed_at, label, STATUS_NAME[row.status].removeprefix("not_sent_"))]
     elif status_of(row.facts, row.status).name == BOUNCED:
         reason = row.failure.reason if row.failure is not None else ""
-        yield [Line(delivery_id, failed_at, label, "bounced", reason)]
+        yield [CardLine(delivery_id, failed_at, label, "bounced", reason)]
     if row.facts & Fact.COMPLAINED:
         complained_at = row.updated_at if row.complained_at is None else row.complained_at
         yield _spam(delivery_id, row.delivered_at, complained_at, label)
 
 
-def _of_notice(notice: Notice) -> Iterable[list[Line]]:
+def _of_notice(notice: Notice) -> Iterable[list[CardLine]]:
     label = _label(notice.message_type)
     if notice.kind == "complained":
         return [_spam(notice.delivery_id, None, notice.at, label)]
     if notice.kind == "bounced":
-        return [[Line(notice.delivery_id, notice.at, label, "bounced", notice.reason)]]
+        return [[CardLine(notice.delivery_id, notice.at, label, "bounced", notice.reason)]]
     if notice.kind == "not_sent":
         return [[_not_sent(notice.delivery_id, notice.at, label, notice.reason)]]
     return []
 
 
-def _spam(delivery_id: str, delivered_at: float | None, complained_at: float, label: str) -> list[Line]:
+def _spam(delivery_id: str, delivered_at: float | None, complained_at: float, label: str) -> list[CardLine]:
     return [
-        Line(delivery_id, complained_at if delivered_at is None else delivered_at, label, "delivered"),
-        Line(delivery_id, complained_at, label, "marked as spam"),
+        CardLine(delivery_id, complained_at if delivered_at is None else delivered_at, label, "delivered"),
+        CardLine(delivery_id, complained_at, label, "marked as spam"),
     ]
 
 
-def _not_sent(delivery_id: str, at: float, label: str, reason: str) -> Line:
-    return Line(delivery_id, at, label, "not sent", FOUR_REASONS.get(reason, reason))
+def _not_sent(delivery_id: str, at: float, label: str, reason: str) -> CardLine:
+    return CardLine(delivery_id, at, label, "not sent", FOUR_REASONS.get(reason, reason))
 
 
 def _label(message_type: str) -> str:

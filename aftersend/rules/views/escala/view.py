@@ -7,13 +7,13 @@ from typing import Final
 from aftersend.rules.recipient.lifecycle import STATUS_TERMINAL, STATUSES, Fact
 from aftersend.rules.views.base import (
     HANDED_OVER,
-    Column,
-    Count,
-    Log,
-    Rate,
-    Shown,
+    LogColumn,
+    ShownStatus,
     View,
-    everybody,
+    ViewCount,
+    ViewLog,
+    ViewRate,
+    every_row,
     has,
     is_opened,
     number_of,
@@ -60,32 +60,34 @@ def _name_of(facts: int, status: int) -> str:
     return _OF_STATUS[status]
 
 
-def status_of(facts: int, status: int) -> Shown:
+def status_of(facts: int, status: int) -> ShownStatus:
     """Return what a row of a class shows."""
-    return Shown(_name_of(facts, status), STATUS_TERMINAL[status])
+    return ShownStatus(_name_of(facts, status), STATUS_TERMINAL[status])
 
 
 _COUNTS: Final = (
-    Count("audience", "Audience", everybody, "everybody that anything was heard of, test messages left out"),
-    Count("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
-    Count("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
-    Count("opened", "Opened", is_opened, "unique recipients; a click counts, an unsubscribe unless by one click"),
-    Count("interacted", "Interacted", has(Fact.CLICKED), "unique recipients who clicked, unsubscribe link excluded"),
-    Count("bounced", "Bounced", lambda f, s: _name_of(f, s) == BOUNCED, "failed; a later success takes it off"),
-    Count("hard_bounced", "Hard bounces", has(Fact.HARD_BOUNCED), "what the alert looks at"),
-    Count("unsubscribed", "Unsubscribed", has(Fact.UNSUBSCRIBED), "in any way"),
-    Count("complained", "Marked as spam", has(Fact.COMPLAINED), "also who had unsubscribed before"),
-    Count("skipped", "Skipped", lambda f, s: _name_of(f, s) == SKIPPED, "not sent, for whatever reason"),
+    ViewCount("audience", "Audience", every_row, "everybody that anything was heard of, test messages left out"),
+    ViewCount("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
+    ViewCount("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
+    ViewCount("opened", "Opened", is_opened, "unique recipients; a click counts, an unsubscribe unless by one click"),
+    ViewCount(
+        "interacted", "Interacted", has(Fact.CLICKED), "unique recipients who clicked, unsubscribe link excluded"
+    ),
+    ViewCount("bounced", "Bounced", lambda f, s: _name_of(f, s) == BOUNCED, "failed; a later success takes it off"),
+    ViewCount("hard_bounced", "Hard bounces", has(Fact.HARD_BOUNCED), "what the alert looks at"),
+    ViewCount("unsubscribed", "Unsubscribed", has(Fact.UNSUBSCRIBED), "in any way"),
+    ViewCount("complained", "Marked as spam", has(Fact.COMPLAINED), "also who had unsubscribed before"),
+    ViewCount("skipped", "Skipped", lambda f, s: _name_of(f, s) == SKIPPED, "not sent, for whatever reason"),
 )
 
 _RATES: Final = (
-    Rate("delivered_rate", "Delivered", "delivered", "sent"),
-    Rate("open_rate", "Opened", "opened", "delivered"),
-    Rate("interaction_rate", "Interacted", "interacted", "delivered"),
-    Rate("bounce_rate", "Bounced", "bounced", "sent"),
-    Rate("hard_bounce_rate", "Hard bounces", "hard_bounced", "sent"),
-    Rate("unsubscribe_rate", "Unsubscribed", "unsubscribed", "delivered"),
-    Rate("complaint_rate", "Marked as spam", "complained", "delivered"),
+    ViewRate("delivered_rate", "Delivered", "delivered", "sent"),
+    ViewRate("open_rate", "Opened", "opened", "delivered"),
+    ViewRate("interaction_rate", "Interacted", "interacted", "delivered"),
+    ViewRate("bounce_rate", "Bounced", "bounced", "sent"),
+    ViewRate("hard_bounce_rate", "Hard bounces", "hard_bounced", "sent"),
+    ViewRate("unsubscribe_rate", "Unsubscribed", "unsubscribed", "delivered"),
+    ViewRate("complaint_rate", "Marked as spam", "complained", "delivered"),
 )
 
 VIEW: Final = View(
@@ -96,11 +98,11 @@ VIEW: Final = View(
     _COUNTS,
     _RATES,
     (
-        Log(
+        ViewLog(
             "recipients",
             "Recipients",
-            everybody,
-            (ADDRESS, Column("status", "Status", lambda _, row: _name_of(row.facts, row.status)), UPDATED_AT),
+            every_row,
+            (ADDRESS, LogColumn("status", "Status", lambda _, row: _name_of(row.facts, row.status)), UPDATED_AT),
         ),
     ),
 )

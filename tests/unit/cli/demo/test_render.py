@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 
 from aftersend.cli.demo.render import COLUMNS, State, View, line, local_time, verdict
 from aftersend.sandbox.demo.watch import Snapshot
-from aftersend.sandbox.reference.check import Report
+from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
 NAMES = ("autumn-sale", "order-confirmation", "a delivery with a name far too long for any terminal", "")
@@ -25,9 +25,9 @@ def rendered(what: RenderableType, width: int) -> list[str]:
     return console.export_text().splitlines()
 
 
-def report(*differences: str) -> Report:
+def report(*differences: str) -> CheckReport:
     decisions = Counter({("kumomta", "sent", "applied"): 7, ("tracking", "opened", "duplicate"): 3})
-    return Report(not differences, 10, 9, 1, 5, 2, 4, DELIVERIES, decisions, list(differences))
+    return CheckReport(not differences, 10, 9, 1, 5, 2, 4, DELIVERIES, decisions, list(differences))
 
 
 @WIDTHS

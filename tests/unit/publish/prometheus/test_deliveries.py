@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 
 from aftersend.publish.prometheus.catalog import NONE, OTHER
 from aftersend.publish.prometheus.deliveries import Deliveries
-from aftersend.rules.kpi.indicators import cell_of, event_key, kpis, merged
+from aftersend.rules.kpi.indicators import bucket_of, event_counter, kpis, merged
 from aftersend.rules.recipient.lifecycle import DELIVERED, OPENED, SENT, Decision, Fact
 from aftersend.schemas.kpi import KpiPartial
 
 CELLS = (
-    cell_of(3, Fact.SENT),
-    cell_of(6, Fact.SENT | Fact.DELIVERED),
-    cell_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED),
-    cell_of(12, Fact.SENT | Fact.HARD_BOUNCED),
+    bucket_of(3, Fact.SENT),
+    bucket_of(6, Fact.SENT | Fact.DELIVERED),
+    bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED),
+    bucket_of(12, Fact.SENT | Fact.HARD_BOUNCED),
 )
 KEYS = (
-    event_key(1, SENT, Decision.APPLIED),
-    event_key(1, DELIVERED, Decision.DUPLICATE),
-    event_key(2, OPENED, Decision.APPLIED),
+    event_counter(1, SENT, Decision.APPLIED),
+    event_counter(1, DELIVERED, Decision.DUPLICATE),
+    event_counter(2, OPENED, Decision.APPLIED),
 )
 NAMES = ("a", "b", "c", "d", "", OTHER)
 
@@ -116,7 +116,7 @@ def test_what_belongs_to_no_delivery_has_a_name_that_is_not_empty() -> None:
     deliveries = Deliveries(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
-    store.fold(1, {}, {"": {event_key(1, SENT, Decision.UNATTRIBUTED): 4}})
+    store.fold(1, {}, {"": {event_counter(1, SENT, Decision.UNATTRIBUTED): 4}})
     assert {NONE: 4.0, OTHER: 0.0} == {
         s.labels["delivery"]: s.value
         for family in deliveries.collect()

@@ -14,9 +14,9 @@ from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import Deliveries
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.worker import WorkerMetrics
-from aftersend.rules.kpi.indicators import event_key
+from aftersend.rules.kpi.indicators import event_counter
 from aftersend.rules.recipient.lifecycle import DELIVERED, SENT, Decision
-from aftersend.tables.batch.fold import Fold
+from aftersend.tables.batch.fold import BatchResult
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 
@@ -67,9 +67,9 @@ def test_raw_records_have_no_age_as_events(metrics: WorkerMetrics) -> None:
 
 
 def test_events_by_source_type_and_decision(metrics: WorkerMetrics) -> None:
-    sent, other = event_key(1, SENT, Decision.APPLIED), event_key(9, DELIVERED, Decision.LATE)
+    sent, other = event_counter(1, SENT, Decision.APPLIED), event_counter(9, DELIVERED, Decision.LATE)
     for _ in range(2):
-        metrics.folded(0, Fold(Changes(tick=NOW), {sent: 3, other: 1}, {}, 4, {"DecodeError": 1}, {}))
+        metrics.folded(0, BatchResult(Changes(tick=NOW), {sent: 3, other: 1}, {}, 4, {"DecodeError": 1}, {}))
     assert {("kumomta", "sent", "applied"): 6.0, (OTHER, "delivered", "late"): 2.0} == values(metrics, "events_total")
     assert {("events", "DecodeError"): 2.0} == values(metrics, "dead_letters_total")
 
@@ -115,5 +115,5 @@ def test_the_tables_tick_is_where_the_heartbeat_begins() -> None:
     store.apply(Changes(tick=NOW - 30), {})
     metrics.opened(4, store)
     assert {("commit", 4): NOW - 30} == heartbeat.last
-    metrics.folded(4, Fold(Changes(tick=NOW - 1), {}, {}, 1, {}, {}))
+    metrics.folded(4, BatchResult(Changes(tick=NOW - 1), {}, {}, 1, {}, {}))
     assert {("commit", 4): NOW - 1} == heartbeat.last

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aftersend.rules.contact.fold import CONCERNS, MAX_NOTICES, update
+from aftersend.rules.contact.fold import CONTACT_EFFECT, MAX_NOTICES, update
 from aftersend.rules.recipient.lifecycle import KIND_NAME, KINDS, Fact, kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
@@ -27,8 +27,8 @@ def after(*events: tuple[str, dict[str, Any]]) -> Contact:
 
 def test_what_concerns_a_contact() -> None:
     """All others never get so far: the fold asks this table first."""
-    always = {KIND_NAME[k.number] for k in KINDS if CONCERNS[k.number] == 2}
-    known = {KIND_NAME[k.number] for k in KINDS if CONCERNS[k.number] == 1}
+    always = {KIND_NAME[k.number] for k in KINDS if CONTACT_EFFECT[k.number] == 2}
+    known = {KIND_NAME[k.number] for k in KINDS if CONTACT_EFFECT[k.number] == 1}
 
     assert {
         *("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "unsubscribed_one_click"),

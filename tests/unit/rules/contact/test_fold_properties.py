@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from aftersend.rules.contact.quarantine import STANDINGS, standing
+from aftersend.rules.contact.quarantine import ADDRESS_STATUSES, address_status
 from aftersend.rules.contact.suppression import check
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback
@@ -19,7 +19,7 @@ TYPES = (
     *("complained", "unsubscribed", "resubscribed", "released", "not_sent"),
 )
 ADDRESS = "r@example.org"
-WORSE = {name: number for number, name in enumerate(STANDINGS)}
+WORSE = {name: number for number, name in enumerate(ADDRESS_STATUSES)}
 
 steps = st.sampled_from([0.0, 23 * HOUR, DAY, 3 * DAY, 11 * DAY])
 one_event: st.SearchStrategy[dict[str, object]] = st.builds(
@@ -91,7 +91,7 @@ def test_a_complaint_is_never_forgotten(events: list[Feedback]) -> None:
         complained = complained or (contact is not None and contact.cause == "complained")
         if complained:
             assert contact is not None
-            assert ("denylisted", True) == (standing(contact, START + 10_000 * DAY).state, contact.do_not_email)
+            assert ("denylisted", True) == (address_status(contact, START + 10_000 * DAY).state, contact.do_not_email)
             assert "complained" == check(contact).reason
 
 
@@ -109,7 +109,7 @@ def test_only_good_news_improves_a_standing(events: list[Feedback]) -> None:
     for (before, after), event in zip(pairwise(each(events)), events, strict=True):
         if event.type not in {"delivered", "released"}:
             now = event.received_at
-            assert WORSE[standing(before, now).state] <= WORSE[standing(after, now).state]
+            assert WORSE[address_status(before, now).state] <= WORSE[address_status(after, now).state]
 
 
 @given(histories)
@@ -133,4 +133,4 @@ def test_a_version_is_a_change(events: list[Feedback]) -> None:
 def test_a_standing_only_heals_with_time(events: list[Feedback], days: int, more: int) -> None:
     contact = each(events)[-1]
     now = events[-1].received_at + days * DAY
-    assert WORSE[standing(contact, now + more * DAY).state] <= WORSE[standing(contact, now).state]
+    assert WORSE[address_status(contact, now + more * DAY).state] <= WORSE[address_status(contact, now).state]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from aftersend.rules.contact.fold import CONCERNS, is_lasting, update
-from aftersend.rules.contact.quarantine import STANDINGS, Standing, is_mailbox_full, standing
+from aftersend.rules.contact.fold import CONTACT_EFFECT, is_lasting, update
+from aftersend.rules.contact.quarantine import ADDRESS_STATUSES, AddressStatus, address_status, is_mailbox_full
 from aftersend.rules.recipient.lifecycle import kind_of
 from aftersend.schemas.contact import Contact, ContactError
 from tests.unit.rules.making import DAY, HOUR, START, event
@@ -15,7 +15,7 @@ NEVER: Contact | None = None
 
 def told(contact: Contact | None, type_: str, at: float = 0.0, **fields: Any) -> Contact | None:
     one = event(type_, at, **fields)
-    assert CONCERNS[kind_of(one)]
+    assert CONTACT_EFFECT[kind_of(one)]
     return update(contact, one, kind_of(one), one.received_at, 0) or contact
 
 
@@ -33,23 +33,25 @@ def soft(*days: float) -> list[tuple[str, float]]:
 
 
 def state(contact: Contact | None, at: float) -> str:
-    return standing(contact, START + at).state
+    return address_status(contact, START + at).state
 
 
 def test_an_address_that_nothing_is_held_against_is_valid() -> None:
-    assert Standing("valid") == standing(None, START)
+    assert AddressStatus("valid") == address_status(None, START)
 
 
 @pytest.mark.parametrize("type_", ["hard_bounce", "invalid_address"])
 def test_a_hard_error_quarantines_at_once(type_: str) -> None:
     contact = after((type_, 5.0))
-    assert Standing("quarantined", START + 5, "NoAnswerFromHost") == standing(contact, START + 5)
+    assert AddressStatus("quarantined", START + 5, "NoAnswerFromHost") == address_status(contact, START + 5)
     assert 0 == contact.errors
 
 
 def test_what_is_no_error_of_the_address_does_nothing() -> None:
     """That the other side refused the sender, or the message, says nothing about the address."""
-    assert {0} == {CONCERNS[kind_of(event(type_))] for type_ in ("rejected", "failed", "unknown", "autoresponded")}
+    assert {0} == {
+        CONTACT_EFFECT[kind_of(event(type_))] for type_ in ("rejected", "failed", "unknown", "autoresponded")
+    }
     assert "valid" == state(after(("unsubscribed", 0.0)), 0)
 
 
@@ -67,7 +69,7 @@ def test_what_counts_is_the_distance_to_the_last_error_that_counted() -> None:
 def test_the_fifth_error_that_counts_quarantines() -> None:
     assert "erroneous" == state(after(*soft(0, 1, 2, 3)), 3 * DAY)
     contact = after(*soft(0, 1, 2, 3, 4))
-    assert Standing("quarantined", START + 4 * DAY, "NoAnswerFromHost") == standing(contact, START + 4 * DAY)
+    assert AddressStatus("quarantined", START + 4 * DAY, "NoAnswerFromHost") == address_status(contact, START + 4 * DAY)
 
 
 def test_errors_that_do_not_count_never_quarantine() -> None:
@@ -82,7 +84,7 @@ def test_the_counter_starts_anew_after_more_than_ten_days() -> None:
 def test_ten_days_without_an_error_make_valid_again() -> None:
     contact = after(*soft(0, 1))
     assert ("erroneous", "valid") == (state(contact, 11 * DAY - 1), state(contact, 11 * DAY))
-    assert START + 11 * DAY == standing(contact, START + DAY).until
+    assert START + 11 * DAY == address_status(contact, START + DAY).until
 
 
 def test_an_error_that_does_not_count_is_an_error_all_the_same() -> None:
@@ -132,13 +134,15 @@ def test_what_put_the_address_there_stays_readable() -> None:
 
 def test_a_complaint_denylists_whatever_else_there_is() -> None:
     for history in ([("complained", 9.0)], [("hard_bounce", 0.0), ("complained", 9.0), ("hard_bounce", 10.0)]):
-        assert Standing("denylisted", START + 9, "complained") == standing(after(*history), START + 1000 * DAY)
+        assert AddressStatus("denylisted", START + 9, "complained") == address_status(
+            after(*history), START + 1000 * DAY
+        )
 
 
 def test_arrivals_out_of_order_count_no_more_than_in_order() -> None:
     """Two sources, one of which lags behind: an error that arrived before the last that counted is near it, not far."""
     assert 1 == after(*soft(5, 1, 4.9)).errors
-    assert START + 5 * DAY == standing(after(*soft(5, 1)), START + 6 * DAY).since
+    assert START + 5 * DAY == address_status(after(*soft(5, 1)), START + 6 * DAY).since
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ def test_a_release_takes_back_what_the_bounces_have_done() -> None:
     contact = released(bounced, 60.0)
 
     assert contact is not None
-    assert Standing("valid") == standing(contact, START + 60)
+    assert AddressStatus("valid") == address_status(contact, START + 60)
     assert (False, "", 0.0, "", True) == (
         contact.do_not_email,
         contact.cause,
@@ -239,4 +243,4 @@ def test_a_release_begins_a_new_count() -> None:
 
 
 def test_standings_have_their_names() -> None:
-    assert ("valid", "erroneous", "quarantined", "denylisted") == STANDINGS
+    assert ("valid", "erroneous", "quarantined", "denylisted") == ADDRESS_STATUSES

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aftersend.rules.contact.fold import update
-from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF, REASONS, Objection, check
+from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF, REASONS, SuppressionReason, check
 from aftersend.rules.recipient.lifecycle import kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
@@ -56,9 +56,10 @@ def test_all_that_speaks_against_it_is_told_the_weightiest_first(
 
 def test_an_objection_says_since_when_and_by_which_delivery() -> None:
     verdict = check(after(("hard_bounce", {"delivery_id": "spring"}), ("complained", {"delivery_id": "autumn"})))
-    assert (Objection("complained", START + 1, "autumn"), Objection("quarantined", START, "spring")) == (
-        verdict.objections
-    )
+    assert (
+        SuppressionReason("complained", START + 1, "autumn"),
+        SuppressionReason("quarantined", START, "spring"),
+    ) == (verdict.objections)
     assert (False, "complained") == (verdict.may_be_mailed, verdict.reason)
 
 

@@ -9,30 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersend.rules.explain.explain import as_of, explain
-from aftersend.rules.explain.explanation import Explanation, Told
+from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation
 from aftersend.rules.explain.replay import Replay
 from aftersend.rules.recipient.lifecycle import KIND_NAME, STATUS_NAME
 from aftersend.rules.recipient.timing import timing
 from aftersend.rules.views import VIEWS
-from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
 
 TIMES = timing(numbers=NUMBERS)
 
 
-def told(*events: Folded | str, tick: float = 0.0) -> Explanation:
+def told(*events: FoldEvent | str, tick: float = 0.0) -> RowExplanation:
     """Explain events that the row has all taken; a bare type stands for an event a second after the one before."""
     made = [event(e, i) if isinstance(e, str) else e for i, e in enumerate(events)]
     full = [msgspec.json.decode(msgspec.json.encode(e), type=Feedback) for e in made]
-    of = [Told(e, i, e.received_at, tick) for i, e in enumerate(full)]
+    of = [LoggedEvent(e, i, e.received_at, tick) for i, e in enumerate(full)]
     replay = Replay("d", 3, NUMBERS, TIMES)
     for one in of:
         replay.take(one)
     return explain(replay.row, of, Replay("d", 3, NUMBERS, TIMES), complete=True)
 
 
-def last(*events: Folded | str, tick: float = 0.0) -> tuple[str, str]:
+def last(*events: FoldEvent | str, tick: float = 0.0) -> tuple[str, str]:
     """Return the last step's rule and reference."""
     step = told(*events, tick=tick).steps[-1]
     return step.rule, step.reference
@@ -108,8 +108,8 @@ def test_after_the_freeze() -> None:
 
 def test_after_the_retention() -> None:
     replay = Replay("d", 0, NUMBERS, TIMES)
-    replay.take(Told(Feedback("1", "d", "r@example.org", "sent"), 0, START, 0.0))
-    (step,) = replay.take(Told(Feedback("2", "d", "r@example.org", "opened"), 1, START + DAY, START + 121 * DAY))
+    replay.take(LoggedEvent(Feedback("1", "d", "r@example.org", "sent"), 0, START, 0.0))
+    (step,) = replay.take(LoggedEvent(Feedback("2", "d", "r@example.org", "opened"), 1, START + DAY, START + 121 * DAY))
 
     assert "past their retention" in step.rule
 
@@ -143,13 +143,13 @@ def test_places_are_those_of_the_raw_records_or_else_of_the_events() -> None:
 
 
 def test_what_is_about_an_address_is_no_event_of_a_row() -> None:
-    made = [Told(Feedback("1", "d", "r@example.org", "released"), 0, START, 0.0)]
+    made = [LoggedEvent(Feedback("1", "d", "r@example.org", "released"), 0, START, 0.0)]
 
     assert [] == explain(None, made, Replay("d", 0, NUMBERS, TIMES), complete=True).steps
 
 
 def test_without_a_row_everything_waits() -> None:
-    made = [Told(Feedback("1", "d", "r@example.org", "sent"), 0, START, 0.0)]
+    made = [LoggedEvent(Feedback("1", "d", "r@example.org", "sent"), 0, START, 0.0)]
 
     (step,) = explain(None, made, Replay("d", 0, NUMBERS, TIMES), complete=True).steps
 
@@ -166,10 +166,12 @@ def test_a_row_whose_events_are_nowhere() -> None:
 # As of a time.
 
 
-def asked(events: list[Folded], time: float, *, tick: float = 0.0, complete: bool = True) -> tuple[Explanation, Any]:
+def asked(
+    events: list[FoldEvent], time: float, *, tick: float = 0.0, complete: bool = True
+) -> tuple[RowExplanation, Any]:
     """Explain a row that has taken all events, as of a time."""
     full = [msgspec.json.decode(msgspec.json.encode(e), type=Feedback) for e in events]
-    of = [Told(e, i, e.received_at, tick) for i, e in enumerate(full)]
+    of = [LoggedEvent(e, i, e.received_at, tick) for i, e in enumerate(full)]
     row = Replay("d", 3, NUMBERS, TIMES)
     for one in of:
         row.take(one)
@@ -196,7 +198,7 @@ def test_a_row_as_it_was(hours: float, status: str, efs: str) -> None:
 
 
 def test_before_the_first_event_there_was_no_row() -> None:
-    assert (Explanation(steps=[]), None) == asked(LIFE, START - 1)
+    assert (RowExplanation(steps=[]), None) == asked(LIFE, START - 1)
 
 
 def test_in_the_end_it_is_the_row_that_is_stored() -> None:
@@ -259,7 +261,9 @@ def test_as_of_a_time_is_what_the_events_until_then_make(kinds: list[tuple[str, 
         return
     replay = Replay("d", 3, NUMBERS, TIMES)
     for number, one in enumerate(early):
-        replay.take(Told(msgspec.json.decode(msgspec.json.encode(one), type=Feedback), number, one.received_at, 0.0))
+        replay.take(
+            LoggedEvent(msgspec.json.decode(msgspec.json.encode(one), type=Feedback), number, one.received_at, 0.0)
+        )
     whole = [step for step in asked(life, START + 50 * DAY)[0].steps if step.received_at <= time]
     assert [(s.kind, s.before, s.after, s.facts_after) for s in whole] == [
         (s.kind, s.before, s.after, s.facts_after) for s in found.steps

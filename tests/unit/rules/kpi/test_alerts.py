@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.rules.kpi.alerts import THRESHOLDS, Alert, Alerts, Threshold, alerts
+from aftersend.rules.kpi.alerts import THRESHOLDS, Alert, AlertChanges, Threshold, compare_with_thresholds
 from tests.unit.rules.views.making import counts
 
 NONE: frozenset[str] = frozenset()
 
 
-def names(result: Alerts) -> list[str]:
+def names(result: AlertChanges) -> list[str]:
     return [alert.name for alert in result.raised]
 
 
@@ -30,21 +30,21 @@ CROSSINGS = [
 @pytest.mark.parametrize("told, raised", CROSSINGS)
 def test_the_documented_thresholds(told: dict[str, int], raised: list[str]) -> None:
     """5 %, 5 % and 0.1 %: over, not at; and not before there are enough to tell."""
-    assert raised == names(alerts(NONE, told))
+    assert raised == names(compare_with_thresholds(NONE, told))
 
 
 def test_an_alert_says_what_it_was_computed_from() -> None:
-    assert (Alert("hard_bounces", 0.1, 0.05, 20, "hard_bounced", 200, "sent"),) == alerts(
+    assert (Alert("hard_bounces", 0.1, 0.05, 20, "hard_bounced", 200, "sent"),) == compare_with_thresholds(
         NONE, {"sent": 200, "hard_bounced": 20}
     ).raised
 
 
 def test_raised_once_per_crossing() -> None:
     high, low = {"sent": 200, "hard_bounced": 20}, {"sent": 1000, "hard_bounced": 20}
-    first = alerts(NONE, high)
-    second = alerts(first.active, high)
-    back = alerts(second.active, low)
-    again = alerts(back.active, {"sent": 1000, "hard_bounced": 90})
+    first = compare_with_thresholds(NONE, high)
+    second = compare_with_thresholds(first.active, high)
+    back = compare_with_thresholds(second.active, low)
+    again = compare_with_thresholds(back.active, {"sent": 1000, "hard_bounced": 90})
 
     assert [["hard_bounces"], [], [], ["hard_bounces"]] == [names(one) for one in (first, second, back, again)]
     assert ("hard_bounces",) == back.ended
@@ -54,9 +54,9 @@ def test_raised_once_per_crossing() -> None:
 def test_a_tenants_own_thresholds() -> None:
     own = [Threshold("spam", "complained", "sent", 0.5, 1)]
 
-    assert ["spam"] == names(alerts(NONE, {"sent": 1, "complained": 1}, own))
-    assert [] == names(alerts(NONE, {"sent": 0, "complained": 1}, own))
-    assert NONE == alerts(frozenset({"hard_bounces"}), {"sent": 1000, "hard_bounced": 900}, own).active
+    assert ["spam"] == names(compare_with_thresholds(NONE, {"sent": 1, "complained": 1}, own))
+    assert [] == names(compare_with_thresholds(NONE, {"sent": 0, "complained": 1}, own))
+    assert NONE == compare_with_thresholds(frozenset({"hard_bounces"}), {"sent": 1000, "hard_bounced": 900}, own).active
 
 
 def test_thresholds_look_at_counts_of_the_view() -> None:
@@ -71,15 +71,15 @@ def test_exactly_at_the_limit_is_not_over_it(threshold: Threshold, scale: int) -
     at = {threshold.numerator: 1000 * scale, threshold.denominator: 1000 * parts * scale}
     over = at | {threshold.numerator: 1000 * scale + 1}
 
-    assert [] == names(alerts(NONE, at))
-    assert [threshold.name] == names(alerts(NONE, over))
+    assert [] == names(compare_with_thresholds(NONE, at))
+    assert [threshold.name] == names(compare_with_thresholds(NONE, over))
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(100, 2000)), max_size=30))
 def test_raised_and_ended_take_turns(history: list[tuple[int, int]]) -> None:
     active, story = NONE, []
     for bounced, sent in history:
-        result = alerts(active, {"hard_bounced": bounced, "sent": sent})
+        result = compare_with_thresholds(active, {"hard_bounced": bounced, "sent": sent})
         story += ["raised"] * len(result.raised) + ["ended"] * len(result.ended)
         active = result.active
         assert bool(active) == (bounced / sent > 0.05)

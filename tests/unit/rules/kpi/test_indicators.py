@@ -11,8 +11,8 @@ from aftersend.rules.kpi.indicators import (
     RATES,
     ROW_KPIS,
     TOTALS,
-    cell_of,
-    event_key,
+    bucket_of,
+    event_counter,
     events_by_name,
     kpis,
     merged,
@@ -28,15 +28,15 @@ from aftersend.rules.recipient.lifecycle import (
     STATUSES,
     Decision,
 )
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from tests.unit.rules.making import DAY, event, folded
 
 cells = st.dictionaries(
-    st.builds(cell_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
+    st.builds(bucket_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**9),
     max_size=20,
 )
-keys = st.builds(event_key, st.integers(0, 63), st.sampled_from([k.number for k in KINDS]), st.integers(0, 6))
+keys = st.builds(event_counter, st.integers(0, 63), st.sampled_from([k.number for k in KINDS]), st.integers(0, 6))
 histograms = st.dictionaries(keys, st.integers(1, 10**9), max_size=20)
 
 #: What happened to one recipient, and every KPI of recipients that counts it beside `audience`.
@@ -67,7 +67,7 @@ def of(*types: str) -> dict[str, int]:
     """Return the KPIs, those that are not 0, of a delivery to one recipient."""
     result = folded(*types)
     counted = {key: len(list(group)) for key, group in itertools.groupby(sorted(result.counted))}
-    return {name: n for name, n in kpis({cell_of(result.row.status, result.row.facts): 1}, counted).items() if n}
+    return {name: n for name, n in kpis({bucket_of(result.row.status, result.row.facts): 1}, counted).items() if n}
 
 
 @pytest.mark.parametrize("types, names", JOURNEYS)
@@ -80,7 +80,7 @@ def test_what_counts_whom(types: tuple[str, ...], names: tuple[str, ...]) -> Non
 def test_a_machine_open_and_then_a_human_one() -> None:
     """Case 19: unique opens 1, machine 1, and both kinds of totals."""
     result = folded(event("opened", machine=True), event("opened", 1), event("opened", 2))
-    told = kpis({cell_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (1, 1, 1, 0) == (
         told["unique_opens"],
@@ -93,7 +93,7 @@ def test_a_machine_open_and_then_a_human_one() -> None:
 
 def test_opens_by_machines_only_are_told_apart() -> None:
     result = folded(event("opened", machine=True), event("clicked", 1, machine=True))
-    told = kpis({cell_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
 
     assert (0, 1, 1, 1) == (
         told["unique_opens"],
@@ -117,7 +117,7 @@ def test_unique_and_total_are_kept_apart() -> None:
 def test_a_click_on_the_unsubscribe_link_counts_as_no_click() -> None:
     """Case 3. But who finds that link has opened the message."""
     result = folded(event("clicked", unsubscribe_link=True))
-    told = kpis({cell_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (0, 0, 1) == (told["unique_clicks"], told["total_clicks"], told["total_unsubscribe_link_clicks"])
     assert (1, 0) == (told["unique_opens"], told["unique_human_opens"])
@@ -133,16 +133,18 @@ UNSUBSCRIBES = [
 
 
 @pytest.mark.parametrize("events, opens", UNSUBSCRIBES)
-def test_an_unsubscribe_implies_an_open_unless_by_the_one_click_header(events: tuple[Folded, ...], opens: int) -> None:
+def test_an_unsubscribe_implies_an_open_unless_by_the_one_click_header(
+    events: tuple[FoldEvent, ...], opens: int
+) -> None:
     result = folded(*events)
 
-    assert opens == kpis({cell_of(result.row.status, result.row.facts): 1}, {})["unique_opens"]
+    assert opens == kpis({bucket_of(result.row.status, result.row.facts): 1}, {})["unique_opens"]
 
 
 def test_extra_copies_of_an_address_are_told_apart() -> None:
     """Their recipient was sent to all the same, once."""
     result = folded(event("sent"), event("not_sent", 1, reason="duplicate_address"), event("delivered", 2))
-    told = kpis({cell_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
 
     assert (1, 0, 1, 1) == tuple(told[n] for n in ("duplicate_address", "not_sent", "delivered", "audience"))
 
@@ -157,7 +159,7 @@ NOT_COUNTED = [Decision.DUPLICATE, Decision.LATE, Decision.TEST, Decision.UNATTR
 
 @pytest.mark.parametrize("decision", range(len(DECISION_NAMES)))
 def test_totals_count_what_is_no_duplicate_late_or_a_test(decision: int) -> None:
-    told = kpis({}, {event_key(1, KIND_NUMBER["opened"], decision): 3})
+    told = kpis({}, {event_counter(1, KIND_NUMBER["opened"], decision): 3})
 
     assert (0 if decision in NOT_COUNTED else 3) == told["total_opens"]
     assert 3 == told[DECISION_NAMES[decision]]
@@ -165,17 +167,17 @@ def test_totals_count_what_is_no_duplicate_late_or_a_test(decision: int) -> None
 
 
 def test_an_expiry_is_no_event_of_anybody() -> None:
-    told = kpis({}, {event_key(1, EXPIRED, Decision.APPLIED): 3})
+    told = kpis({}, {event_counter(1, EXPIRED, Decision.APPLIED): 3})
 
     assert 0 == told["applied"]
 
 
 def test_an_expired_row_is_counted_as_such() -> None:
     result = folded(event("sent"), event("autoresponded", 3 * DAY))
-    told = kpis({cell_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
 
     assert (1, 1) == (told["sent"], told["expired"])
-    assert {"unknown": 1} == statuses({cell_of(result.row.status, result.row.facts): 1})
+    assert {"unknown": 1} == statuses({bucket_of(result.row.status, result.row.facts): 1})
 
 
 @given(cells)

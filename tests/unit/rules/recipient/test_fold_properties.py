@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aftersend.rules.recipient.history import MAX_ENTRIES
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
-from aftersend.schemas.event import EVENT_TYPES, Folded
+from aftersend.schemas.event import EVENT_TYPES, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import HOUR, MINUTE, START, Folding, event, folded
 
@@ -23,7 +23,7 @@ STORY = {"previous", "cause", "history", "updated_at", "source"}
 _moments = st.integers(0, 20 * 60).map(lambda seconds: seconds * MINUTE / 60)
 
 
-def some_events(types: Sequence[str], max_size: int) -> st.SearchStrategy[list[Folded]]:
+def some_events(types: Sequence[str], max_size: int) -> st.SearchStrategy[list[FoldEvent]]:
     """Return distinct events within minutes, so that nothing expires among them."""
     one: st.SearchStrategy[dict[str, Any]] = st.builds(
         dict,
@@ -40,7 +40,7 @@ def some_events(types: Sequence[str], max_size: int) -> st.SearchStrategy[list[F
     return st.lists(one, min_size=1, max_size=max_size).map(_numbered)
 
 
-def _numbered(fields: list[dict[str, Any]]) -> list[Folded]:
+def _numbered(fields: list[dict[str, Any]]) -> list[FoldEvent]:
     return [event(event_id=f"event {i}", **of) for i, of in enumerate(fields)]
 
 
@@ -82,12 +82,12 @@ def test_any_order_after_the_first_terminal_status_gives_the_same(data: st.DataO
 
 
 @given(some_events(EVENT_TYPES[:-1], 60))
-def test_every_event_gets_exactly_one_decision(events: list[Folded]) -> None:
+def test_every_event_gets_exactly_one_decision(events: list[FoldEvent]) -> None:
     assert len(events) == len(folded(*events).decisions)
 
 
 @given(some_events(EVENT_TYPES[:-1], 60))
-def test_the_version_counts_what_was_no_duplicate(events: list[Folded]) -> None:
+def test_the_version_counts_what_was_no_duplicate(events: list[FoldEvent]) -> None:
     result = folded(*events, *events[-MAX_ENTRIES:])
 
     assert len(events) == result.row.version
@@ -95,7 +95,7 @@ def test_the_version_counts_what_was_no_duplicate(events: list[Folded]) -> None:
 
 
 @given(some_events(EVENT_TYPES[:-1], 20))
-def test_facts_only_accumulate(events: list[Folded]) -> None:
+def test_facts_only_accumulate(events: list[FoldEvent]) -> None:
     row, seen = Row(), set[str]()
     for one in events:
         result = folded(one, row=row)

@@ -14,19 +14,19 @@ from aftersend.rules.recipient.history import (
     MAX_PARTITION,
     MAX_REPEATS,
     MAX_SOURCE,
-    Entry,
+    HistoryEntry,
     digest_of,
-    entries,
-    find,
-    pack,
-    place_of,
-    repeated,
+    find_entry,
+    pack_entry,
+    pack_raw_position,
+    unpack_history,
+    with_repeat,
 )
 
 HEX = "0123456789abcdef0123456789abcdef"
 
 packed_entries = st.builds(
-    Entry,
+    HistoryEntry,
     digest=st.binary(min_size=ID_BYTES, max_size=ID_BYTES),
     received_at=st.integers(0, 1 << 47).map(lambda ms: ms / 1000),
     kind=st.integers(0, 63),
@@ -38,9 +38,9 @@ packed_entries = st.builds(
 )
 
 
-def packed(entry: Entry) -> bytes:
+def packed(entry: HistoryEntry) -> bytes:
     word = round(entry.received_at * 1000) << 16 | entry.kind << 10 | entry.decision << 6 | entry.repeats
-    return pack(entry.digest, word, place_of(entry.source, entry.partition, entry.offset))
+    return pack_entry(entry.digest, word, pack_raw_position(entry.source, entry.partition, entry.offset))
 
 
 def test_semantics_ask_for_32_events() -> None:
@@ -49,44 +49,44 @@ def test_semantics_ask_for_32_events() -> None:
 
 
 @given(st.lists(packed_entries, max_size=MAX_ENTRIES))
-def test_what_goes_in_comes_out(remembered: list[Entry]) -> None:
-    assert remembered == entries(b"".join(map(packed, remembered)))
+def test_what_goes_in_comes_out(remembered: list[HistoryEntry]) -> None:
+    assert remembered == unpack_history(b"".join(map(packed, remembered)))
 
 
 def test_a_history_that_was_cut_is_no_history() -> None:
     with pytest.raises(struct.error):
-        entries(bytes(ENTRY_BYTES + 1))
+        unpack_history(bytes(ENTRY_BYTES + 1))
 
 
 @given(st.lists(packed_entries, unique_by=lambda entry: entry.digest, max_size=MAX_ENTRIES))
-def test_every_event_is_found_where_it_stands(remembered: list[Entry]) -> None:
+def test_every_event_is_found_where_it_stands(remembered: list[HistoryEntry]) -> None:
     history = b"".join(map(packed, remembered))
 
-    assert [i * ENTRY_BYTES for i in range(len(remembered))] == [find(history, e.digest) for e in remembered]
+    assert [i * ENTRY_BYTES for i in range(len(remembered))] == [find_entry(history, e.digest) for e in remembered]
 
 
 @given(st.lists(packed_entries, min_size=1, max_size=8), st.data())
-def test_bytes_that_only_look_like_an_id_are_none(remembered: list[Entry], data: st.DataObject) -> None:
+def test_bytes_that_only_look_like_an_id_are_none(remembered: list[HistoryEntry], data: st.DataObject) -> None:
     """An id is searched as bytes, which may well stand across the words of other entries."""
     history = b"".join(map(packed, remembered))
     at = data.draw(st.integers(0, len(history) - ID_BYTES))
     digest = history[at : at + ID_BYTES]
     places = [i * ENTRY_BYTES for i, entry in enumerate(remembered) if entry.digest == digest]
 
-    assert (places[0] if places else -1) == find(history, digest)
+    assert (places[0] if places else -1) == find_entry(history, digest)
 
 
 def test_nothing_is_found_in_an_empty_history() -> None:
-    assert -1 == find(b"", bytes(ID_BYTES))
+    assert -1 == find_entry(b"", bytes(ID_BYTES))
 
 
 @given(st.lists(packed_entries, min_size=1, max_size=8), st.data())
-def test_a_repeat_changes_the_one_number(remembered: list[Entry], data: st.DataObject) -> None:
+def test_a_repeat_changes_the_one_number(remembered: list[HistoryEntry], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(remembered) - 1))
-    history = repeated(b"".join(map(packed, remembered)), at * ENTRY_BYTES)
+    history = with_repeat(b"".join(map(packed, remembered)), at * ENTRY_BYTES)
     remembered[at] = remembered[at]._replace(repeats=min(remembered[at].repeats + 1, MAX_REPEATS))
 
-    assert remembered == entries(history)
+    assert remembered == unpack_history(history)
 
 
 def test_ids_of_32_hex_digits_are_taken_as_they_are() -> None:

@@ -28,7 +28,7 @@ from aftersend.rules.recipient.lifecycle import (
     kind_of,
     names_of_facts,
 )
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
 #: Rank, terminal, delivered: the table of `semantics.md` section 2.
 TABLE = {
@@ -95,7 +95,7 @@ def test_names_of_statuses_come_in_the_order_of_their_ranks() -> None:
 
 
 def kind(**fields: Any) -> str:
-    return KIND_NAME[kind_of(Folded("", "d", "r", **fields))]
+    return KIND_NAME[kind_of(FoldEvent("", "d", "r", **fields))]
 
 
 KINDS_OF_EVENTS = [

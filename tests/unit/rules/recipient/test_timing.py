@@ -7,13 +7,13 @@ from aftersend.rules.recipient.timing import (
     DEFAULT_WINDOW,
     HOUR,
     SOURCE_WINDOWS,
-    closes_at,
+    closing_times,
     replaces,
     terms_of,
     timing,
     windows_of,
 )
-from aftersend.schemas.delivery import Declaration, Terms
+from aftersend.schemas.delivery import Declaration, DeliveryTerms
 
 
 def test_windows_of_the_sources() -> None:
@@ -48,37 +48,37 @@ SETTINGS = timing(freeze=30 * DAY, retention=120 * DAY, numbers={"sendgrid": 1})
     "terms, closes",
     [
         (None, (31, 121)),
-        (Terms(0.0, "e"), (31, 121)),
-        (Terms(0.0, "e", validity=HOUR), (31, 121)),
-        (Terms(0.0, "e", freeze=2 * DAY), (3, 121)),
-        (Terms(0.0, "e", start=10 * DAY), (40, 130)),
-        (Terms(0.0, "e", freeze=2 * DAY, start=0.0), (2, 120)),
-        (Terms(0.0, "e", freeze=200 * DAY), (201, 201)),
+        (DeliveryTerms(0.0, "e"), (31, 121)),
+        (DeliveryTerms(0.0, "e", validity=HOUR), (31, 121)),
+        (DeliveryTerms(0.0, "e", freeze=2 * DAY), (3, 121)),
+        (DeliveryTerms(0.0, "e", start=10 * DAY), (40, 130)),
+        (DeliveryTerms(0.0, "e", freeze=2 * DAY, start=0.0), (2, 120)),
+        (DeliveryTerms(0.0, "e", freeze=200 * DAY), (201, 201)),
     ],
 )
 def test_a_delivery_closes_by_what_was_declared_else_by_the_settings(
-    terms: Terms | None, closes: tuple[float, float]
+    terms: DeliveryTerms | None, closes: tuple[float, float]
 ) -> None:
     """Days; it starts on day 1, and is never forgotten before its freeze."""
-    assert closes == tuple(at / DAY for at in closes_at(DAY, terms, SETTINGS))
+    assert closes == tuple(at / DAY for at in closing_times(DAY, terms, SETTINGS))
 
 
 def test_a_declared_validity_holds_for_all_sources() -> None:
-    assert SETTINGS.windows == windows_of(None, SETTINGS) == windows_of(Terms(0.0, "e", start=5.0), SETTINGS)
-    assert {HOUR} == set(windows_of(Terms(0.0, "e", validity=HOUR), SETTINGS))
-    assert len(SETTINGS.windows) == len(windows_of(Terms(0.0, "e", validity=HOUR), SETTINGS))
+    assert SETTINGS.windows == windows_of(None, SETTINGS) == windows_of(DeliveryTerms(0.0, "e", start=5.0), SETTINGS)
+    assert {HOUR} == set(windows_of(DeliveryTerms(0.0, "e", validity=HOUR), SETTINGS))
+    assert len(SETTINGS.windows) == len(windows_of(DeliveryTerms(0.0, "e", validity=HOUR), SETTINGS))
 
 
 def test_terms_are_in_seconds() -> None:
     declaration = Declaration("n", validity_hours=1.5, statistics_update_period_days=2, start=7.0)
-    assert Terms(5.0, "e", 1.5 * HOUR, 2 * DAY, 7.0) == terms_of(declaration, 5.0, "e")
-    assert Terms(5.0, "e") == terms_of(Declaration("n"), 5.0, "e")
+    assert DeliveryTerms(5.0, "e", 1.5 * HOUR, 2 * DAY, 7.0) == terms_of(declaration, 5.0, "e")
+    assert DeliveryTerms(5.0, "e") == terms_of(Declaration("n"), 5.0, "e")
 
 
 def test_the_later_declaration_holds_whatever_their_order() -> None:
-    first, second = Terms(5.0, "b"), Terms(6.0, "a")
+    first, second = DeliveryTerms(5.0, "b"), DeliveryTerms(6.0, "a")
     assert replaces(first, None)
     assert replaces(second, first)
     assert not replaces(first, second)
-    assert replaces(Terms(5.0, "c"), first), "of the same moment: one and the same of them, always"
-    assert not replaces(Terms(9.0, "b"), first), "the same again"
+    assert replaces(DeliveryTerms(5.0, "c"), first), "of the same moment: one and the same of them, always"
+    assert not replaces(DeliveryTerms(9.0, "b"), first), "the same again"

@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from aftersend.rules.kpi.indicators import cell_of
-from aftersend.rules.recipient.fold import due_at, expire
+from aftersend.rules.kpi.indicators import bucket_of
+from aftersend.rules.recipient.fold import expire, expires_at
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.base import Report
-from aftersend.schemas.event import Folded
+from aftersend.rules.views.base import ViewReport
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import START, WINDOWS, event, folded
 
@@ -19,7 +19,7 @@ from tests.unit.rules.making import START, WINDOWS, event, folded
 OVER: Final = "validity over"
 
 
-def history(*steps: str | Folded) -> list[Row]:
+def history(*steps: str | FoldEvent) -> list[Row]:
     """Return a row as it was at first and after each step: an event, its type, or `OVER`.
 
     A bare type stands for an event a second after the step before.
@@ -29,7 +29,7 @@ def history(*steps: str | Folded) -> list[Row]:
     for number, step in enumerate(steps):
         row = replace(rows[-1])
         if step == OVER:
-            due = due_at(row, WINDOWS[row.source])
+            due = expires_at(row, WINDOWS[row.source])
             if due is not None:
                 expire(row, due)
                 late = due - START
@@ -40,14 +40,14 @@ def history(*steps: str | Folded) -> list[Row]:
     return rows
 
 
-def row_of(*steps: str | Folded) -> Row:
+def row_of(*steps: str | FoldEvent) -> Row:
     """Return a row after some steps."""
     return history(*steps)[-1]
 
 
 def cell(row: Row) -> int:
     """Return a row's class in the KPIs."""
-    return cell_of(row.status, row.facts)
+    return bucket_of(row.status, row.facts)
 
 
 def cells(rows: Iterable[Row]) -> dict[int, int]:
@@ -58,24 +58,24 @@ def cells(rows: Iterable[Row]) -> dict[int, int]:
     return result
 
 
-def report(view: str, *rows: Row) -> Report:
+def report(view: str, *rows: Row) -> ViewReport:
     """Return the view of a delivery of some rows."""
     return VIEWS[view].kpis(cells(rows), {})
 
 
-def status(view: str, *steps: str | Folded) -> str:
+def status(view: str, *steps: str | FoldEvent) -> str:
     """Return what a view shows of a row after some steps."""
     row = row_of(*steps)
     return VIEWS[view].status_of(row.facts, row.status).name
 
 
-def movements(view: str, *steps: str | Folded) -> list[dict[str, int]]:
+def movements(view: str, *steps: str | FoldEvent) -> list[dict[str, int]]:
     """Return what each step does to a view's counts."""
     rows = history(*steps)
     befores: Sequence[int | None] = [None, *(cell(row) for row in rows[1:-1])]
     return [VIEWS[view].movement(b, cell(row)) for b, row in zip(befores, rows[1:], strict=True)]
 
 
-def counts(view: str, *steps: str | Folded) -> dict[str, int]:
+def counts(view: str, *steps: str | FoldEvent) -> dict[str, int]:
     """Return a view's counts of a single row after some steps, those that are not 0."""
     return {name: number for name, number in report(view, row_of(*steps)).counts.items() if number}

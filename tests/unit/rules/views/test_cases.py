@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from aftersend.rules.contact.fold import update
-from aftersend.rules.contact.quarantine import standing
+from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.recipient.lifecycle import kind_of
 from aftersend.rules.recipient.timing import timing
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.escala.card import card
 from aftersend.schemas.contact import Contact
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.bounce_classes import outcome
 from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event, folded
@@ -21,12 +21,12 @@ from tests.unit.tables.making import Partition, tick
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
 
 
-def shown(*steps: str | Folded) -> dict[str, str]:
+def shown(*steps: str | FoldEvent) -> dict[str, str]:
     """Return what each view shows of a row after some steps."""
     return {name: status(name, *steps) for name in VIEWS}
 
 
-def moved(view: str, *steps: str | Folded) -> tuple[int, int]:
+def moved(view: str, *steps: str | FoldEvent) -> tuple[int, int]:
     """Return what the last step does to delivered and to bounces + errors."""
     movement = movements(view, *steps)[-1]
     return movement.get("delivered", 0), movement.get("bounces_and_errors", 0)
@@ -51,7 +51,7 @@ def counts_of(name: str, *steps: str) -> dict[str, int]:
     return report(name, row_of(*steps)).counts
 
 
-def contact_after(*events: Folded) -> Contact:
+def contact_after(*events: FoldEvent) -> Contact:
     contact: Contact | None = None
     for one in events:
         contact = update(contact, one, kind_of(one), one.received_at, 0) or contact
@@ -263,5 +263,5 @@ def test_case_21_two_soft_errors_23_hours_apart_count_once() -> None:
     later = event("soft_bounce", 24 * HOUR, delivery_id="f")
 
     assert (1, 2) == (contact_after(first, second).errors, contact_after(first, second, later).errors)
-    assert "erroneous" == standing(contact_after(first, second), START + DAY).state
+    assert "erroneous" == address_status(contact_after(first, second), START + DAY).state
     assert 2 == report("efs", row_of(first), row_of(second)).counts["bounces_and_errors"]

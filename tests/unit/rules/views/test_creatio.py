@@ -5,12 +5,12 @@ import pytest
 from aftersend.rules.recipient.lifecycle import STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.creatio import RESPONSES, VIEW, error_chart, response_of
-from aftersend.schemas.event import NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from tests.unit.rules.making import START, event
 from tests.unit.rules.views.making import OVER, cells, counts, report, row_of, status
 
 #: What happened, the response, whether it is final, and what it does to the contact: do not use email, not valid.
-RESPONSE_OF: list[tuple[tuple[str | Folded, ...], str, bool, bool, bool]] = [
+RESPONSE_OF: list[tuple[tuple[str | FoldEvent, ...], str, bool, bool, bool]] = [
     (("planned",), "Planned", False, False, False),
     (("planned", "ready"), "Ready to send", False, False, False),
     (("sent",), "Sent to provider", False, False, False),
@@ -39,7 +39,7 @@ RESPONSE_OF: list[tuple[tuple[str | Folded, ...], str, bool, bool, bool]] = [
 
 @pytest.mark.parametrize("steps, name, final, do_not_email, not_valid", RESPONSE_OF)
 def test_responses(
-    steps: tuple[str | Folded, ...], name: str, final: bool, do_not_email: bool, not_valid: bool
+    steps: tuple[str | FoldEvent, ...], name: str, final: bool, do_not_email: bool, not_valid: bool
 ) -> None:
     row = row_of(*steps)
     shown, response = VIEW.status_of(row.facts, row.status), response_of(row.facts, row.status)

@@ -7,7 +7,7 @@ import pytest
 from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.reasons import ERROR_IGNORED, NOT_CONNECTED, REASONS
-from aftersend.rules.views.adobe.view import POLICIES, Step
+from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage
 from aftersend.rules.views.creatio import RESPONSES
 from aftersend.rules.views.escala.card import FOUR_REASONS
 from tests.paths import DOCS
@@ -35,24 +35,26 @@ def test_every_view_is_explained() -> None:
 
 #: The words of the page's policy table, by step.
 STEPS = {
-    Step.RELAYED: "relayed to the MTA",
-    Step.DELIVERED: "delivery confirmed",
-    Step.BOUNCED: "hard bounce",
-    Step.SOFT_BOUNCED: "soft bounce",
-    Step.GIVEN_UP: "retries exhausted",
-    Step.NO_OUTCOME: "validity period over",
-    Step.STOPPED: "taken out",
+    DeliveryStage.RELAYED: "relayed to the MTA",
+    DeliveryStage.DELIVERED: "delivery confirmed",
+    DeliveryStage.BOUNCED: "hard bounce",
+    DeliveryStage.SOFT_BOUNCED: "soft bounce",
+    DeliveryStage.GIVEN_UP: "retries exhausted",
+    DeliveryStage.NO_OUTCOME: "validity period over",
+    DeliveryStage.STOPPED: "taken out",
 }
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("column, policy", [(1, 0), (2, 1), (3, 2)])
-def test_the_policy_table_names_each_change_of_status(step: Step, column: int, policy: int) -> None:
+def test_the_policy_table_names_each_change_of_status(step: DeliveryStage, column: int, policy: int) -> None:
     """A step's status, unless it is that of a relayed message already (or, when retries are exhausted, of a bounce)."""
     of = POLICIES[policy]
     (line,) = [line for line in rows("adobe-campaign", 4) if line[0].startswith(STEPS[step])]
-    before = {Step.RELAYED: Step.PREPARED, Step.GIVEN_UP: Step.SOFT_BOUNCED}.get(step, Step.RELAYED)
-    changed = of.cells[step].status != of.cells[before].status or step is Step.RELAYED
+    before = {DeliveryStage.RELAYED: DeliveryStage.PREPARED, DeliveryStage.GIVEN_UP: DeliveryStage.SOFT_BOUNCED}.get(
+        step, DeliveryStage.RELAYED
+    )
+    changed = of.cells[step].status != of.cells[before].status or step is DeliveryStage.RELAYED
 
     assert (of.cells[step].status if changed else "no change") == re.split("[;(]", line[column])[0].strip()
 

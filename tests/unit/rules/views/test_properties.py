@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.rules.kpi.indicators import cell_of
-from aftersend.rules.recipient.fold import due_at, expire
+from aftersend.rules.kpi.indicators import bucket_of
+from aftersend.rules.recipient.fold import expire, expires_at
 from aftersend.rules.recipient.lifecycle import FACT_NAMES, STATUSES
 from aftersend.rules.views import VIEWS
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import WINDOWS, event, folded
 from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_events
@@ -31,7 +31,7 @@ some_steps = st.lists(
     max_size=10,
 )
 any_cells = st.dictionaries(
-    st.builds(cell_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
+    st.builds(bucket_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**6),
     max_size=10,
 )
@@ -39,7 +39,7 @@ any_cells = st.dictionaries(
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(some_steps)
-def test_every_class_that_a_row_can_reach_has_a_status(name: str, steps: list[str | Folded]) -> None:
+def test_every_class_that_a_row_can_reach_has_a_status(name: str, steps: list[str | FoldEvent]) -> None:
     view = VIEWS[name]
 
     assert {view.status_of(row.facts, row.status).name for row in history(*steps)} <= set(view.statuses)
@@ -55,7 +55,7 @@ def test_the_sum_over_statuses_is_the_audience(name: str, histogram: dict[int, i
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(st.lists(some_steps, max_size=6))
-def test_nobody_is_counted_twice_and_shares_are_shares(name: str, stories: list[list[str | Folded]]) -> None:
+def test_nobody_is_counted_twice_and_shares_are_shares(name: str, stories: list[list[str | FoldEvent]]) -> None:
     told = report(name, *(history(*steps)[-1] for steps in stories))
 
     assert all(0 <= number <= told.counts["audience"] for number in told.counts.values())
@@ -66,7 +66,7 @@ def test_nobody_is_counted_twice_and_shares_are_shares(name: str, stories: list[
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(some_steps)
-def test_movements_add_up_to_what_is_counted(name: str, steps: list[str | Folded]) -> None:
+def test_movements_add_up_to_what_is_counted(name: str, steps: list[str | FoldEvent]) -> None:
     """Signed: what a row takes off is what it had added."""
     rows = history(*steps)
     view = VIEWS[name]
@@ -186,11 +186,11 @@ def test_percentages_move_exactly_as_the_table_says(policy: str, steps: list[str
 
 
 @given(some_steps)
-def test_an_end_of_a_wait_is_the_end_of_no_other(steps: list[str | Folded]) -> None:
+def test_an_end_of_a_wait_is_the_end_of_no_other(steps: list[str | FoldEvent]) -> None:
     """What the histories above end is what the fold lets wait."""
     row = history(*steps)[-1]
-    due = due_at(row, WINDOWS[row.source])
+    due = expires_at(row, WINDOWS[row.source])
     if due is not None:
         expire(row, due)
 
-    assert due_at(row, WINDOWS[row.source]) is None
+    assert expires_at(row, WINDOWS[row.source]) is None

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aftersend.sandbox.reference.compare import Behind, Differences, compare_redis, compare_rows, kpis_of
+from aftersend.sandbox.reference.compare import Differences, OverdueRows, compare_redis, compare_rows, kpis_of
 from tests.unit.folding_in_memory import DAY, START, Partition, events, tick
 
 KEY = b"d\tr@example.org"
@@ -80,7 +80,7 @@ def test_the_engine_may_take_its_time_to_end_a_wait() -> None:
     assert ([], {("d", "r@example.org")}) == (found.lines(), behind.waiting)
     assert (1, 1) == (
         kpis_of(reference, behind)["d"]["status_sent"],
-        kpis_of(reference, Behind())["d"]["status_unknown"],
+        kpis_of(reference, OverdueRows())["d"]["status_unknown"],
     )
     partition.fold([tick(START + 3 * DAY)])
     assert [] == partition.differences()

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from aftersend.sandbox.reference import kpis
-from aftersend.sandbox.reference.compare import Behind, kpis_of
-from aftersend.sandbox.reference.fold import Options, Reference, Row
+from aftersend.sandbox.reference.compare import OverdueRows, kpis_of
+from aftersend.sandbox.reference.fold import ExpectedRow, Reference, ReferenceOptions
 from aftersend.schemas.event import Feedback
 
 START = 1_757_851_200.0
 HOUR = 3600.0
 DAY = 24 * HOUR
-OPTIONS = Options(
+OPTIONS = ReferenceOptions(
     freeze=30 * DAY,
     retention=120 * DAY,
     window=48 * HOUR,
@@ -45,11 +45,11 @@ class Story:
         return self
 
     @property
-    def row(self) -> Row:
+    def row(self) -> ExpectedRow:
         return self.reference.settled("d", self.reference.deliveries["d"].rows["r"])
 
     def kpi(self, name: str, delivery_id: str = "d") -> int:
-        return kpis_of(self.reference, Behind())[delivery_id][name]
+        return kpis_of(self.reference, OverdueRows())[delivery_id][name]
 
 
 def test_open_click_complaint_is_complained_and_stays_delivered() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aftersend.rules.contact.quarantine import standing
+from aftersend.rules.contact.quarantine import address_status
 from aftersend.schemas.contact import Contact, ContactError
 from aftersend.services.quarantine.addresses import Filters, Held, as_json, by_error, words
 from aftersend.services.quarantine.release import Decision, records
@@ -23,7 +23,7 @@ def contact(**fields: Any) -> Contact:
 
 def held(**fields: Any) -> Held:
     one = contact(**fields)
-    return Held(one, standing(one, NOW))
+    return Held(one, address_status(one, NOW))
 
 
 @pytest.mark.parametrize(

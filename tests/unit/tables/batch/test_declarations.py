@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
 from aftersend.rules.recipient.lifecycle import STATUS_NAME
 from aftersend.rules.recipient.timing import timing
-from aftersend.schemas.delivery import Declaration, Delivery, Terms
-from aftersend.schemas.event import Feedback, Folded
+from aftersend.schemas.delivery import Declaration, Delivery, DeliveryTerms
+from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.tables import restore
-from aftersend.tables.batch.declarations import is_home
+from aftersend.tables.batch.declarations import publishes
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
@@ -113,19 +113,19 @@ def test_the_later_arrival_counts_and_the_same_again_does_not() -> None:
     partition.take(declared(5, name="two", event_id="2"), declared(1, name="one", event_id="1"))
     partition.take(declared(9, name="two", event_id="2"), declared(20, name="three", event_id="3"))
     assert ["two", "three"] == [delivery.name for delivery in shown(partition)]
-    assert {"d": Terms(START + 20, "3")} == partition.store.terms
+    assert {"d": DeliveryTerms(START + 20, "3")} == partition.store.terms
 
 
 def test_one_partition_shows_it_all_keep_it() -> None:
     fold_options = Partition()._fold._options
-    homes = [is_home("spring-sale", number, 16) for number in range(16)]
+    homes = [publishes("spring-sale", number, 16) for number in range(16)]
     assert 1 == homes.count(True)
     for number in (homes.index(True), homes.index(False)):
         partition = Partition(number=number)
         partition._fold._options = msgspec.structs.replace(fold_options, partitions=16)
         partition.take(declared(0, "spring-sale", name="Spring sale", validity_hours=2))
         assert homes[number] == bool(shown(partition))
-        assert {"spring-sale": Terms(START, "declared-0", 2 * HOUR)} == partition.store.terms
+        assert {"spring-sale": DeliveryTerms(START, "declared-0", 2 * HOUR)} == partition.store.terms
 
 
 def test_rows_and_contacts_have_the_declared_message_type() -> None:
@@ -194,9 +194,9 @@ DELIVERIES = ("d", "e")
 RECIPIENTS = ("a@example.org", "b@example.org")
 
 
-def a_history(random: Random, number: int) -> list[Folded]:
+def a_history(random: Random, number: int) -> list[FoldEvent]:
     """Return events, ticks and declarations of two deliveries over weeks."""
-    now, made = 0.0, list[Folded]()
+    now, made = 0.0, list[FoldEvent]()
     for _ in range(number):
         now += random.choice([60.0, HOUR, 20 * HOUR, 4 * DAY])
         what = random.random()
@@ -229,7 +229,7 @@ def state(partition: Partition) -> dict[str, Any]:
     }
 
 
-def divided(random: Random, events: list[Folded]) -> Iterable[list[Folded]]:
+def divided(random: Random, events: list[FoldEvent]) -> Iterable[list[FoldEvent]]:
     bounds = sorted({0, len(events), *(random.randrange(len(events)) for _ in range(6))})
     return [events[a:b] for a, b in pairwise(bounds)]
 

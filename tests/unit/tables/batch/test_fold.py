@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aftersend.rules.recipient.history import entries
+from aftersend.rules.recipient.history import unpack_history
 from aftersend.tables.codec import unpack_contact
 from tests.unit.rules.making import DAY, START, event
 from tests.unit.tables.making import Partition
@@ -54,7 +54,7 @@ def test_numbers_that_can_be_stored_come_back(partition: Partition, fields: dict
     row = partition.row()
 
     assert row is not None
-    (entry,) = entries(row.history)
+    (entry,) = unpack_history(row.history)
     assert (fields.get("raw_partition", 0), fields.get("raw_offset", 0)) == (entry.partition, entry.offset)
     assert (fields.get("received_at") or START) == entry.received_at
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from aftersend.rules.kpi.indicators import INDICATORS, TOTALS, kpis
 from aftersend.rules.recipient.lifecycle import EXPIRED, Fact
-from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables import restore
-from aftersend.tables.codec import decode_row, names_of, packed_row
+from aftersend.tables.codec import decode_row, row_from_headers, split_row_key
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
@@ -33,13 +33,13 @@ steps = st.sampled_from([MINUTE, 5 * HOUR, 1.5 * DAY])
 
 def any_events(
     random: Random, number: int, step: float, *, ticks: bool = True, rows: int = 6, releases: bool = False
-) -> list[Folded]:
+) -> list[FoldEvent]:
     """Return events of some rows in the order of their arrival; some come again, some are ticks.
 
     Releases are about addresses: no row hears of them.
     """
     types = [name for name in EVENT_TYPES if name not in {"tick", "declared"} and (releases or name != "released")]
-    made: list[Folded] = []
+    made: list[FoldEvent] = []
     for i in range(number):
         at = i * step
         if ticks and random.random() < 0.15:
@@ -61,12 +61,12 @@ def any_events(
     return made
 
 
-def divided(random: Random, events: list[Folded]) -> list[list[Folded]]:
+def divided(random: Random, events: list[FoldEvent]) -> list[list[FoldEvent]]:
     bounds = sorted({0, len(events), *(random.randrange(len(events)) for _ in range(5))})
     return [events[a:b] for a, b in pairwise(bounds)]
 
 
-def taken(partition: Partition, batches: list[list[Folded]]) -> Partition:
+def taken(partition: Partition, batches: list[list[FoldEvent]]) -> Partition:
     for batch in batches:
         partition.take(*batch)
     return partition
@@ -207,8 +207,8 @@ def test_consumers_read_the_same_row_that_a_restart_goes_on_from(random: Random,
     partition = taken(Partition(), divided(random, any_events(random, number, step)))
     for record in partition.written.get(TOPICS.status, []):
         if record.value is not None:
-            row = decode_row(packed_row(record.headers))
-            assert record.value == CODEC.state(*names_of(record.key or b"", record.value), row)
+            row = decode_row(row_from_headers(record.headers))
+            assert record.value == CODEC.state(*split_row_key(record.key or b"", record.value), row)
 
 
 @given(randoms, sizes, steps)

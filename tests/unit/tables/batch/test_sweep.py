@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from aftersend.rules.recipient.history import entries
+from aftersend.rules.recipient.history import unpack_history
 from aftersend.rules.recipient.lifecycle import KIND_NAME
 from aftersend.rules.recipient.timing import timing
 from aftersend.tables.codec import decode_clock
@@ -199,4 +199,4 @@ def test_a_late_event_finds_the_wait_ended_that_was_over_before_it() -> None:
     row = partition.row()
 
     assert row is not None
-    assert ["sent", "expired", "delivered"] == [KIND_NAME[entry.kind] for entry in entries(row.history)]
+    assert ["sent", "expired", "delivered"] == [KIND_NAME[entry.kind] for entry in unpack_history(row.history)]

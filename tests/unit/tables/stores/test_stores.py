@@ -2,13 +2,13 @@
 
 import pytest
 
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.stores.base import Changes, PartitionStore
 
 
-def event(delivery_id: str, recipient: str) -> Folded:
-    return Folded("", delivery_id, recipient, "sent")
+def event(delivery_id: str, recipient: str) -> FoldEvent:
+    return FoldEvent("", delivery_id, recipient, "sent")
 
 
 def rows(store: PartitionStore, delivery_id: str, limit: int = 1000) -> dict[str, bytes]:

@@ -7,8 +7,8 @@ import pytest
 
 from aftersend.rules.recipient.lifecycle import STATUSES, Fact
 from aftersend.rules.views import VIEWS
-from aftersend.rules.views.adobe.view import POLICIES, Step, step_of
-from aftersend.schemas.event import NOT_SENT_REASONS, Folded
+from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage, stage_of
+from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from tests.unit.rules.making import DAY, event
 from tests.unit.rules.views.making import OVER, cell, counts, history, movements, report, row_of, status
 
@@ -131,7 +131,7 @@ def test_the_policy_table(policy: str, steps: tuple[str, ...], shown: str, deliv
 
 def test_every_policy_of_the_table_is_there() -> None:
     assert POLICY_NAMES == tuple(policy.name for policy in POLICIES)
-    assert all(set(Step) == set(policy.cells) for policy in POLICIES)
+    assert all(set(DeliveryStage) == set(policy.cells) for policy in POLICIES)
 
 
 def test_percentages_at_the_start() -> None:
@@ -238,14 +238,14 @@ def test_opens_by_machines_are_kept_apart() -> None:
 
 def test_every_status_has_a_step() -> None:
     """Also those that no row can have with these facts."""
-    steps = {step_of(facts, s.number) for s in STATUSES for facts in (0, Fact.SENT, Fact.SENT | Fact.GIVEN_UP)}
+    steps = {stage_of(facts, s.number) for s in STATUSES for facts in (0, Fact.SENT, Fact.SENT | Fact.GIVEN_UP)}
 
-    assert set(Step) == steps
+    assert set(DeliveryStage) == steps
 
 
 @pytest.mark.parametrize("reason", [r for r in NOT_SENT_REASONS if r != "duplicate_address"])
 def test_every_reason_for_not_sending_excludes(reason: str) -> None:
-    steps: list[str | Folded] = ["planned", event("not_sent", reason=reason)]
+    steps: list[str | FoldEvent] = ["planned", event("not_sent", reason=reason)]
 
     assert "Excluded" == status("efs", *steps)
     assert "Failed" == status("efs", "sent", event("not_sent", DAY, reason=reason)), "it had been relayed"

@@ -4,15 +4,15 @@ import pytest
 
 from aftersend.rules.contact.fold import update
 from aftersend.rules.recipient.lifecycle import kind_of
-from aftersend.rules.views.escala.card import Line, as_json, card
+from aftersend.rules.views.escala.card import CardLine, as_json, card
 from aftersend.schemas.contact import Contact, Notice
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.making import DAY, START, event
 from tests.unit.rules.views.making import OVER, row_of
 
 
-def contact_of(*events: Folded) -> Contact | None:
+def contact_of(*events: FoldEvent) -> Contact | None:
     """Return the contact after events, told of each as if its row had no facts."""
     contact: Contact | None = None
     for one in events:
@@ -25,15 +25,15 @@ def test_delivered_and_then_marked_as_spam_are_two_lines() -> None:
     row = row_of("sent", event("delivered", 10), event("complained", DAY, message_type="campaign"))
 
     assert [
-        Line("d", START + 10, "campaign", "delivered"),
-        Line("d", START + DAY, "campaign", "marked as spam"),
+        CardLine("d", START + 10, "campaign", "delivered"),
+        CardLine("d", START + DAY, "campaign", "marked as spam"),
     ] == card(None, {"d": row})
 
 
 def test_bounces_tell_why() -> None:
     bounced = event("hard_bounce", 5, reason="InvalidRecipient", message_type="automation")
 
-    assert [Line("d", START + 5, "automation", "bounced", "InvalidRecipient")] == card(None, {"d": row_of(bounced)})
+    assert [CardLine("d", START + 5, "automation", "bounced", "InvalidRecipient")] == card(None, {"d": row_of(bounced)})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ FOUR = [
 def test_four_reasons_for_not_sending(reason: str, shown: str) -> None:
     """Others are shown under their own name; alike from a row and from a notice."""
     one = event("not_sent", 5, reason=reason)
-    expected = [Line("d", START + 5, "campaign", "not sent", shown)]
+    expected = [CardLine("d", START + 5, "campaign", "not sent", shown)]
 
     assert expected == card(None, {"d": row_of(one)})
     assert expected == card(contact_of(one), {})
@@ -94,10 +94,10 @@ def test_notices_stand_in_for_rows_that_are_gone() -> None:
     there = row_of(event("hard_bounce", 9, reason="InvalidRecipient"))
 
     assert [
-        Line("there", START + 9, "campaign", "bounced", "InvalidRecipient"),
-        Line("spam", START + 7, "automation", "delivered"),
-        Line("spam", START + 7, "automation", "marked as spam"),
-        Line("gone", START, "campaign", "bounced", "BadDomain"),
+        CardLine("there", START + 9, "campaign", "bounced", "InvalidRecipient"),
+        CardLine("spam", START + 7, "automation", "delivered"),
+        CardLine("spam", START + 7, "automation", "marked as spam"),
+        CardLine("gone", START, "campaign", "bounced", "BadDomain"),
     ] == card(contact, {"there": there})
 
 
@@ -131,4 +131,4 @@ def test_as_scripts_read_it() -> None:
         "reason": "x",
     }
 
-    assert [line] == as_json([Line("d", START, "campaign", "bounced", "x")])
+    assert [line] == as_json([CardLine("d", START, "campaign", "bounced", "x")])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from aftersend.schemas.event import NOT_SENT_REASONS, Folded
+from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from tests.unit.rules.making import event
 from tests.unit.rules.views.making import OVER, counts, movements, report, row_of, status
 
-SHOWN: list[tuple[tuple[str | Folded, ...], str]] = [
+SHOWN: list[tuple[tuple[str | FoldEvent, ...], str]] = [
     (("planned", "ready"), "Planned"),
     (("sent",), "Sent"),
     (("autoresponded",), "Sent"),
@@ -28,7 +28,7 @@ SHOWN: list[tuple[tuple[str | Folded, ...], str]] = [
 
 
 @pytest.mark.parametrize("steps, shown", SHOWN)
-def test_what_is_shown(steps: tuple[str | Folded, ...], shown: str) -> None:
+def test_what_is_shown(steps: tuple[str | FoldEvent, ...], shown: str) -> None:
     assert shown == status("escala", *steps)
 
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from aftersend.errors import TransactionFailedError
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.stores.base import Changes, PartitionStore
 from aftersend.tables.stores.rocksdb import opening
@@ -52,7 +52,7 @@ def open_at(tmp_path: Path, clock: Clock) -> Open:
 
 def fill(store: PartitionStore, offset: int = 7) -> None:
     """Fold one batch, as far as the store sees of it."""
-    store.prefetch([Folded("", "d", "a", "sent")])
+    store.prefetch([FoldEvent("", "d", "a", "sent")])
     store.apply(FULL, OFFSETS | {"feedback.status": offset})
 
 
@@ -293,7 +293,7 @@ def test_damage_that_shows_while_reading_is_thrown_away(open_store: Open, tmp_pa
     store = reopened(store, open_store)
     damage(tmp_path / "stores" / "partition-0", "*.sst")
     with pytest.raises(TransactionFailedError):
-        store.prefetch([Folded("", "d", f"{i}", "sent") for i in range(2000)])
+        store.prefetch([FoldEvent("", "d", f"{i}", "sent") for i in range(2000)])
     store = reopened(store, open_store)
 
     assert {} == store.offsets()
@@ -323,7 +323,7 @@ def test_state_can_be_thrown_away_while_it_is_open(open_store: Open) -> None:
 
 WRITER = """
 import sys, pathlib
-from aftersend.schemas.event import Folded
+from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.stores.rocksdb.store import open_stores
 from aftersend.tables.stores.base import Changes
@@ -333,7 +333,7 @@ while True:
     version += 1
     value = b"%d" % version * 40
     names = [f"user{i}" for i in range(200)]
-    store.prefetch([Folded("", "d", name, "sent") for name in names])
+    store.prefetch([FoldEvent("", "d", name, "sent") for name in names])
     changed = dict.fromkeys(names, value)
     changes = Changes({"d": changed}, {"user1": value}, {"d": KpiPartial(version=version)}, float(version))
     store.apply(changes, {"status": version, "kpis": version})
