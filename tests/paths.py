@@ -5,3 +5,4 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 DEPLOY = ROOT / "deploy"
+SOURCES = ROOT / "aftersend" / "sources"

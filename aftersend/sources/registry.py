@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from aftersend.sources.base import Source
-from aftersend.sources.mta.kumomta import parser
+from aftersend.sources.mta import kumomta
 from aftersend.sources.own import operations, sender, tracking
-from aftersend.sources.providers.sendgrid import parser as sendgrid
-from aftersend.sources.providers.ses import parser as ses
+from aftersend.sources.providers import sendgrid, ses
 
 _SOURCES: Final = (
-    parser.SOURCE,
+    kumomta.SOURCE,
     tracking.SOURCE,
     sendgrid.SOURCE,
     ses.SOURCE,

@@ -30,7 +30,7 @@ app: Final = App(
     help="""Say whom a delivery is meant for, before it is sent.
 
     A whole file at once. The sender's own system may do the same over the gateway, a recipient at a time
-    (docs/sources/sender.md).
+    (aftersend/sources/own/sender/README.md).
     """,
 )
 

@@ -21,7 +21,7 @@ from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
 from aftersend.services.quarantine.addresses import Filters, Held, by_error, find, words
 from aftersend.services.quarantine.addresses import as_json as held_as_json
 from aftersend.services.quarantine.release import Decision, write
-from aftersend.sources.own.operations import MAX_WORDS
+from aftersend.sources.own.operations.payload import MAX_WORDS
 
 app: Final = App(
     name="quarantine",

@@ -21,7 +21,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError, UsageError
 from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
-from aftersend.sandbox.simulation.messages import delivery
+from aftersend.sandbox.simulation.deliveries import delivery
 from aftersend.schemas.raw import RawRecord
 from aftersend.services.raw_records import feed
 

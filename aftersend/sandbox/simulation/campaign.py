@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from aftersend.sandbox.simulation import mta, sendgrid, ses, tracker
+from aftersend.sandbox.simulation.deliveries import OLD_DELIVERY, delivery
 from aftersend.sandbox.simulation.journeys import (
     BOUNCE,
     JOURNEYS,
@@ -23,11 +23,15 @@ from aftersend.sandbox.simulation.journeys import (
     TEST_STEPS,
     Step,
 )
-from aftersend.sandbox.simulation.messages import OLD_DELIVERY, Delivery, Message, delivery
 from aftersend.sandbox.simulation.people import person
-from aftersend.sandbox.simulation.replies import REFUSALS
 from aftersend.schemas.event import NOT_SENT_REASONS
 from aftersend.schemas.raw import RawRecord
+from aftersend.sources.mta.kumomta import simulator as mta
+from aftersend.sources.own.tracking import simulator as tracker
+from aftersend.sources.providers.sendgrid import simulator as sendgrid
+from aftersend.sources.providers.ses import simulator as ses
+from aftersend.sources.simulation.message import Delivery, Message
+from aftersend.sources.simulation.replies import REFUSALS
 
 #: How often the provider's hiccup delivers one event, all in all (seen in real life, over 29 hours).
 ECHOES: Final = 46

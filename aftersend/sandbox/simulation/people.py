@@ -3,18 +3,9 @@
 from __future__ import annotations
 
 import random
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Mailbox(NamedTuple):
-    """One mailbox provider, on a domain that nobody can own (RFC 2606)."""
-
-    domain: str
-    #: How many of a hundred recipients are there.
-    weight: float
-    provider: str
-    address: str
-
+from aftersend.sources.simulation.message import Mailbox, Person
 
 PROVIDERS: Final = (
     Mailbox("bigmail.example", 42, "bigmail", "203.0.113.26"),
@@ -28,16 +19,6 @@ _WEIGHTS: Final = [provider.weight for provider in PROVIDERS]
 
 _GIVEN: Final = ("anna", "ben", "clara", "david", "emma", "felix", "greta", "hugo", "ida", "jan", "klara", "leo", "mia")
 _FAMILY: Final = ("adler", "berg", "cohen", "diaz", "ek", "fischer", "garcia", "haas", "ito", "jones", "kim", "lang")
-
-
-class Person(NamedTuple):
-    """One recipient."""
-
-    #: As the MTA's log has it.
-    address: str
-    #: As the tracker has it, which may be another spelling of the same.
-    tracked: str
-    provider: Mailbox
 
 
 def person(number: int, seed: int) -> Person:

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from aftersend.errors import UsageError
-from aftersend.sandbox.simulation.ses import timestamp
+from aftersend.sources.providers.ses.simulator import timestamp
 
 #: What simulated messages of SNS say that they come from. There is no such region, so no genuine certificate has this
 #: address, and one that is pinned to it (AFTERSEND_GATEWAY_CERTIFICATES) speaks for the simulation only.

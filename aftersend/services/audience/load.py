@@ -17,7 +17,7 @@ from aftersend.schemas.raw import RawRecord
 from aftersend.services.audience.addresses import is_valid, key_of
 from aftersend.services.audience.table import Line
 from aftersend.sources.own import sender
-from aftersend.sources.own.sender import SenderEvent
+from aftersend.sources.own.sender.payload import SenderEvent
 from aftersend.sources.parsing.event_ids import event_id
 
 #: Events in a raw record: one by one they would cost Kafka and the worker several times as much.

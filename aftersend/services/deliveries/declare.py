@@ -16,6 +16,7 @@ from aftersend.services.cluster import partitions_of
 from aftersend.services.raw_records import feed
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.own import sender
+from aftersend.sources.own.sender.payload import DELIVERY
 
 #: Fields of a declaration that stay as they were when others are set.
 _KEPT: Final = (
@@ -41,7 +42,7 @@ def merged(known: Delivery | None, delivery_id: str, given: dict[str, Any]) -> d
     before = {} if known is None else msgspec.to_builtins(known)
     fields = {name: before[name] for name in _KEPT if name in before} | given
     said = {name: value for name, value in fields.items() if value is not None}
-    return {"type": sender.DELIVERY, "delivery_id": delivery_id, **said, "event_id": uuid.uuid4().hex}
+    return {"type": DELIVERY, "delivery_id": delivery_id, **said, "event_id": uuid.uuid4().hex}
 
 
 def encode(record: dict[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from aftersend.services.cluster import partitions_of
 from aftersend.services.quarantine.addresses import Held
 from aftersend.services.raw_records import feed
 from aftersend.sources.own import operations
-from aftersend.sources.own.operations import OperationRecord
+from aftersend.sources.own.operations.payload import OperationRecord
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ from aftersend.schemas.event import EVENT_TYPES, Feedback
 from aftersend.sources.base import Parser, SourceError, SourceOptions
 from aftersend.sources.mta.kumomta.parser import RECORD_RULES
 from aftersend.sources.mta.kumomta.payload import LogRecord
-from aftersend.sources.own.tracking import EVENT_RULES, TrackingRecord
+from aftersend.sources.own.tracking.parser import EVENT_RULES
+from aftersend.sources.own.tracking.payload import TrackingRecord
 from aftersend.sources.parsing.bounce_classes import CLASSES
 from aftersend.sources.providers.sendgrid.parser import DROP_RULES
 from aftersend.sources.providers.sendgrid.parser import EVENT_RULES as SENDGRID_RULES

@@ -1,4 +1,4 @@
-"""KumoMTA's log: what each record means for a recipient. See `docs/sources/kumomta.md`."""
+"""KumoMTA's log: what each record means for a recipient. See `README.md` beside it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.schemas.event import Feedback
-from aftersend.sources.base import Parser, Source, SourceError, SourceOptions
+from aftersend.sources.base import Parser, SourceError, SourceOptions
 from aftersend.sources.mta.kumomta.payload import LogRecord, Report, Response, SkippedHeaders
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.arf import TYPE_OF_FEEDBACK, UNLISTED_FEEDBACK, read_report
@@ -344,6 +344,3 @@ def _remainder(record: _Record) -> str:
 def parser(options: SourceOptions) -> Parser:
     """Return the parser for an installation's options."""
     return KumoLog(options).parse
-
-
-SOURCE: Final = Source(name=NAME, number=1, title="KumoMTA log records", parser=parser)

@@ -1,4 +1,4 @@
-"""SendGrid's Event Webhook: what each event means for a recipient. See `docs/sources/sendgrid.md`."""
+"""SendGrid's Event Webhook: what each event means for a recipient. See `README.md` beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.schemas.event import Feedback
-from aftersend.sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
+from aftersend.sources.base import Parser, SourceError, SourceOptions, check_keys, readable_part
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.bounce_classes import UNCATEGORIZED, Status, outcome
 from aftersend.sources.parsing.bounce_classes import reason as class_of
@@ -18,7 +18,6 @@ from aftersend.sources.parsing.machines import is_machine
 from aftersend.sources.parsing.metadata import Labels, MetadataReader, label, labels_of_tags, message_type
 from aftersend.sources.parsing.smtp_reply import read_reply, spell
 from aftersend.sources.providers.sendgrid.payload import SendGridEvent, read_event
-from aftersend.sources.webhook import Verifier, Webhook, WebhookOptions
 
 NAME: Final = "sendgrid"
 
@@ -308,31 +307,3 @@ def _identify(record: SendGridEvent) -> str:
 def parser(options: SourceOptions) -> Parser:
     """Return the parser for an installation's options."""
     return EventWebhook(options).parse
-
-
-def _verifier(options: WebhookOptions) -> Verifier:
-    from aftersend.sources.providers.sendgrid.signature import verifier  # noqa: PLC0415 - brings cryptography along: 9 MB, unused in parsing
-
-    return verifier(options)
-
-
-SOURCE: Final = Source(
-    name=NAME,
-    number=2,
-    title="SendGrid Event Webhook",
-    parser=parser,
-    webhook=Webhook(
-        content_types=frozenset({"application/json"}),
-        # SendGrid sends what it has at 768 KiB. More than this would not fit into a Kafka record.
-        max_bytes=1_000_000,
-        answer_within=5.0,
-        verifier=_verifier,
-        secrets_help=(
-            "the verification key that SendGrid shows under Settings > Mail Settings > Event Webhooks > Security "
-            "features (base64), or the same as PEM"
-        ),
-        # SendGrid tries again for 24 hours and does not say whether with a new timestamp. An old request does no harm:
-        # its events are known by their ids.
-        tolerance=25 * 3600.0,
-    ),
-)

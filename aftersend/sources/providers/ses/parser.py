@@ -1,4 +1,4 @@
-"""Amazon SES through SNS: what each event means for each of its recipients. See `docs/sources/ses.md`."""
+"""Amazon SES through SNS: what each event means for each of its recipients. See `README.md` beside it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.schemas.event import Feedback
-from aftersend.sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
+from aftersend.sources.base import Parser, SourceError, SourceOptions, check_keys, readable_part
 from aftersend.sources.parsing import lenient
 from aftersend.sources.parsing.address import mailbox, normalise
 from aftersend.sources.parsing.arf import TYPE_OF_FEEDBACK, UNLISTED_FEEDBACK
@@ -21,7 +21,6 @@ from aftersend.sources.parsing.metadata import Labels, MetadataReader, label, la
 from aftersend.sources.parsing.smtp_reply import read_reply, spell
 from aftersend.sources.providers.ses.payload import Bounce, Delay, Mail, Recipient, SesEvent, Subscription
 from aftersend.sources.signing.sns_envelope import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION, Envelope, read_envelope
-from aftersend.sources.webhook import Verifier, Webhook, WebhookOptions
 
 NAME: Final = "ses"
 
@@ -503,32 +502,3 @@ def _headers(raw: msgspec.Raw) -> Mapping[str, str]:
 def parser(options: SourceOptions) -> Parser:
     """Return the parser for an installation's options."""
     return Notifications(options).parse
-
-
-def _verifier(options: WebhookOptions) -> Verifier:
-    from aftersend.sources.signing.sns import verifier  # noqa: PLC0415 - brings cryptography along, 9 MB that parsing can do without
-
-    return verifier(options)
-
-
-SOURCE: Final = Source(
-    name=NAME,
-    number=3,
-    title="Amazon SES through SNS",
-    parser=parser,
-    webhook=Webhook(
-        # SNS says text/plain unless the subscription's delivery policy sets another.
-        content_types=frozenset({"text/plain", "application/json"}),
-        # A message of SNS has 256 KiB, and most of it is quotes, which the envelope escapes. More than this would not
-        # fit into a Kafka record.
-        max_bytes=1_000_000,
-        answer_within=15.0,
-        verifier=_verifier,
-        secrets_help=(
-            "the ARNs of the SNS topics that SES publishes to; for subscriptions with raw delivery also `raw:` and a "
-            "token of at least 16 characters, which is in their endpoint as `?token=…`"
-        ),
-        # SNS tries for an hour at most, with the first timestamp; the rest is for clocks that differ.
-        tolerance=2 * 3600.0,
-    ),
-)

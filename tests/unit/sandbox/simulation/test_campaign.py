@@ -9,14 +9,14 @@ import pytest
 
 from aftersend.rules.recipient.lifecycle import KIND_STATUS, STATUS_NAME, STATUS_NAMES, kind_of
 from aftersend.sandbox.simulation.campaign import ECHOES, OLD_DAYS, Summary, simulate_campaign
+from aftersend.sandbox.simulation.deliveries import OLD_DELIVERY, delivery
 from aftersend.sandbox.simulation.journeys import JOURNEYS
-from aftersend.sandbox.simulation.messages import OLD_DELIVERY, delivery
-from aftersend.sandbox.simulation.replies import REFUSALS
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.raw import RawRecord
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.parsing.bounce_classes import CLASSES
 from aftersend.sources.registry import REGISTRY
+from aftersend.sources.simulation.replies import REFUSALS
 
 START = 1757069812.0
 RECIPIENTS = 3_000

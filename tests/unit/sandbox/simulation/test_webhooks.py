@@ -13,12 +13,12 @@ import pytest
 from aftersend.errors import UsageError
 from aftersend.rules.recipient.lifecycle import KIND_STATUS, STATUS_NAME, kind_of
 from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
-from aftersend.sandbox.simulation.replies import REFUSALS
 from aftersend.sandbox.simulation.signing import CERTIFICATE_URL, Request, SnsSigner, make_keys, signer
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.raw import RawRecord
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.registry import REGISTRY
+from aftersend.sources.simulation.replies import REFUSALS
 from aftersend.sources.webhook import SignatureError, WebhookOptions, WebhookRequest
 
 START = 1757069812.0

@@ -11,13 +11,13 @@ from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.mta.kumomta.parser import BY_CLASS, BY_REPORT, MAX_DIAGNOSTIC, RECORD_RULES, KumoLog
 from aftersend.sources.parsing.arf import FEEDBACK_TYPES
 from aftersend.sources.parsing.bounce_classes import CLASSES, BounceClass
-from tests.paths import DOCS
+from tests.paths import SOURCES
 
 Build = Callable[..., dict[str, Any]]
 Parse = Callable[..., list[Feedback]]
 ParseOne = Callable[..., Feedback]
 
-DOCS = DOCS / "sources" / "kumomta.md"
+README = SOURCES / "mta" / "kumomta" / "README.md"
 REFUSED = {
     "code": 550,
     "enhanced_code": {"class": 5, "subject": 1, "detail": 1},
@@ -461,7 +461,7 @@ def test_errors_name_the_field(change: dict[str, Any], message: str, parse: Pars
 
 
 def test_every_choice_is_documented() -> None:
-    docs = DOCS.read_text()
+    docs = README.read_text()
     rows = [
         f"| `{name}` | {f'`{kind}`' if kind in EVENT_TYPES else kind or 'no event'} | {why} |"
         for name, kind, why in (*RECORD_RULES, *CLASSES, *FEEDBACK_TYPES)

@@ -16,9 +16,9 @@ from aftersend.sources.providers.sendgrid.parser import (
     EventRule,
     EventWebhook,
 )
-from tests.paths import DOCS
+from tests.paths import SOURCES
 
-DOCS = DOCS / "sources" / "sendgrid.md"
+README = SOURCES / "providers" / "sendgrid" / "README.md"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 EVENT: dict[str, Any] = {
     "email": "user@example.com",
@@ -360,7 +360,7 @@ def test_texts_are_cut() -> None:
 
 
 def test_the_docs_have_every_rule() -> None:
-    docs = DOCS.read_text()
+    docs = README.read_text()
     rows = [
         f"| `{rule.event}` | {f'`{rule.type}`' if rule.type in EVENT_TYPES else rule.type or 'no event'} | {rule.why} |"
         for rule in EVENT_RULES

@@ -15,9 +15,9 @@ from aftersend.sources.providers.ses.parser import (
     EventRule,
     Notifications,
 )
-from tests.paths import DOCS
+from tests.paths import SOURCES
 
-DOCS = DOCS / "sources" / "ses.md"
+README = SOURCES / "providers" / "ses" / "README.md"
 AT = "2026-03-05T10:56:52.250Z"
 SECONDS = 1772708212.25
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
@@ -373,7 +373,7 @@ def test_half_a_surrogate_pair() -> None:
 
 
 def test_the_docs_have_every_rule() -> None:
-    docs = DOCS.read_text()
+    docs = README.read_text()
     rows = [
         f"| `{rule.event}` | {f'`{rule.type}`' if rule.type in EVENT_TYPES else rule.type or 'no event'} | {rule.why} |"
         for rule in EVENT_RULES

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from aftersend.sandbox.simulation.messages import TENANT, Message, rfc3339
-from aftersend.sandbox.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
+from aftersend.sources.simulation.message import TENANT, Message, rfc3339
+from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
 
 _NODE: Final = "557f3ad4-2c8c-11ee-976e-782d7e12e173"
 _RETURN_PATH: Final = "bounces@mail.brand.example"

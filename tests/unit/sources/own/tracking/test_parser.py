@@ -7,10 +7,10 @@ import pytest
 
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback
 from aftersend.sources.base import SourceError, SourceOptions
-from aftersend.sources.own.tracking import EVENT_RULES, EventRule, Tracker
-from tests.paths import DOCS
+from aftersend.sources.own.tracking.parser import EVENT_RULES, EventRule, Tracker
+from tests.paths import SOURCES
 
-DOCS = DOCS / "sources" / "tracking.md"
+README = SOURCES / "own" / "tracking" / "README.md"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148"
 RECORD: dict[str, Any] = {
     "event": "open",
@@ -127,5 +127,5 @@ def test_what_cannot_be_read(change: dict[str, Any]) -> None:
 
 
 def test_every_choice_is_documented() -> None:
-    docs = DOCS.read_text()
+    docs = README.read_text()
     assert [] == [rule for rule in EVENT_RULES if f"| `{rule.event}` | `{rule.type}` | {rule.why} |" not in docs]

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from aftersend.sandbox.simulation.messages import TENANT, Message
-from aftersend.sandbox.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
-from aftersend.sandbox.simulation.tracker import PROXIES, READERS, SCANNERS
+from aftersend.sources.simulation.message import TENANT, Message
+from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
+from aftersend.sources.simulation.user_agents import PROXIES, READERS, SCANNERS
 
 _IPS: Final = ("198.51.100.17", "198.51.100.18", "198.51.100.19")
 _GROUP: Final = 4711

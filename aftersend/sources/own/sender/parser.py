@@ -1,7 +1,7 @@
 """What the sender's own system says: who is in a delivery's audience, who was left out, and what the delivery is.
 
 A small JSON event for each recipient, and one for each delivery, on the raw topic or over the gateway; described in
-`docs/sources/sender.md`. Whoever writes these means what is written, so what is not understood is an error that says
+`README.md` beside this. Whoever writes these means what is written, so what is not understood is an error that says
 where it is and what would be right: the record, with all of its events, is kept among the dead letters.
 """
 
@@ -9,85 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Any, Final
 
 import msgspec
 
-from aftersend.schemas.delivery import MAX_DAYS, MAX_HOURS, Declaration
+from aftersend.schemas.delivery import Declaration
 from aftersend.schemas.event import NOT_SENT_REASONS, Feedback
-from aftersend.sources.base import Parser, Source, SourceError, SourceOptions, check_keys, readable_part
+from aftersend.sources.base import Parser, SourceError, SourceOptions, check_keys, readable_part
+from aftersend.sources.own.sender.payload import DELIVERY, EVENT_TYPES, DeliveryRecord, SenderEvent
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.event_ids import event_id
 from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader, read_values
-from aftersend.sources.parsing.metadata import MAX_LENGTH, label
-from aftersend.sources.parsing.times import Moment, Seconds
-from aftersend.sources.signing import standard_webhooks
-from aftersend.sources.webhook import Webhook
+from aftersend.sources.parsing.metadata import label
 
 NAME: Final = "sender"
-
-_Type = Literal[
-    "planned",
-    "ready",
-    "sent",
-    "not_sent",
-    "rejected",
-    "invalid_address",
-    "failed",
-    "unsubscribed",
-    "resubscribed",
-    "complained",
-]
-#: What may be said of a recipient; each becomes the canonical type of the same name.
-EVENT_TYPES: Final[tuple[str, ...]] = get_args(_Type)
-#: What is said of a delivery.
-DELIVERY: Final = "delivery"
-#: As long as a name or a note may be, characters.
-MAX_WORDS: Final = 1_000
-
-_Label = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LENGTH)]
-_Words = Annotated[str, msgspec.Meta(max_length=MAX_WORDS)]
-_MessageType = Literal["campaign", "automation", "transactional"]
-
-
-class SenderEvent(msgspec.Struct, gc=False, omit_defaults=True):
-    """One thing about one recipient. Fields that are not in here are passed over."""
-
-    type: _Type
-    delivery_id: _Label
-    #: Left out only with `not_sent` for want of an address.
-    recipient: _Words = ""
-    #: With `not_sent` one of `NOT_SENT_REASONS`; else in the sender's own words.
-    reason: _Words = ""
-    #: Seconds since 1970, or ISO 8601 with its zone; left out: when it arrives.
-    occurred_at: Seconds | Moment | None = None
-    message_type: _MessageType | None = None
-    tenant: str = ""
-    test: bool = False
-    #: The same when the event is sent again; left out: a hash of the other fields.
-    event_id: _Label | None = None
-    #: The id under which the provider or MTA knows the message.
-    message_id: str = ""
-    #: For people who ask why.
-    note: _Words = ""
-
-
-class DeliveryRecord(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
-    """What a delivery is. It replaces what was said of it before, so a field that is left out is taken back."""
-
-    type: Literal["delivery"]
-    delivery_id: _Label
-    name: _Words = ""
-    tenant: str = ""
-    message_type: _MessageType | None = None
-    policy: Literal["", "without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"] = ""
-    validity_hours: Annotated[float, msgspec.Meta(gt=0, le=MAX_HOURS)] | None = None
-    validity_days: Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)] | None = None
-    statistics_update_period_days: Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)] | None = None
-    start: Seconds | Moment | None = None
-    expected_audience: Annotated[int, msgspec.Meta(ge=0)] | None = None
-    occurred_at: Seconds | Moment | None = None
-    event_id: _Label | None = None
 
 
 class _Sender:
@@ -216,21 +151,3 @@ def _shown(value: object) -> str:
 def parser(_options: SourceOptions) -> Parser:
     """Return the parser; no installation sets anything for it."""
     return _Sender().parse
-
-
-SOURCE: Final = Source(
-    name=NAME,
-    number=6,
-    title="the sender's own system: audiences, who was left out, deliveries",
-    parser=parser,
-    webhook=Webhook(
-        content_types=frozenset({"application/json"}),
-        # More than this would not fit into a Kafka record.
-        max_bytes=1_000_000,
-        # The sender's own system waits as long as it likes; so long as the specification recommends.
-        answer_within=15.0,
-        verifier=standard_webhooks.verifier,
-        secrets_help="shared secrets of Standard Webhooks: `whsec_` and base64 of 24 to 64 random bytes",
-        tolerance=standard_webhooks.TOLERANCE,
-    ),
-)

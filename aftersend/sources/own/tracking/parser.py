@@ -1,6 +1,6 @@
 """The sender's own systems: the tracker of opens and clicks, the unsubscribe page, the tool that sends campaigns.
 
-An MTA's log knows nothing of these. The record is a JSON object of our own; see `docs/sources/tracking.md`.
+An MTA's log knows nothing of these. The record is a JSON object of our own; see `README.md` beside this.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from typing import Final, NamedTuple
 import msgspec
 
 from aftersend.schemas.event import Feedback
-from aftersend.sources.base import Parser, Source, SourceOptions
+from aftersend.sources.base import Parser, SourceOptions
+from aftersend.sources.own.tracking.payload import TrackingRecord
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.event_ids import event_id
 from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader
 from aftersend.sources.parsing.machines import is_machine
 from aftersend.sources.parsing.metadata import is_true, label, message_type
-from aftersend.sources.parsing.times import Seconds, rfc3339
+from aftersend.sources.parsing.times import rfc3339
 
 NAME: Final = "tracking"
 
@@ -42,31 +43,6 @@ EVENT_RULES: Final = (
 
 _TYPE_OF_EVENT: Final = {rule.event: rule.type for rule in EVENT_RULES}
 _BY_READERS: Final = frozenset({"opened", "clicked"})
-
-
-class TrackingRecord(msgspec.Struct, gc=False):
-    """One event as the sender's systems write it."""
-
-    event: str
-    #: The tracker's own id of the event; without one it is made of the other fields.
-    id: str | int | None = None
-    delivery_id: str | int | None = None
-    recipient: str | None = None
-    #: Seconds since 1970, or RFC 3339.
-    time: Seconds | str | None = None
-    url: str | None = None
-    user_agent: str | None = None
-    ip: str | None = None
-    #: Whether a machine did it; without it, the user agent decides.
-    machine: bool | None = None
-    #: Whether the link was the unsubscribe link; without it, the URL decides.
-    unsubscribe_link: bool | None = None
-    one_click: bool = False
-    message_id: str | None = None
-    message_type: str | None = None
-    tenant: str | None = None
-    test: bool | int | str | None = None
-    reason: str | None = None
 
 
 class Tracker:
@@ -137,6 +113,3 @@ def _identify(record: TrackingRecord) -> str:
 def parser(options: SourceOptions) -> Parser:
     """Return the parser for an installation's options."""
     return Tracker(options).parse
-
-
-SOURCE: Final = Source(name=NAME, number=4, title="the sender's own tracker and tools", parser=parser)

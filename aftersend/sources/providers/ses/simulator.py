@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from aftersend.sandbox.simulation.messages import TENANT, Message
-from aftersend.sandbox.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
-from aftersend.sandbox.simulation.tracker import PROXIES, READERS, SCANNERS
+from aftersend.sources.simulation.message import TENANT, Message
+from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
+from aftersend.sources.simulation.user_agents import PROXIES, READERS, SCANNERS
 
 _ACCOUNT: Final = "123456789012"
 _SENDER: Final = "Brand <news@brand.example>"

@@ -16,8 +16,8 @@ from aftersend.rules.views import VIEWS
 from aftersend.schemas.delivery import POLICIES, Declaration
 from aftersend.schemas.event import EVENT_TYPES, MESSAGE_TYPES, NOT_SENT_REASONS, Feedback
 from aftersend.sources.base import SourceError, SourceOptions
-from aftersend.sources.own import sender
-from aftersend.sources.own.sender import NAME, SOURCE, DeliveryRecord, SenderEvent
+from aftersend.sources.own.sender import NAME, SOURCE, payload
+from aftersend.sources.own.sender.payload import DeliveryRecord, SenderEvent
 
 parse: Callable[[bytes], Iterable[Feedback]] = SOURCE.parser(SourceOptions())
 
@@ -79,7 +79,7 @@ def test_an_event_about_a_recipient() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", [kind for kind in sender.EVENT_TYPES if kind != "not_sent"])
+@pytest.mark.parametrize("kind", [kind for kind in payload.EVENT_TYPES if kind != "not_sent"])
 def test_types_are_the_canonical_ones(kind: str) -> None:
     assert kind in EVENT_TYPES
     assert kind == one(type=kind).type
@@ -196,7 +196,7 @@ def test_lines_and_arrays() -> None:
 
 def test_the_lists_are_those_of_the_house() -> None:
     """Types for the decoder have to be written out; a view that is added must be added there too."""
-    assert set(sender.EVENT_TYPES) == set(_literal(SenderEvent, "type"))
+    assert set(payload.EVENT_TYPES) == set(_literal(SenderEvent, "type"))
     assert {"", *POLICIES} == set(_literal(DeliveryRecord, "policy"))
     assert set(POLICIES) == set(VIEWS)
     assert set(MESSAGE_TYPES) == set(_literal(SenderEvent, "message_type"))

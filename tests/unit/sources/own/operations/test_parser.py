@@ -8,7 +8,8 @@ import pytest
 
 from aftersend.schemas.event import Feedback
 from aftersend.sources.base import SourceError, SourceOptions
-from aftersend.sources.own.operations import MAX_WORDS, NAME, SOURCE
+from aftersend.sources.own.operations import NAME, SOURCE
+from aftersend.sources.own.operations.payload import MAX_WORDS
 
 RELEASE = {
     "event": "release",
