@@ -45,7 +45,7 @@ class NormaliseState(msgspec.Struct):
     parse: Parser | None
 
 
-class Counted(msgspec.Struct):
+class ParsedBatch(msgspec.Struct):
     """What came of a batch of raw records."""
 
     records: int
@@ -57,10 +57,10 @@ class Counted(msgspec.Struct):
 
 
 #: Told of each committed batch of raw records: its topic, and what came of it.
-OnParse = Callable[[str, Counted], None]
+OnParse = Callable[[str, ParsedBatch], None]
 
 
-class Normalise(Processor[NormaliseState, Counted]):
+class Normalise(Processor[NormaliseState, ParsedBatch]):
     """Parses raw records.
 
     Args:
@@ -90,7 +90,7 @@ class Normalise(Processor[NormaliseState, Counted]):
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
 
-    def process(self, state: NormaliseState, batch: Batch, output: Output) -> Counted:  # noqa: C901 - the hot path
+    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:  # noqa: C901 - the hot path
         """Parse a batch."""
         if state.parse is None:
             return self._ticks(state, batch, output)
@@ -140,9 +140,9 @@ class Normalise(Processor[NormaliseState, Counted]):
                 letters = output.channel(self._topics.dead_letters, partition % partitions)
                 dead_letters.write(letters, record, state.topic, partition, error)
         self._breaker.count(len(batch.records), sum(errors.values()))
-        return Counted(len(batch.records), events, errors, unknown)
+        return ParsedBatch(len(batch.records), events, errors, unknown)
 
-    def _ticks(self, state: NormaliseState, batch: Batch, output: Output) -> Counted:
+    def _ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
         """Fan the clock's last tick of a batch out: earlier ones say nothing that it does not say."""
         last = batch.records[-1]
         tick = Feedback(
@@ -151,12 +151,12 @@ class Normalise(Processor[NormaliseState, Counted]):
         value = _encode(tick)
         for partition in range(self._partitions):
             output.channel(self._topics.events, partition).append(b"", value, last.timestamp)
-        return Counted(len(batch.records), self._partitions, {}, {})
+        return ParsedBatch(len(batch.records), self._partitions, {}, {})
 
     def committed(
         self,
         state: NormaliseState,
-        pending: Counted,
+        pending: ParsedBatch,
         ends: dict[tuple[str, int], int],  # noqa: ARG002 - nothing is kept that would have to know
         next_offset: int,  # noqa: ARG002
     ) -> None:

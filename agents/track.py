@@ -41,20 +41,20 @@ class KpiSink(Protocol):
 OnFold = Callable[[int, BatchResult], None]
 
 
-class Watch(Protocol):
-    """Who watches the tables, for metrics; called between two awaits."""
+class StoreObserver(Protocol):
+    """Observes the tables, for metrics. Called synchronously on the hot path: must be quick and must not raise."""
 
     def opened(self, partition: int, store: PartitionStore) -> None:
-        """Watch a partition from now on; the store shows what is committed."""
+        """Observe a partition from now on; the store holds committed state only."""
 
     def folded(self, partition: int, fold: BatchResult) -> None:
-        """Take note of a committed batch; the store shows it already."""
+        """Count a committed batch, which the store already holds."""
 
     def closed(self, partition: int) -> None:
-        """Watch a partition no longer."""
+        """Stop observing a partition."""
 
 
-class _Nobody(Watch):
+class _NullStoreObserver(StoreObserver):
     def opened(self, partition: int, store: PartitionStore) -> None:
         pass
 
@@ -86,7 +86,7 @@ class Track(Processor[TrackState, BatchResult]):
         open_store: opens the store of a partition.
         sink: shows the KPIs.
         on_fold: told of every batch.
-        watch: told of it too, and of the stores.
+        store_observer: told of it too, and of the stores.
     """
 
     name = "track"
@@ -99,7 +99,7 @@ class Track(Processor[TrackState, BatchResult]):
         open_store: Callable[[int], PartitionStore],
         sink: KpiSink,
         on_fold: OnFold = lambda _partition, _fold: None,
-        watch: Watch | None = None,
+        store_observer: StoreObserver | None = None,
     ) -> None:
         self._settings = settings
         self._codec = codec
@@ -107,7 +107,7 @@ class Track(Processor[TrackState, BatchResult]):
         self._open_store = open_store
         self._sink = sink
         self._on_fold = on_fold
-        self._watch = watch or _Nobody()
+        self._store_observer = store_observer or _NullStoreObserver()
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
         self._topic = codec.topics.events
 
@@ -123,7 +123,7 @@ class Track(Processor[TrackState, BatchResult]):
         fold = BatchFold(store, partition, self._codec, self._options, due)
         state = TrackState(partition, epoch, store, fold, due, restored)
         self._sink.taken_over(partition, epoch, store.partials)
-        self._watch.opened(partition, store)
+        self._store_observer.opened(partition, store)
         return state
 
     def process(self, state: TrackState, batch: Batch, output: Output) -> BatchResult:
@@ -144,13 +144,13 @@ class Track(Processor[TrackState, BatchResult]):
             self._sink.changed(state.partition, next_offset, pending.changes.partials)
         if ticked:
             self._sink.ticked(state.partition, pending.changes.tick)
-        self._watch.folded(state.partition, pending)
+        self._store_observer.folded(state.partition, pending)
         self._on_fold(state.partition, pending)
 
     def release(self, state: TrackState) -> None:
         """Close the partition's store."""
         self._sink.released(state.partition)
-        self._watch.closed(state.partition)
+        self._store_observer.closed(state.partition)
         state.store.close()
 
     def describe(self, state: TrackState) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import tracemalloc
 from typing import Final
 
 from aftersend.config.settings import Settings, load
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import Fact
 from aftersend.schemas.kpi import KpiPartial
@@ -34,13 +34,13 @@ class _Record:
         self.headers: list[tuple[str, bytes | None]] = []
 
 
-def _records(settings: Settings, deliveries: int) -> list[LeanRecord]:
+def _records(settings: Settings, deliveries: int) -> list[FetchedRecord]:
     """Return records of deliveries with some 60 classes and 40 kinds of events."""
     names = codec(settings)
     base = Fact.SENT | Fact.DELIVERED
     cells = {bucket_of(6 + number % 3, base | 1 << 8 + number % 12): 1000 + number for number in range(60)}
     events = {event_counter(1 + number % 3, number % 20, number % 4): 1000 for number in range(40)}
-    result: list[LeanRecord] = []
+    result: list[FetchedRecord] = []
     for number in range(deliveries):
         for partition in range(_PARTITIONS):
             partial = KpiPartial(cells, events, 1_757_851_200.0, 1_757_851_300.0, 1)

@@ -20,9 +20,9 @@ from typing import Any
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.observer import Work
+from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
-from aftersend.processes.health import WorkerView
+from aftersend.processes.health import WorkerHealth
 from aftersend.publish.prometheus.deliveries import Deliveries
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.page import MetricsPage
@@ -48,7 +48,7 @@ def main() -> None:
     topics = Topics()
     store = MemoryStore()
     fold = BatchFold(store, 0, Codec(topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
-    standing = WorkerView(assigned=True, restoring=[], restored=0, answered=0, asked=0, partitions=[])
+    standing = WorkerHealth(assigned=True, restoring=[], restored=0, answered=0, asked=0, partitions=[])
     deliveries, heartbeat = Deliveries(20), Heartbeat()
     metrics = WorkerMetrics(
         [topics.events], topics.events, {1: "kumomta"}, heartbeat, deliveries, lambda: standing, lambda: True
@@ -77,7 +77,7 @@ def main() -> None:
                 builder._build()  # noqa: SLF001 - what the producer does with it
         store.apply(result.changes, {})
         folded = time.process_time()
-        metrics.committed(Work(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))
+        metrics.committed(CommittedBatch(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))
         metrics.folded(0, result)
         counting += time.process_time() - folded + read - start
         folding += folded - read

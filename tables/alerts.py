@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.alerts import Threshold, Thresholds, compare_with_thresholds
 from aftersend.rules.recipient.timing import Timing, closing_times, terms_of
 from aftersend.schemas.alert import DeliveryAlert
@@ -70,7 +70,7 @@ class DeliveryAlerts:
     def __init__(self, topics: Topics, timing: Timing, thresholds: Thresholds) -> None:
         self._timing = timing
         self._thresholds = thresholds
-        self._take: dict[str, Callable[[LeanRecord], None]] = {
+        self._take: dict[str, Callable[[FetchedRecord], None]] = {
             topics.kpis: self._take_partial,
             topics.deliveries: self._take_delivery,
             topics.alerts: self._take_alert,
@@ -85,13 +85,13 @@ class DeliveryAlerts:
         #: Deliveries that something new is known of.
         self._changed: set[str] = set()
 
-    def take(self, topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def take(self, topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         """Take records of one of the topics (an `aftersend.engine.changelog.Apply`)."""
         take = self._take[topic]
         for record in records:
             take(record)
 
-    def _take_partial(self, record: LeanRecord) -> None:
+    def _take_partial(self, record: FetchedRecord) -> None:
         if record.key == CLOCK_KEY:
             if record.value is not None:
                 self._tick = max(self._tick, decode_clock(record.value))
@@ -105,7 +105,7 @@ class DeliveryAlerts:
                 self._partials.setdefault(partial.delivery_id, {})[partial.partition] = partial
                 self._changed.add(partial.delivery_id)
 
-    def _take_delivery(self, record: LeanRecord) -> None:
+    def _take_delivery(self, record: FetchedRecord) -> None:
         delivery_id = (record.key or b"").decode()
         if record.value is None:
             self._declared.pop(delivery_id, None)
@@ -117,7 +117,7 @@ class DeliveryAlerts:
         self._declared[delivery_id] = delivery, terms_of(declaration, delivery.declared_at, delivery.event_id)
         self._changed.add(delivery_id)
 
-    def _take_alert(self, record: LeanRecord) -> None:
+    def _take_alert(self, record: FetchedRecord) -> None:
         if record.value is not None:
             self.said(_decode_alert(record.value))
 

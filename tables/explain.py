@@ -12,7 +12,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.explain.explain import as_of, explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation, RowState
 from aftersend.rules.explain.replay import Replay
@@ -92,9 +92,9 @@ async def read_row(where: RowLocation) -> StoredRow:
     status_key = row_key(where.delivery_id, where.recipient)
     kpi_key = f"{where.delivery_id}{SEPARATOR}{partition}".encode()
     declared_key = terms_key(where.delivery_id)
-    last: dict[bytes, LeanRecord] = {}
+    last: dict[bytes, FetchedRecord] = {}
 
-    def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
         for record in records:
             if record.key in {status_key, kpi_key, declared_key}:
                 last[record.key or b""] = record
@@ -127,7 +127,7 @@ async def read_log(where: RowLocation, started_at: float | None) -> EventLog:
     recipient, delivery_id = where.recipient.encode(), where.delivery_id
     tick = 0.0
 
-    def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
         nonlocal tick
         for record in records:
             if (record.key or b"") not in {recipient, b""} or record.value is None:

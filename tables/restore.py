@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.tables.codec import (
     CLOCK_KEY,
     SEPARATOR,
@@ -59,7 +59,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
     records = 0
     started = time.process_time()
 
-    def apply(topic: str, _: int, batch: list[LeanRecord]) -> None:
+    def apply(topic: str, _: int, batch: list[FetchedRecord]) -> None:
         nonlocal records
         records += len(batch)
         changes = Changes()
@@ -93,7 +93,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
     return records
 
 
-def _rows(batch: list[LeanRecord], changes: Changes) -> None:
+def _rows(batch: list[FetchedRecord], changes: Changes) -> None:
     rows = changes.rows
     for record in batch:
         key, value = record.key or b"", record.value
@@ -114,14 +114,14 @@ def _add_tombstone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
         rows.setdefault(SEPARATOR.join(parts[:at]), {})[SEPARATOR.join(parts[at:])] = None
 
 
-def _contacts(batch: list[LeanRecord], changes: Changes) -> None:
+def _contacts(batch: list[FetchedRecord], changes: Changes) -> None:
     for record in batch:
         value = record.value
         packed = None if value is None else pack_contact(decode_contact(value))
         changes.contacts[(record.key or b"").decode()] = packed
 
 
-def _kpis(batch: list[LeanRecord], changes: Changes) -> None:
+def _kpis(batch: list[FetchedRecord], changes: Changes) -> None:
     for record in batch:
         key = record.key or b""
         if key.startswith(TERMS_KEY_PREFIX) and not is_kpi_key(key):

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aftersend.engine.aiokafka import records as lean
 
 #: Takes the records of one partition, in order.
-Apply = Callable[[str, int, list[lean.LeanRecord]], None]
+Apply = Callable[[str, int, list[lean.FetchedRecord]], None]
 
 
 class Progress:

@@ -6,7 +6,7 @@ from collections import deque
 from importlib.metadata import version
 from typing import Final
 
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.engine.transaction import Channel
 from aftersend.errors import BreakerTrippedError
 
@@ -26,7 +26,7 @@ _VERSION: Final = version("aftersend").encode()
 _MAX_MESSAGE: Final = 1000
 
 
-def write(channel: Channel, record: LeanRecord, topic: str, partition: int, error: Exception) -> None:
+def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, error: Exception) -> None:
     """Put a record that can't be read among the dead letters: key, value and headers untouched, ours added.
 
     Args:

@@ -19,7 +19,7 @@ from aftersend.engine.faust.app import WorkerApp
 from aftersend.engine.partitions.task import PartitionTask, Phase
 
 
-class PartitionView(msgspec.Struct):
+class PartitionHealth(msgspec.Struct):
     """One partition, as the probe has found it."""
 
     topic: str
@@ -53,7 +53,7 @@ class PartitionView(msgspec.Struct):
         return max(self.end or 0, self.delivered or 0) - self.position
 
 
-class WorkerView(msgspec.Struct):
+class WorkerHealth(msgspec.Struct):
     """A worker, as the probe has found it."""
 
     #: The group has given an assignment, and all of it is taken over.
@@ -65,10 +65,10 @@ class WorkerView(msgspec.Struct):
     #: The thread that talks to Kafka has answered so many of so many calls.
     answered: int
     asked: int
-    partitions: list[PartitionView]
+    partitions: list[PartitionHealth]
 
 
-class Verdict(msgspec.Struct):
+class HealthReport(msgspec.Struct):
     """What a probe is told."""
 
     ok: bool
@@ -76,7 +76,7 @@ class Verdict(msgspec.Struct):
     body: dict[str, Any]
 
 
-class Stalls:
+class StallDetector:
     """Remembers since when things stand still.
 
     Args:
@@ -90,7 +90,7 @@ class Stalls:
         #: What stands still -> (where, since when).
         self._still: dict[str, tuple[Any, float]] = {}
 
-    def live(self, view: WorkerView) -> Verdict:
+    def live(self, view: WorkerHealth) -> HealthReport:
         """Judge the worker's progress since the calls before."""
         now = self._now()
         seen: dict[str, tuple[Any, float]] = {}
@@ -116,10 +116,10 @@ class Stalls:
             if stalled[name] > self._limit:
                 reasons.append(f"{name} has {p.lag} records to go and committed nothing for {stalled[name]:.0f} s")
         self._still = seen
-        return Verdict(not reasons, "; ".join(reasons), _body(view, stalled))
+        return HealthReport(not reasons, "; ".join(reasons), _body(view, stalled))
 
 
-def ready(view: WorkerView) -> Verdict:
+def ready(view: WorkerHealth) -> HealthReport:
     """Judge whether the worker has all its partitions in hand."""
     reasons = []
     if view.restoring:
@@ -127,10 +127,10 @@ def ready(view: WorkerView) -> Verdict:
     elif not view.assigned:
         reasons.append("waiting for an assignment from the group")
     reasons += [f"{p.topic}-{p.partition} is {p.phase}" for p in view.partitions if p.phase != Phase.RUNNING.value]
-    return Verdict(not reasons, "; ".join(reasons), _body(view, {}))
+    return HealthReport(not reasons, "; ".join(reasons), _body(view, {}))
 
 
-def _body(view: WorkerView, stalled: dict[str, float]) -> dict[str, Any]:
+def _body(view: WorkerHealth, stalled: dict[str, float]) -> dict[str, Any]:
     return {
         "assigned": view.assigned,
         "restoring": view.restoring,
@@ -158,24 +158,24 @@ class Probe:
         self._app = app
         self._asked = self._answered = 0
 
-    def look(self) -> WorkerView:
+    def look(self) -> WorkerHealth:
         """Return how the worker is now."""
         app = self._app()
         if app is None:
-            return WorkerView(assigned=False, restoring=[], restored=0, answered=0, asked=0, partitions=[])
+            return WorkerHealth(assigned=False, restoring=[], restored=0, answered=0, asked=0, partitions=[])
         self._ask(app)
-        flow = app.flow
+        partitions = app.partitions
         now = time.monotonic()
-        restoring = [f"{tp.topic}-{tp.partition}" for tp in sorted(flow.restoring)]
-        restoring += [f"{tp.topic}-{tp.partition}" for tp, t in flow.tasks.items() if t.phase is Phase.RESTORING]
+        restoring = [f"{tp.topic}-{tp.partition}" for tp in sorted(partitions.restoring)]
+        restoring += [f"{tp.topic}-{tp.partition}" for tp, t in partitions.tasks.items() if t.phase is Phase.RESTORING]
         views = []
-        for tp, task in sorted(flow.tasks.items()):
-            view = PartitionView(tp.topic, tp.partition, task.phase.value, task.position)
+        for tp, task in sorted(partitions.tasks.items()):
+            view = PartitionHealth(tp.topic, tp.partition, task.phase.value, task.position)
             view.since_commit = now - task.progress_at
             view.delivered, view.fetched, view.end = _offsets(app, tp)
             view.lag_seconds = _age(task, view)
             views.append(view)
-        return WorkerView(flow.ready, restoring, changelog.progress.records, self._answered, self._asked, views)
+        return WorkerHealth(partitions.ready, restoring, changelog.progress.records, self._answered, self._asked, views)
 
     def _ask(self, app: WorkerApp) -> None:
         """See whether the thread that talks to Kafka goes round its loop; the answer counts in the next look."""
@@ -192,10 +192,10 @@ class Probe:
         self._answered += 1
 
 
-def _age(task: PartitionTask, view: PartitionView) -> float:
+def _age(task: PartitionTask, view: PartitionHealth) -> float:
     """Return the age of the oldest record that waits; where only a later one is known, rather too much."""
-    if task.under_way is not None:
-        since = task.under_way
+    if task.inflight_timestamp is not None:
+        since = task.inflight_timestamp
     elif not view.works:
         return 0.0
     elif task.last_timestamp is None:

@@ -33,7 +33,7 @@ class HealthServer:
         self._settings = settings
         self._routes = list(routes)
         self._probe = health.Probe(app)
-        self._stalls = health.Stalls(settings.stall_seconds, time.monotonic)
+        self._stalls = health.StallDetector(settings.stall_seconds, time.monotonic)
         self._server: uvicorn.Server | None = None
         #: The port that is served; differs from the setting only in tests.
         self.port = settings.web_port
@@ -74,7 +74,7 @@ class HealthServer:
         return _response(health.ready(self._probe.look()))
 
 
-def _response(verdict: health.Verdict) -> JSONResponse:
+def _response(verdict: health.HealthReport) -> JSONResponse:
     body = {"ok": verdict.ok, "reason": verdict.reason, **verdict.body}
     return JSONResponse(body, status_code=200 if verdict.ok else _UNAVAILABLE)
 

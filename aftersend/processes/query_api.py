@@ -106,8 +106,8 @@ class StoredRows:
         app = self._app()
         if app is None or not self.partitions:
             return ""
-        url = app.flow.membership.url_of(self._partition(recipient))
-        return "" if url == app.flow.membership.url else url
+        url = app.partitions.membership.url_of(self._partition(recipient))
+        return "" if url == app.partitions.membership.url else url
 
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
         """Return a committed row; None: there is none."""
@@ -170,7 +170,7 @@ class StoredRows:
         app = self._app()
         if app is None or not self.partitions:
             return None
-        state: Any = app.flow.state_of(TP(self._settings.topics.events, self._partition(recipient)))
+        state: Any = app.partitions.state_of(TP(self._settings.topics.events, self._partition(recipient)))
         return state if isinstance(state, TrackState) else None
 
     def _surely(self, recipient: str) -> TrackState:

@@ -182,9 +182,9 @@ class Worker:
             self._on_stopping()
             await clock.stop()
             await alerts.stop()
-            await app.flow.quiesce()
+            await app.partitions.quiesce()
             await publisher.stop()
-            await app.flow.close()
+            await app.partitions.close()
             await app.stop()
             log.info("stopped")
 
@@ -262,12 +262,12 @@ class Worker:
     def _owns_clock(self) -> bool:
         """Tell whether this worker leads, or did until a rebalance that is going on: it may well stay so."""
         app = self.app
-        return app is not None and any(tp.topic == self.settings.topics.clock for tp in app.flow.tasks)
+        return app is not None and any(tp.topic == self.settings.topics.clock for tp in app.partitions.tasks)
 
     def _leads(self) -> bool:
         app = self.app
         return app is not None and any(
-            tp.topic == self.settings.topics.clock and app.flow.ready for tp in app.flow.tasks
+            tp.topic == self.settings.topics.clock and app.partitions.ready for tp in app.partitions.tasks
         )
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.services.cluster import partitions_of
@@ -31,7 +31,7 @@ async def read_all(settings: Settings, on_contact: OnContact, show: ShowProgress
     """
     partitions = await partitions_of(settings, settings.topics.contacts)
 
-    def take(record: LeanRecord) -> None:
+    def take(record: FetchedRecord) -> None:
         on_contact((record.key or b"").decode(), None if record.value is None else _decode(record.value))
 
     return await _read(settings, range(partitions), take, show)
@@ -52,7 +52,7 @@ async def read_wanted(
     partitions = await partitions_of(settings, settings.topics.contacts)
     found: dict[str, Contact] = {}
 
-    def take(record: LeanRecord) -> None:
+    def take(record: FetchedRecord) -> None:
         address = (record.key or b"").decode()
         if address not in wanted:
             return
@@ -66,7 +66,7 @@ async def read_wanted(
 
 
 async def _read(
-    settings: Settings, partitions: Collection[int], take: Callable[[LeanRecord], None], show: ShowProgress | None
+    settings: Settings, partitions: Collection[int], take: Callable[[FetchedRecord], None], show: ShowProgress | None
 ) -> int:
     options, topic = settings.kafka_options(), settings.topics.contacts
     places = [(topic, partition) for partition in partitions]
@@ -77,7 +77,7 @@ async def _read(
     done = 0
     with (show or no_progress)("reading contacts", expected) as move:
 
-        def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
             nonlocal done
             for record in records:
                 take(record)

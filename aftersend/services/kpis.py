@@ -11,7 +11,7 @@ import redis
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import RedisUnusableError
 from aftersend.publish.kpis import STATUS_PREFIX, Kpis, Rate, from_counters, from_hash, key_of, pattern_of
 from aftersend.schemas.kpi import DeliveryKpis
@@ -107,7 +107,7 @@ class Summed:
     def __init__(self) -> None:
         self.parts: dict[tuple[str, int], DeliveryKpis] = {}
 
-    def apply(self, _topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def apply(self, _topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         """Take records of the KPI topic; a later one of a key replaces an earlier one."""
         for record in records:
             if record.value is not None and is_kpi_key(record.key):

@@ -8,7 +8,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
@@ -54,7 +54,7 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
     exact = None if delivery is None else f"{delivery}{SEPARATOR}{recipient}".encode()
     found = Found()
 
-    def apply(topic: str, _: int, records: list[LeanRecord]) -> None:
+    def apply(topic: str, _: int, records: list[FetchedRecord]) -> None:
         for record in records:
             key = record.key or b""
             if topic == topics.contacts:
@@ -69,7 +69,7 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
     return found
 
 
-def _take(found: Found, key: bytes, record: LeanRecord) -> None:
+def _take(found: Found, key: bytes, record: FetchedRecord) -> None:
     delivery = key.decode().partition(SEPARATOR)[0]
     if record.value is None:
         found.rows.pop(delivery, None)

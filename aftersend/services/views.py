@@ -9,7 +9,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import merged
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import View, ViewReport
@@ -28,7 +28,7 @@ class Histograms:
         self._id = delivery_id.encode()
         self._parts: dict[int, KpiPartial] = {}
 
-    def apply(self, _topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(self, _topic: str, partition: int, records: list[FetchedRecord]) -> None:
         """Take records of the KPI topic; a later one of a partition replaces an earlier one."""
         for record in records:
             delivery_id, separator, _ = (record.key or b"").rpartition(SEPARATOR.encode())

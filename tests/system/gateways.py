@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import KafkaUnusableError
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.embedded.guard import Guard
@@ -150,10 +150,10 @@ class GatewayProcess:
         raise ValueError("no such line")
 
 
-async def raw_records(installation: Installation, source: str) -> list[LeanRecord]:
+async def raw_records(installation: Installation, source: str) -> list[FetchedRecord]:
     """Return all records of a source's raw topic."""
     topic = installation.topics.raw(source)
-    found: list[LeanRecord] = []
+    found: list[FetchedRecord] = []
     await changelog.read(
         installation.settings.kafka_options(),
         {(topic, partition): None for partition in range(installation.settings.partitions)},

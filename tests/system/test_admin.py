@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import KafkaUnusableError
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.schemas.topics import TopicLayout, Topics, layouts
@@ -119,7 +119,7 @@ async def test_a_changelog_is_read_to_where_it_ended(kafka: EmbeddedKafka, uniqu
         writing = asyncio.create_task(_write_on(producer, unique))
         seen: list[bytes | None] = []
 
-        def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
             seen.extend(record.value for record in records)
 
         ends = await changelog.read(options(kafka), {(unique, 0): None}, apply)

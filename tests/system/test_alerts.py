@@ -14,7 +14,7 @@ import pytest
 
 from aftersend.agents.alerts import Alerts
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.schemas.alert import DeliveryAlert
 from aftersend.services.installation import alert_thresholds, fold_timing
@@ -35,7 +35,7 @@ async def told(installation: Installation) -> list[dict[str, Any]]:
     """Return all that is on the alerts topic, committed."""
     found: list[dict[str, Any]] = []
 
-    def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             value = json.loads(record.value or b"")
             assert f"{value['delivery_id']}\t{value['alert']}".encode() == record.key

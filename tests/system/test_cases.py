@@ -22,7 +22,7 @@ import msgspec
 import pytest
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport as Viewed
@@ -229,7 +229,7 @@ async def look(installation: Installation) -> Seen:
     kpis: dict[bytes, DeliveryKpis] = {}
     histograms: dict[str, Histograms] = {}
 
-    def apply(topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             key, value = (record.key or b"").decode(), record.value or b""
             if topic == topics.status:
@@ -325,7 +325,7 @@ async def tick(installation: Installation, now: float) -> None:
     await installation.write([Input(installation.topics.clock, 0, None, value, int(now * 1000))])
     reached: dict[int, float] = {}
 
-    def apply(_topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             if record.key == b"@clock":
                 reached[partition] = msgspec.json.decode(record.value or b"")["tick"]

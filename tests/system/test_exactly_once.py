@@ -19,7 +19,7 @@ from faust.types import TP
 
 from aftersend.config.settings import Settings, load
 from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.offsets import settled_offsets
+from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import EXIT_OK, FencedError, TransactionFailedError
 from aftersend.sandbox.embedded import EmbeddedKafka
@@ -92,7 +92,7 @@ class Ledger:
         await consumer.start()
         try:
             source = TP(*self.source)
-            return (await settled_offsets(consumer, [source], PATIENCE)).get(source)
+            return (await wait_for_committed_offsets(consumer, [source], PATIENCE)).get(source)
         finally:
             await consumer.stop()
 

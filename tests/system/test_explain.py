@@ -15,7 +15,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from aftersend.rules.recipient.history import MAX_ENTRIES
 from aftersend.sandbox.embedded.ports import pick_free
@@ -60,7 +60,7 @@ async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Ca
     await installation.finish()
     keys: set[tuple[str, str]] = set()
 
-    def apply(_topic: str, _: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
         for record in records:
             delivery_id, _tab, recipient = (record.key or b"").decode().partition("\t")
             keys.add((delivery_id, recipient))

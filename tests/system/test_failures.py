@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import EXIT_BREAKER, EXIT_KAFKA
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.embedded.ports import pick_free
@@ -26,9 +26,9 @@ def _load(installation: Installation, events: int) -> list[Input]:
     return list(direct_events(installation.topics, events, SEED, time.time() - 3600, installation.settings.partitions))
 
 
-async def _read(installation: Installation, topic: str) -> list[LeanRecord]:
+async def _read(installation: Installation, topic: str) -> list[FetchedRecord]:
     """Return all committed records of a topic."""
-    read: list[LeanRecord] = []
+    read: list[FetchedRecord] = []
     starts: dict[tuple[str, int], int | None] = {(topic, p): None for p in range(installation.settings.partitions)}
     await changelog.read(
         installation.settings.kafka_options(), starts, lambda _topic, _p, records: read.extend(records)

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import EXIT_KAFKA, EXIT_OK, EXIT_SETTINGS
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.schemas.raw import TENANT_HEADER
@@ -532,7 +532,7 @@ async def test_from_a_webhook_to_the_reference(
 
     tenants: dict[str, int] = {}
 
-    def count(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def count(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             event = json.loads(record.value or b"{}")
             if event["type"] == "delivered":

@@ -14,7 +14,7 @@ import pytest
 
 from aftersend.config.installation import parsers
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.partitioning import partition_of
 from aftersend.sources.base import SourceError
 from tests.patience import PATIENCE
@@ -107,7 +107,7 @@ async def folded(installation: Installation, tick: float) -> None:
     """Wait until every partition has folded a tick."""
     reached: dict[int, float] = {}
 
-    def apply(_topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             if record.key == b"@clock":
                 reached[partition] = msgspec.json.decode(record.value or b"")["tick"]
@@ -127,7 +127,7 @@ async def recorded(installation: Installation) -> list[Input]:
     places = [(topic, partition) for topic in names[:-1] for partition in range(installation.settings.partitions)]
     found: list[Input] = []
 
-    def apply(topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
         found.extend(
             Input(
                 topic,
@@ -150,7 +150,7 @@ async def tables(installation: Installation) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {"rows": {}, "contacts": {}, "kpis": {}}
     of_topic = {topics.status: "rows", topics.contacts: "contacts", topics.kpis: "kpis"}
 
-    def apply(topic: str, partition: int, records: list[LeanRecord]) -> None:
+    def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
         table = found[of_topic[topic]]
         for record in records:
             key = f"{partition} {(record.key or b'').decode()}"

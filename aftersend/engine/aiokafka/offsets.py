@@ -48,7 +48,7 @@ async def committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: Ite
     return {tp: offset for tp, offset in answered.items() if offset >= 0}
 
 
-async def settled_offsets(
+async def wait_for_committed_offsets(
     consumer: aiokafka.AIOKafkaConsumer, partitions: Iterable[TP], patience: float
 ) -> dict[TP, int]:
     """Return what `committed_offsets` does, asking again while the broker can't tell yet.

@@ -15,7 +15,7 @@ from aiokafka.consumer.fetcher import READ_COMMITTED
 from aiokafka.errors import CorruptRecordException
 
 
-class LeanRecord(Protocol):
+class FetchedRecord(Protocol):
     """A fetched record."""
 
     @property
@@ -142,6 +142,6 @@ def install() -> None:
     _fetcher.FetchResult = _FetchResult
 
 
-def iterate(records: list[Any]) -> Iterator[LeanRecord]:
+def iterate(records: list[Any]) -> Iterator[FetchedRecord]:
     """Iterate over records with their type."""
     return iter(records)

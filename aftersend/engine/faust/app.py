@@ -12,8 +12,8 @@ from faust.types import TP
 from aftersend.config.settings import Settings
 from aftersend.engine.faust.consumer import Consumer
 from aftersend.engine.faust.recovery import TableManager
-from aftersend.engine.partitions.manager import Ownership
-from aftersend.engine.partitions.observer import Meter
+from aftersend.engine.partitions.manager import PartitionManager
+from aftersend.engine.partitions.observer import BatchObserver
 from aftersend.engine.partitions.processor import Processor
 
 #: Batches that Faust may hold for an agent; each may be some MB.
@@ -23,7 +23,7 @@ _BUFFERED_BATCHES = 1
 class WorkerApp(faust.App):
     """A Faust app that knows who owns its partitions."""
 
-    flow: Ownership
+    partitions: PartitionManager
     kafka_options: dict[str, Any]
     #: Bytes fetched at once, by topic; of others `consumer_max_fetch_size`.
     fetch_limits: dict[str, int]
@@ -40,13 +40,15 @@ class WorkerApp(faust.App):
         await self._crashed.wait()
 
 
-def create(settings: Settings, on_fatal: Callable[[BaseException], None], meter: Meter | None = None) -> WorkerApp:
+def create(
+    settings: Settings, on_fatal: Callable[[BaseException], None], observer: BatchObserver | None = None
+) -> WorkerApp:
     """Make the app of a worker; agents are added by `add_agent`.
 
     Args:
         settings: of the worker.
         on_fatal: told of an error that the worker should not live with.
-        meter: told of the partitions' work.
+        observer: told of the partitions' work.
     """
     logging.getLogger("faust").setLevel(logging.WARNING)
     app = WorkerApp(
@@ -76,7 +78,7 @@ def create(settings: Settings, on_fatal: Callable[[BaseException], None], meter:
     )
     app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
     app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
-    app.flow = Ownership(settings, lambda: cast("Consumer", app.consumer), on_fatal, meter)
+    app.partitions = PartitionManager(settings, lambda: cast("Consumer", app.consumer), on_fatal, observer)
     return app
 
 
@@ -86,13 +88,13 @@ _CONSUMER_OPTIONS = {"security_protocol", "ssl_context", "sasl_mechanism", "sasl
 def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any]) -> None:
     """Have an agent hand the batches of some topics to a processor."""
     for topic in topics:
-        app.flow.register(topic, processor)
+        app.partitions.register(topic, processor)
     channel = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def agent(stream: Any) -> None:
         async for event in stream.noack().events():
             message = event.message
-            await app.flow.deliver(TP(message.topic, message.partition), event.value)
+            await app.partitions.deliver(TP(message.topic, message.partition), event.value)
             event.ack()
 
     app.agent(channel, name=processor.name)(agent)

@@ -41,7 +41,7 @@ fetch_limits.install()
 #: makes progress.
 _MAX_POLL_INTERVAL_MS: Final = 24 * 60 * 60 * 1000
 _NOWHERE: Final = (None, 0)
-_HEED_SECONDS: Final = 1.0
+_CHECK_INTERVAL_SECONDS: Final = 1.0
 #: Of the rebalance timeout, waited for transactions; whoever has not joined again by its end is left out.
 _REVOKE_SHARE: Final = 0.7
 
@@ -100,13 +100,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self.thread_loop))
 
     @Service.task
-    async def _heed_group(self) -> None:
+    async def _check_group_errors(self) -> None:
         """Take note of errors inside aiokafka: else the group's coordination stands still, or fetching does, forever.
 
         Faust polls past `getmany`, where aiokafka would tell of them.
         """
         while not self.should_stop:
-            await self.sleep(_HEED_SECONDS)
+            await self.sleep(_CHECK_INTERVAL_SECONDS)
             consumer = self._ensure_consumer()
             if consumer._closed:  # noqa: SLF001
                 return
@@ -124,7 +124,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         app = cast("Any", self.app)  # an `aftersend.engine.faust.app.WorkerApp`
-        membership = app.flow.membership
+        membership = app.partitions.membership
         self._assignor = SpreadAssignor.of(membership)
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
@@ -162,9 +162,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         batches: dict[TP, Any] = {}
         for tp, records in fetched.items():
             if records:
-                base, sought = self._chain.get(tp, _NOWHERE)
-                batch = Batch(base, records, sought)
-                self._chain[tp] = batch.next_offset, sought
+                base, seek_epoch = self._chain.get(tp, _NOWHERE)
+                batch = Batch(base, records, seek_epoch)
+                self._chain[tp] = batch.next_offset, seek_epoch
                 batches[tp] = [_Envelope(tp, batch)]
         return batches
 
@@ -199,7 +199,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         self._chain.clear()
 
 
-class _Forgetful(dict[TP, int | None]):
+class NoReadOffsets(dict[TP, int | None]):
     """What Faust has read last: nothing, or it would drop what it reads again after a seek."""
 
     def __missing__(self, tp: TP) -> None:
@@ -215,12 +215,12 @@ class Consumer(driver.Consumer):
     _thread: ConsumerThread
 
     #: Set by `aftersend.engine.faust.app`.
-    flow: Flow
+    partitions: Flow
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.flow = cast("Any", self.app).flow  # an `aftersend.engine.faust.app.WorkerApp`
-        self._read_offset = _Forgetful()
+        self.partitions = cast("Any", self.app).partitions  # an `aftersend.engine.faust.app.WorkerApp`
+        self._read_offset = NoReadOffsets()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         # The thread moves all that is fetched, so it has the quicker kind of loop too.
@@ -236,14 +236,14 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Seek every owned partition to where its owner stands (Faust calls this after it threw records away)."""
-        positions = {tp: self.flow.position(tp) for tp in self.assignment()}
+        positions = {tp: self.partitions.position(tp) for tp in self.assignment()}
         await self.seek_all({tp: offset for tp, offset in positions.items() if offset is not None})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let running transactions end before the group goes on, for as long as it waits for us."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.app.conf.broker_rebalance_timeout * _REVOKE_SHARE):
-                await self.flow.quiesce()
+                await self.partitions.quiesce()
         await super().on_partitions_revoked(revoked)
 
     # What follows switches Faust's own bookkeeping of offsets off: the transactions commit them.

@@ -7,14 +7,14 @@ from typing import Any, cast
 from faust.tables.manager import TableManager as FaustTableManager
 from faust.tables.recovery import Recovery as FaustRecovery
 
-from aftersend.engine.partitions.manager import Ownership
+from aftersend.engine.partitions.manager import PartitionManager
 
 
 class Recovery(FaustRecovery):
     """Takes partitions over before the streams resume."""
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
-        ownership: Ownership = cast("Any", self.app).flow  # an `aftersend.engine.faust.app.WorkerApp`
+        ownership: PartitionManager = cast("Any", self.app).partitions  # an `aftersend.engine.faust.app.WorkerApp`
         # A rebalance in the middle of it cancels this and starts over with the new assignment.
         await self._wait(ownership.assign(self.app.consumer.assignment()))
         await super()._resume_streams(generation_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 
 #: A batch with twice as many records or more shows only some of its timestamps.
 _TIMESTAMPS: Final = 128
@@ -13,18 +13,18 @@ _TIMESTAMPS: Final = 128
 class Batch:
     """All records that one fetch brought for a partition."""
 
-    __slots__ = ("base", "next_offset", "records", "sought")
+    __slots__ = ("base", "next_offset", "records", "seek_epoch")
 
-    def __init__(self, base: int | None, records: list[LeanRecord], sought: int = 0) -> None:
+    def __init__(self, base: int | None, records: list[FetchedRecord], seek_epoch: int = 0) -> None:
         """Wrap records.
 
         Args:
             base: the position at which the consumer stood before; None if it stood at none that was ever set.
             records: at least one, in order.
-            sought: number of the last seek of this partition before.
+            seek_epoch: number of the last seek of this partition before.
         """
         self.base = base
-        self.sought = sought
+        self.seek_epoch = seek_epoch
         self.records = records
         self.next_offset = records[-1].offset + 1
 

@@ -13,7 +13,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine.faust.consumer import Consumer
 from aftersend.engine.group.membership import Membership
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.observer import Meter
+from aftersend.engine.partitions.observer import BatchObserver
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import TransactionalWriter
@@ -21,14 +21,14 @@ from aftersend.engine.transaction import TransactionalWriter
 log = structlog.get_logger(__name__)
 
 
-class Ownership:
+class PartitionManager:
     """The worker's partitions (a `transport.Flow`).
 
     Args:
         settings: of the worker.
         consumer: returns Faust's consumer once it is there.
         on_fatal: told of an error that this worker should not live with.
-        meter: told of the partitions' work.
+        observer: told of the partitions' work.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class Ownership:
         settings: Settings,
         consumer: Callable[[], Consumer],
         on_fatal: Callable[[BaseException], None],
-        meter: Meter | None = None,
+        observer: BatchObserver | None = None,
     ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._on_fatal = on_fatal
-        self._meter = meter
+        self._observer = observer
         self._processors: dict[str, Processor[Any, Any]] = {}
         self.tasks: dict[TP, PartitionTask] = {}
         #: Partitions that are being taken over.
@@ -100,9 +100,9 @@ class Ownership:
             await self._take_over(new)
             positions = {tp: task.position for tp, task in self.tasks.items()}
             wanted_positions = {tp: offset for tp, offset in positions.items() if offset is not None}
-            sought = await self._consumer().seek_all(wanted_positions)
+            seek_epoch = await self._consumer().seek_all(wanted_positions)
             for task in self.tasks.values():
-                task.sought = max(task.sought, sought)
+                task.seek_epoch = max(task.seek_epoch, seek_epoch)
                 task.resume()
             self.ready = True
             log.info("partitions assigned", kept=len(wanted) - len(new), new=len(new))
@@ -110,8 +110,8 @@ class Ownership:
     async def _keep(self, wanted: set[TP]) -> None:
         """Let all partitions go but those that are wanted and have never been anybody else's meanwhile."""
         tasks = [task for tp, task in self.tasks.items() if tp in wanted]
-        ours = await asyncio.gather(*(task.still_ours() for task in tasks))
-        kept = {task.tp for task, still_ours in zip(tasks, ours, strict=True) if still_ours}
+        ours = await asyncio.gather(*(task.verify_ownership() for task in tasks))
+        kept = {task.tp for task, verify_ownership in zip(tasks, ours, strict=True) if verify_ownership}
         gone = [tp for tp in self.tasks if tp not in kept]
         await asyncio.gather(*(self.tasks.pop(tp).close() for tp in gone))
 
@@ -172,5 +172,5 @@ class Ownership:
             seek=seek,
             on_fatal=self._on_fatal,
             reclaim_after=settings.session_timeout * 1.5,
-            meter=self._meter,
+            observer=self._observer,
         )

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 
-class Work(msgspec.Struct, gc=False):
+class CommittedBatch(msgspec.Struct, gc=False):
     """A batch whose transaction has been committed."""
 
     topic: str
@@ -23,38 +23,38 @@ class Work(msgspec.Struct, gc=False):
     commit_seconds: float
 
 
-class Meter(Protocol):
+class BatchObserver(Protocol):
     """Counts; called between two awaits, so it must be quick and must not raise."""
 
-    def committed(self, work: Work) -> None:
+    def committed(self, work: CommittedBatch) -> None:
         """Count a batch, and its transaction."""
 
-    def not_committed(self, topic: str, *, fenced: bool) -> None:
+    def transaction_failed(self, topic: str, *, fenced: bool) -> None:
         """Count a transaction that failed; `fenced`: since another worker has the partition."""
 
     def taken_over(self, topic: str, seconds: float) -> None:
         """Count a partition that was taken over, and how long that took."""
 
-    def not_taken_over(self, topic: str) -> None:
+    def take_over_failed(self, topic: str) -> None:
         """Count an attempt at it that failed."""
 
     def reset(self, topic: str) -> None:
         """Count a partition whose memory was dropped."""
 
 
-class NoMeter(Meter):
+class NullBatchObserver(BatchObserver):
     """Counts nothing."""
 
-    def committed(self, work: Work) -> None:
+    def committed(self, work: CommittedBatch) -> None:
         """Do nothing."""
 
-    def not_committed(self, topic: str, *, fenced: bool) -> None:
+    def transaction_failed(self, topic: str, *, fenced: bool) -> None:
         """Do nothing."""
 
     def taken_over(self, topic: str, seconds: float) -> None:
         """Do nothing."""
 
-    def not_taken_over(self, topic: str) -> None:
+    def take_over_failed(self, topic: str) -> None:
         """Do nothing."""
 
     def reset(self, topic: str) -> None:

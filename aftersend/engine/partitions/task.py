@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.observer import Meter, NoMeter, Work
+from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, NullBatchObserver
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import TransactionalWriter
@@ -51,7 +51,7 @@ class PartitionTask:
         on_fatal: told of an error that this worker should not live with.
         reclaim_after: seconds after which a fenced partition that the group still leaves with us is taken back; well
             beyond the group's session timeout, so that whoever fenced us has been heard of by then.
-        meter: told of every batch, and of what goes wrong.
+        observer: told of every batch, and of what goes wrong.
     """
 
     def __init__(  # noqa: PLR0913 - all that it has to do with outside
@@ -64,7 +64,7 @@ class PartitionTask:
         seek: Callable[[TP, int], Awaitable[int]],
         on_fatal: Callable[[BaseException], None],
         reclaim_after: float,
-        meter: Meter | None = None,
+        observer: BatchObserver | None = None,
     ) -> None:
         self.tp = tp
         self.processor = processor
@@ -72,7 +72,7 @@ class PartitionTask:
         #: Offset of the next record wanted.
         self.position: int | None = None
         #: Number of the last seek of the consumer that holds for this partition.
-        self.sought = 0
+        self.seek_epoch = 0
         self.state: Any = None
         self.batches = 0
         self.records = 0
@@ -82,14 +82,14 @@ class PartitionTask:
         #: `time.monotonic()` of the last commit, or of the take-over.
         self.progress_at = time.monotonic()
         #: Kafka timestamp of the first record under way, and of the last one committed, milliseconds since 1970.
-        self.under_way: int | None = None
+        self.inflight_timestamp: int | None = None
         self.last_timestamp: int | None = None
         self._new_writer = new_writer
         self._committed = committed
         self._seek = seek
         self._on_fatal = on_fatal
         self._reclaim_after = reclaim_after
-        self._meter = meter or NoMeter()
+        self._observer = observer or NullBatchObserver()
         self._writer: TransactionalWriter | None = None
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(_QUEUE)
         self._open = asyncio.Event()
@@ -104,7 +104,7 @@ class PartitionTask:
             try:
                 return await self._take_over()
             except _PASSING as error:
-                self._meter.not_taken_over(self.tp.topic)
+                self._observer.take_over_failed(self.tp.topic)
                 log.warning("partition can't be taken over yet", tp=str(self.tp), error=repr(error), attempt=attempt)
             await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
             attempt += 1
@@ -130,10 +130,10 @@ class PartitionTask:
             await writer.close()
             raise
         self._writer, self.state = writer, state
-        self.under_way = None
+        self.inflight_timestamp = None
         self.phase = Phase.RUNNING
         self.progress_at = time.monotonic()
-        self._meter.taken_over(self.tp.topic, self.progress_at - started)
+        self._observer.taken_over(self.tp.topic, self.progress_at - started)
         description = self.processor.describe(state)
         log.log(
             logging.INFO if description else logging.DEBUG,  # one line for each partition that holds state
@@ -147,7 +147,7 @@ class PartitionTask:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
 
-    async def still_ours(self) -> bool:
+    async def verify_ownership(self) -> bool:
         """Tell whether nobody has taken the partition over since, by a transaction that changes nothing.
 
         A worker that was silent for a while may have lost a partition to another one and got it back.
@@ -159,7 +159,7 @@ class PartitionTask:
         try:
             await writer.commit(writer.output(), (self.tp.topic, self.tp.partition), position)
         except (FencedError, TransactionFailedError) as error:
-            self._meter.not_committed(self.tp.topic, fenced=isinstance(error, FencedError))
+            self._observer.transaction_failed(self.tp.topic, fenced=isinstance(error, FencedError))
             log.warning("partition had another owner meanwhile", tp=str(self.tp), error=str(error))
             return False
         return True
@@ -208,7 +208,7 @@ class PartitionTask:
                 batch = await self._queue.get()
                 if self._open.is_set() and self._fits(batch):
                     await self._take(batch)
-                elif self._open.is_set() and (batch.base is None or batch.sought >= self.sought):
+                elif self._open.is_set() and (batch.base is None or batch.seek_epoch >= self.seek_epoch):
                     # A gap, which should not be; batches of before the last seek are merely late.
                     await self._go_to_position()
         except asyncio.CancelledError:
@@ -228,11 +228,11 @@ class PartitionTask:
         try:
             await self._fold(batch)
         except FencedError as error:
-            self._meter.not_committed(self.tp.topic, fenced=True)
+            self._observer.transaction_failed(self.tp.topic, fenced=True)
             self._idle.set()
             await self._fenced(error)
         except TransactionFailedError as error:
-            self._meter.not_committed(self.tp.topic, fenced=False)
+            self._observer.transaction_failed(self.tp.topic, fenced=False)
             self._idle.set()
             await self._reset(str(error))
         finally:
@@ -240,7 +240,7 @@ class PartitionTask:
 
     async def _go_to_position(self) -> None:
         if self.position is not None:
-            self.sought = max(self.sought, await self._seek(self.tp, self.position))
+            self.seek_epoch = max(self.seek_epoch, await self._seek(self.tp, self.position))
 
     async def _fold(self, batch: Batch) -> None:
         writer = self._writer
@@ -248,7 +248,7 @@ class PartitionTask:
             return
         started = time.monotonic()
         timestamps, stride = batch.timestamps()
-        self.under_way, last = timestamps[0], batch.records[-1].timestamp
+        self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
         pending = self.processor.process(self.state, batch, output)
         count = batch.consume()
@@ -260,9 +260,9 @@ class PartitionTask:
         self.records += count
         self._failures = 0
         self.progress_at = time.monotonic()
-        self.under_way, self.last_timestamp = None, last
-        self._meter.committed(
-            Work(self.tp.topic, count, timestamps, stride, folded - started, self.progress_at - folded)
+        self.inflight_timestamp, self.last_timestamp = None, last
+        self._observer.committed(
+            CommittedBatch(self.tp.topic, count, timestamps, stride, folded - started, self.progress_at - folded)
         )
 
     async def _fenced(self, error: FencedError) -> None:
@@ -277,7 +277,7 @@ class PartitionTask:
     async def _reset(self, reason: str) -> None:
         """Drop the partition's memory and take it over anew."""
         self.resets += 1
-        self._meter.reset(self.tp.topic)
+        self._observer.reset(self.tp.topic)
         log.warning("partition is restored", tp=str(self.tp), reason=reason, failures=self._failures)
         self.phase = Phase.RESTORING
         await self._let_go()

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import Deliveries, Store
@@ -24,17 +25,6 @@ _RAW_ERRORS: Final = ("SourceError",)
 _EVENT_ERRORS: Final = ("DecodeError", "ValidationError")
 _COMMITTED, _FAILED, _FENCED = "committed", "failed", "fenced"
 _PHASES: Final = ("running", "restoring", "fenced", "closed")
-
-
-class Work(Protocol):
-    """A committed batch (`aftersend.engine.partitions.observer.Work`)."""
-
-    topic: str
-    records: int
-    timestamps: Sequence[int]
-    stride: int
-    fold_seconds: float
-    commit_seconds: float
 
 
 class Changes(Protocol):
@@ -65,16 +55,16 @@ class TableStore(Store, Protocol):
         """Return the number of rows."""
 
 
-class Counted(Protocol):
-    """What came of a batch of raw records (`aftersend.agents.normalise.Counted`)."""
+class ParsedBatch(Protocol):
+    """What came of a batch of raw records (`aftersend.agents.normalise.ParsedBatch`)."""
 
     events: int
     errors: dict[str, int]
     unknown: dict[tuple[str, str], int]
 
 
-class PartitionView(Protocol):
-    """Where a partition stands (`aftersend.processes.health.PartitionView`)."""
+class PartitionHealth(Protocol):
+    """Where a partition stands (`aftersend.processes.health.PartitionHealth`)."""
 
     topic: str
     partition: int
@@ -88,19 +78,19 @@ class PartitionView(Protocol):
 
 
 class Standing(Protocol):
-    """Where a worker stands (`aftersend.processes.health.WorkerView`)."""
+    """Where a worker stands (`aftersend.processes.health.WorkerHealth`)."""
 
     assigned: bool
     #: Records that restores of this process have read.
     restored: int
 
     @property
-    def partitions(self) -> Sequence[PartitionView]:
+    def partitions(self) -> Sequence[PartitionHealth]:
         """Its partitions."""
 
 
 class WorkerMetrics(Collector):
-    """A worker's metrics; an `aftersend.engine.partitions.observer.Meter` and an `aftersend.agents.track.Watch`.
+    """A worker's metrics: a `BatchObserver` of the engine and a `StoreObserver` of `aftersend.agents.track`.
 
     Args:
         topics: every source topic, the events topic included.
@@ -155,9 +145,9 @@ class WorkerMetrics(Collector):
         self._restore = Distribution(catalog.RESTORE_DURATION, all_topics)
         self._resets = Counts(catalog.RESETS, all_topics)
 
-    # An `aftersend.engine.partitions.observer.Meter`.
+    # BatchObserver, see `aftersend.engine.partitions.observer`.
 
-    def committed(self, work: Work) -> None:
+    def committed(self, work: CommittedBatch) -> None:
         """Count a batch, and its transaction."""
         topic = (work.topic,)
         self._records.add(topic, work.records)
@@ -170,7 +160,7 @@ class WorkerMetrics(Collector):
             ages = [max(0.0, now - timestamp / 1000) for timestamp in work.timestamps]
             self._age.observe_all((), ages, work.stride, work.records)
 
-    def not_committed(self, topic: str, *, fenced: bool) -> None:
+    def transaction_failed(self, topic: str, *, fenced: bool) -> None:
         """Count a transaction that failed."""
         self._transactions.add((topic, _FENCED if fenced else _FAILED))
 
@@ -179,7 +169,7 @@ class WorkerMetrics(Collector):
         self._restores.add((topic, "ok"))
         self._restore.observe((topic,), seconds)
 
-    def not_taken_over(self, topic: str) -> None:
+    def take_over_failed(self, topic: str) -> None:
         """Count an attempt at it that failed."""
         self._restores.add((topic, "failed"))
 
@@ -189,7 +179,7 @@ class WorkerMetrics(Collector):
 
     # Told by the agents.
 
-    def parsed(self, topic: str, counted: Counted) -> None:
+    def parsed(self, topic: str, counted: ParsedBatch) -> None:
         """Count what came of a batch of raw records."""
         self._parsed.add((topic,), counted.events)
         self._count_errors(topic, counted.errors)

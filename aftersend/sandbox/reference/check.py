@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from aftersend.config.installation import raw_sources, source_numbers, source_options
 from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.reference.compare import (
     Differences,
     added_up,
@@ -155,7 +155,7 @@ class _Check:
         self.raw_check = RawCheck(options.raw_topics, self.partitions, self.found)
         self.kpis: dict[str, Counter[str]] = {}
 
-    async def read(self, topic: str, apply: Callable[[int, list[LeanRecord]], None]) -> None:
+    async def read(self, topic: str, apply: Callable[[int, list[FetchedRecord]], None]) -> None:
         """Read all committed records of a topic."""
         starts: Mapping[tuple[str, int], int | None] = {(topic, p): None for p in range(self.counts.get(topic, 0))}
         if starts:
@@ -164,7 +164,7 @@ class _Check:
     async def read_events(self) -> None:
         """Fold the events topic."""
 
-        def fold(partition: int, records: list[LeanRecord]) -> None:
+        def fold(partition: int, records: list[FetchedRecord]) -> None:
             take, weigh = self.references[partition].take, self.raw_check.event
             for record in records:
                 try:
@@ -180,7 +180,7 @@ class _Check:
         await self.read(self.topics.dead_letters, lambda _, records: self._dead_letters(records))
         await self.read(self.topics.events, fold)
 
-    def _dead_letters(self, records: list[LeanRecord]) -> None:
+    def _dead_letters(self, records: list[FetchedRecord]) -> None:
         for record in records:
             self.raw_check.dead_letter(record)
 
@@ -193,7 +193,7 @@ class _Check:
             # Ticks may have come since the events were read.
             reference.pass_time(table.tick)
 
-    def _rows(self, partition: int, records: list[LeanRecord]) -> None:
+    def _rows(self, partition: int, records: list[FetchedRecord]) -> None:
         table = self.tables[partition]
         for record in records:
             key = (record.key or b"").decode()
@@ -207,7 +207,7 @@ class _Check:
                 self.found.add(f"partition {partition}: the row {key!r} went back to version {version}")
             table.versions[key] = version
 
-    def _contacts(self, partition: int, records: list[LeanRecord]) -> None:
+    def _contacts(self, partition: int, records: list[FetchedRecord]) -> None:
         contacts = self.tables[partition].contacts
         for record in records:
             key = (record.key or b"").decode()
@@ -216,7 +216,7 @@ class _Check:
             else:
                 contacts[key] = record.value
 
-    def _kpis(self, partition: int, records: list[LeanRecord]) -> None:
+    def _kpis(self, partition: int, records: list[FetchedRecord]) -> None:
         table = self.tables[partition]
         for record in records:
             key = (record.key or b"").decode()
@@ -239,7 +239,7 @@ class _Check:
             topic = self.topics.raw(name)
             parse = REGISTRY[name].parser(options)
 
-            def weigh(partition: int, records: list[LeanRecord], topic: str = topic, parse: Any = parse) -> None:
+            def weigh(partition: int, records: list[FetchedRecord], topic: str = topic, parse: Any = parse) -> None:
                 for record in records:
                     self.raw_check.raw(topic, partition, record, parse)
 

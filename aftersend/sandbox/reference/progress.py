@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aftersend.config.installation import raw_sources
 from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.offsets import settled_offsets
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
+from aftersend.engine.aiokafka.records import FetchedRecord
 
 _TICK: Final = b'"type":"tick"'
 _POLL: Final = 0.3
@@ -33,7 +33,7 @@ async def committed(settings: Settings, partitions: list[tuple[str, int]]) -> di
     )
     await consumer.start()
     try:
-        offsets = await settled_offsets(consumer, [TopicPartition(*key) for key in partitions], _PATIENCE)
+        offsets = await wait_for_committed_offsets(consumer, [TopicPartition(*key) for key in partitions], _PATIENCE)
         return {key: offsets.get(TopicPartition(*key), 0) for key in partitions}
     finally:
         await consumer.stop()
@@ -51,7 +51,7 @@ async def left_over(settings: Settings, *, raw: bool = True) -> int:
     starts: Mapping[tuple[str, int], int | None] = await committed(settings, keys)
     left = 0
 
-    def count(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def count(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         nonlocal left
         left += sum(1 for record in records if record.value is None or _TICK not in record.value)
 

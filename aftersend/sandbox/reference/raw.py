@@ -9,7 +9,7 @@ from zlib import crc32
 
 import msgspec
 
-from aftersend.engine.aiokafka.records import LeanRecord as _Record
+from aftersend.engine.aiokafka.records import FetchedRecord as _Record
 from aftersend.sandbox.reference.compare import Differences
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.sources.base import Parser, SourceError

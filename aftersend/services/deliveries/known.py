@@ -8,7 +8,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.delivery import Delivery
 from aftersend.schemas.times import iso
 from aftersend.services.cluster import partitions_of
@@ -45,7 +45,7 @@ async def read_declared(settings: Settings) -> dict[str, Delivery]:
     partitions = await partitions_of(settings, topic)
     found: dict[str, Delivery] = {}
 
-    def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
             delivery_id = (record.key or b"").decode()
             if record.value is None:

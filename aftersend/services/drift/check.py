@@ -10,7 +10,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.services.drift import live
@@ -107,7 +107,7 @@ async def _redis(
 async def _read_on(settings: Settings, versions: live.Versions, offsets: Offsets) -> Offsets:
     """Read the KPI topic on from where it was read to."""
 
-    def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         versions.take(_decode_value(r.value) for r in records if r.value is not None and is_kpi_key(r.key))
 
     return await changelog.read(settings.kafka_options(), dict(offsets), apply)

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import INDICATORS, bucket_of, kpis, statuses
 from aftersend.rules.recipient.lifecycle import STATUS_NUMBER, Fact, facts_of_names
 from aftersend.schemas.kpi import DeliveryKpis
@@ -64,7 +64,7 @@ class Partition:
         self._tombstoned: set[str] = set()
         self._tick = 0.0
 
-    def apply(self, topic: str, _partition: int, records: list[LeanRecord]) -> None:
+    def apply(self, topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         """Take records of either topic."""
         if topic == self._codec.topics.status:
             for record in records:
@@ -73,7 +73,7 @@ class Partition:
             for record in records:
                 self._take_part(record)
 
-    def _take_row(self, record: LeanRecord) -> None:
+    def _take_row(self, record: FetchedRecord) -> None:
         if record.value is None:
             delivery_id, _, recipient = (record.key or b"").decode().rpartition(SEPARATOR)
             self._tombstoned.add(delivery_id)
@@ -93,7 +93,7 @@ class Partition:
         else:
             self._torn.setdefault(state.delivery_id, set()).add(state.recipient)
 
-    def _take_part(self, record: LeanRecord) -> None:
+    def _take_part(self, record: FetchedRecord) -> None:
         if record.value is None:
             return
         if record.key == CLOCK_KEY:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aftersend.config.settings import Settings
 from aftersend.engine import changelog
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.recipient import Row
 from aftersend.services.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
@@ -41,7 +41,7 @@ async def read_rows(settings: Settings, delivery_id: str, on_row: OnRow, show: S
 
     with (show or no_progress)(f"reading {topic}", expected) as move:
 
-        def apply(_topic: str, _partition: int, records: list[LeanRecord]) -> None:
+        def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
             nonlocal done
             for record in records:
                 key = record.key or b""

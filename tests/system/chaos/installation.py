@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aftersend.config.installation import raw_sources, topic_layouts
 from aftersend.config.settings import Settings, load
 from aftersend.engine import admin
-from aftersend.engine.aiokafka.offsets import settled_offsets
+from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
 from aftersend.errors import EXIT_OK
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 from aftersend.sandbox.reference.check import CheckReport, check
@@ -237,7 +237,7 @@ class Installation:
         await consumer.start()
         try:
             ends = await consumer.end_offsets(partitions)
-            committed = await settled_offsets(consumer, partitions, PATIENCE)
+            committed = await wait_for_committed_offsets(consumer, partitions, PATIENCE)
             for tp in partitions:
                 consumer.seek(tp, committed.get(tp, 0))
             left = {tp for tp in partitions if await consumer.position(tp) < ends[tp]}

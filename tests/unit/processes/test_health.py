@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from aftersend.engine.partitions.task import PartitionTask
-from aftersend.processes.health import PartitionView, Probe, Stalls, WorkerView, _age, ready
+from aftersend.processes.health import PartitionHealth, Probe, StallDetector, WorkerHealth, _age, ready
 
 LIMIT = 120.0
 
@@ -25,8 +25,8 @@ def time() -> Time:
 
 
 @pytest.fixture
-def stalls(time: Time) -> Stalls:
-    return Stalls(LIMIT, time)
+def stalls(time: Time) -> StallDetector:
+    return StallDetector(LIMIT, time)
 
 
 def partition(
@@ -36,28 +36,28 @@ def partition(
     fetched: int | None = 100,
     end: int | None = 100,
     phase: str = "running",
-) -> PartitionView:
-    return PartitionView("events", 3, phase, position, delivered, fetched, end)
+) -> PartitionHealth:
+    return PartitionHealth("events", 3, phase, position, delivered, fetched, end)
 
 
 def worker(
-    *partitions: PartitionView,
+    *partitions: PartitionHealth,
     assigned: bool = True,
     restoring: tuple[str, ...] = (),
     restored: int = 0,
     asked: int = 0,
     answered: int = 0,
-) -> WorkerView:
-    return WorkerView(assigned, list(restoring), restored, answered, asked, list(partitions))
+) -> WorkerHealth:
+    return WorkerHealth(assigned, list(restoring), restored, answered, asked, list(partitions))
 
 
-def test_an_idle_worker_is_alive_for_ever(stalls: Stalls, time: Time) -> None:
+def test_an_idle_worker_is_alive_for_ever(stalls: StallDetector, time: Time) -> None:
     for _ in range(3):
         assert stalls.live(worker(partition())).ok
         time.now += 10 * LIMIT
 
 
-def test_transaction_markers_at_the_end_are_no_work(stalls: Stalls, time: Time) -> None:
+def test_transaction_markers_at_the_end_are_no_work(stalls: StallDetector, time: Time) -> None:
     """The last record is at 99, its transaction's end at 100: nobody will ever fold that."""
     view = worker(partition(100, delivered=100, fetched=101, end=101))
 
@@ -69,7 +69,7 @@ def test_transaction_markers_at_the_end_are_no_work(stalls: Stalls, time: Time) 
     assert 0 == verdict.body["partitions"]["events-3"]["lag"]
 
 
-def test_work_that_nobody_does(stalls: Stalls, time: Time) -> None:
+def test_work_that_nobody_does(stalls: StallDetector, time: Time) -> None:
     view = worker(partition(100, delivered=100, fetched=100, end=150))
 
     assert stalls.live(view).ok
@@ -80,7 +80,7 @@ def test_work_that_nobody_does(stalls: Stalls, time: Time) -> None:
     assert "events-3 has 50 records to go and committed nothing for 121 s" == verdict.reason
 
 
-def test_work_that_got_lost_on_its_way(stalls: Stalls, time: Time) -> None:
+def test_work_that_got_lost_on_its_way(stalls: StallDetector, time: Time) -> None:
     """Everything is fetched, but what was fetched has never been folded."""
     view = worker(partition(100, delivered=150, fetched=150, end=150))
 
@@ -90,7 +90,7 @@ def test_work_that_got_lost_on_its_way(stalls: Stalls, time: Time) -> None:
     assert not stalls.live(view).ok
 
 
-def test_work_that_has_only_just_come(stalls: Stalls, time: Time) -> None:
+def test_work_that_has_only_just_come(stalls: StallDetector, time: Time) -> None:
     """How long ago the last commit was says nothing: there was no work since."""
     stalls.live(worker(partition()))
     time.now += 10 * LIMIT
@@ -98,16 +98,16 @@ def test_work_that_has_only_just_come(stalls: Stalls, time: Time) -> None:
     assert stalls.live(worker(partition(end=150))).ok
 
 
-def test_slow_work_is_progress(stalls: Stalls, time: Time) -> None:
+def test_slow_work_is_progress(stalls: StallDetector, time: Time) -> None:
     for position in (100, 101, 102, 103):
         assert stalls.live(worker(partition(position, delivered=150, fetched=150, end=150))).ok
         time.now += LIMIT - 1
 
 
-def test_one_partition_that_stands_still_among_others_that_move(stalls: Stalls, time: Time) -> None:
+def test_one_partition_that_stands_still_among_others_that_move(stalls: StallDetector, time: Time) -> None:
     reasons = []
     for position in (1, 2, 3):
-        moving = PartitionView("events", 4, "running", position, 50, 50, 50)
+        moving = PartitionHealth("events", 4, "running", position, 50, 50, 50)
         reasons.append(stalls.live(worker(partition(end=150), moving)).reason)
         time.now += LIMIT * 0.7
 
@@ -116,13 +116,13 @@ def test_one_partition_that_stands_still_among_others_that_move(stalls: Stalls, 
     assert "events-4" not in reasons[2]
 
 
-def test_a_restore_that_reads(stalls: Stalls, time: Time) -> None:
+def test_a_restore_that_reads(stalls: StallDetector, time: Time) -> None:
     for restored in (10, 20, 30):
         assert stalls.live(worker(assigned=False, restoring=("events-3",), restored=restored)).ok
         time.now += LIMIT + 1
 
 
-def test_a_restore_that_reads_nothing(stalls: Stalls, time: Time) -> None:
+def test_a_restore_that_reads_nothing(stalls: StallDetector, time: Time) -> None:
     view = worker(assigned=False, restoring=("events-3",), restored=10)
 
     stalls.live(view)
@@ -131,28 +131,28 @@ def test_a_restore_that_reads_nothing(stalls: Stalls, time: Time) -> None:
     assert "the restore of events-3 has read nothing for 121 s" == stalls.live(view).reason
 
 
-def test_a_group_that_assigns_nothing(stalls: Stalls, time: Time) -> None:
+def test_a_group_that_assigns_nothing(stalls: StallDetector, time: Time) -> None:
     stalls.live(worker(assigned=False))
     time.now += LIMIT + 1
 
     assert "no assignment from the group for 121 s" == stalls.live(worker(assigned=False)).reason
 
 
-def test_a_worker_for_whom_no_partition_is_left_is_alive(stalls: Stalls, time: Time) -> None:
+def test_a_worker_for_whom_no_partition_is_left_is_alive(stalls: StallDetector, time: Time) -> None:
     stalls.live(worker())
     time.now += 10 * LIMIT
 
     assert stalls.live(worker()).ok
 
 
-def test_a_thread_that_does_not_answer(stalls: Stalls, time: Time) -> None:
+def test_a_thread_that_does_not_answer(stalls: StallDetector, time: Time) -> None:
     assert stalls.live(worker(asked=5, answered=4)).ok
     time.now += LIMIT + 1
 
     assert "the thread that talks to Kafka has not answered" in stalls.live(worker(asked=5, answered=4)).reason
 
 
-def test_a_thread_that_answers_late(stalls: Stalls, time: Time) -> None:
+def test_a_thread_that_answers_late(stalls: StallDetector, time: Time) -> None:
     stalls.live(worker(asked=5, answered=4))
     time.now += LIMIT + 1
 
@@ -178,7 +178,7 @@ def test_ready_without_any_partition() -> None:
         (worker(partition(phase="closed")), "events-3 is closed"),
     ],
 )
-def test_not_ready(view: WorkerView, reason: str) -> None:
+def test_not_ready(view: WorkerHealth, reason: str) -> None:
     verdict = ready(view)
 
     assert not verdict.ok
@@ -189,11 +189,11 @@ def test_a_probe_before_there_is_an_app() -> None:
     view = Probe(lambda: None).look()
 
     assert not ready(view).ok
-    assert Stalls(LIMIT, lambda: 0.0).live(view).ok
+    assert StallDetector(LIMIT, lambda: 0.0).live(view).ok
 
 
-def task(under_way: int | None = None, last_timestamp: int | None = None) -> PartitionTask:
-    return cast("PartitionTask", SimpleNamespace(under_way=under_way, last_timestamp=last_timestamp))
+def task(inflight_timestamp: int | None = None, last_timestamp: int | None = None) -> PartitionTask:
+    return cast("PartitionTask", SimpleNamespace(inflight_timestamp=inflight_timestamp, last_timestamp=last_timestamp))
 
 
 def test_lag_is_the_age_of_the_oldest_record_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 import msgspec
 
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import RATES
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.version import SCHEMA_VERSION
@@ -33,7 +33,7 @@ def part(partition: int, delivered: int, *, started_at: float = 100.0, archived:
     )
 
 
-def record(value: DeliveryKpis) -> LeanRecord:
+def record(value: DeliveryKpis) -> FetchedRecord:
     return Record(f"d\t{value.partition}".encode(), msgspec.json.encode(value))
 
 

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from aftersend.cli.commands.kpi import ViewName
 from aftersend.cli.render.views import picture
-from aftersend.engine.aiokafka.records import LeanRecord
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import KIND_NUMBER, Fact
 from aftersend.rules.views import VIEWS
@@ -32,7 +32,7 @@ class Record:
         self.value = value
 
 
-def record(partition: int, cells: dict[int, int], events: dict[int, int], delivery: str = "d") -> LeanRecord:
+def record(partition: int, cells: dict[int, int], events: dict[int, int], delivery: str = "d") -> FetchedRecord:
     return Record(f"{delivery}\t{partition}".encode(), b"{}", KpiPartial(cells, events))
 
 

@@ -18,7 +18,7 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from faust.types import TP
 
-from aftersend.engine.aiokafka.offsets import all_committed_offsets, committed_offsets, settled_offsets
+from aftersend.engine.aiokafka.offsets import all_committed_offsets, committed_offsets, wait_for_committed_offsets
 from tests.patience import PATIENCE
 
 ASKED = [TP("events", 0), TP("events", 1)]
@@ -120,17 +120,17 @@ async def test_a_partition_that_an_answer_leaves_out_is_an_error(partitions: Par
 
 async def test_a_broker_that_cannot_tell_yet_is_asked_again() -> None:
     asking = consumer(answer(14, []), answer(0, [(7, 0), (-1, 16)]), answer(0, [(7, 0), (9, 0)]))
-    assert {ASKED[0]: 7, ASKED[1]: 9} == await settled_offsets(asking, ASKED, PATIENCE)
+    assert {ASKED[0]: 7, ASKED[1]: 9} == await wait_for_committed_offsets(asking, ASKED, PATIENCE)
     assert [] == asking._coordinator.answers
 
 
 async def test_a_broker_that_will_never_tell_is_not_asked_again() -> None:
     asking = consumer(answer(30, []), answer(0, [(7, 0), (9, 0)]))
     with pytest.raises(GroupAuthorizationFailedError):
-        await settled_offsets(asking, ASKED, PATIENCE)
+        await wait_for_committed_offsets(asking, ASKED, PATIENCE)
 
 
 async def test_asking_ends_with_the_patience() -> None:
     asking = consumer(*[answer(14, [])] * 100)
     with pytest.raises(TimeoutError):
-        await settled_offsets(asking, ASKED, 0.05)
+        await wait_for_committed_offsets(asking, ASKED, 0.05)

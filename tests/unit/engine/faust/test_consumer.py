@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaError
 
-from aftersend.engine.faust.consumer import ConsumerThread, _Forgetful
+from aftersend.engine.faust.consumer import ConsumerThread, NoReadOffsets
 from aftersend.engine.partitions.batch import Batch
 
 TICKS = 3
@@ -54,7 +54,7 @@ def consumer(coordinator: Coordinator, task: Any) -> Any:
 
 
 async def heed(thread: Thread) -> None:
-    watch = cast("Any", ConsumerThread._heed_group)
+    watch = cast("Any", ConsumerThread._check_group_errors)
     await getattr(watch, "fun", watch)(thread)
 
 
@@ -92,7 +92,7 @@ async def test_a_task_of_aiokafkas_that_has_died_ends_the_worker() -> None:
 
 
 def test_faust_forgets_what_it_has_read() -> None:
-    read = _Forgetful()
+    read = NoReadOffsets()
     partition: Any = ("events", 0)
     read[partition] = 17
     assert read[partition] is None

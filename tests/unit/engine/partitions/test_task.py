@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.observer import Work
+from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import Output
@@ -132,9 +132,9 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
     await task.close()
 
 
-def batch(base: int | None, *offsets: int, sought: int = 0) -> Batch:
+def batch(base: int | None, *offsets: int, seek_epoch: int = 0) -> Batch:
     return Batch(
-        base, [SimpleNamespace(offset=offset, timestamp=1_790_000_000_000 + offset) for offset in offsets], sought
+        base, [SimpleNamespace(offset=offset, timestamp=1_790_000_000_000 + offset) for offset in offsets], seek_epoch
     )
 
 
@@ -157,7 +157,7 @@ async def test_a_gap_is_gone_back_to_once(task: PartitionTask, summing: Summing,
     for one in (batch(0, 0), batch(2, 2), batch(3, 3), batch(4, 4)):
         await task.deliver(one)
     await until(lambda: broker.seeks == [1])
-    for one in (batch(1, 1, 2, sought=1), batch(5, 5), batch(3, 3, sought=1)):
+    for one in (batch(1, 1, 2, seek_epoch=1), batch(5, 5), batch(3, 3, seek_epoch=1)):
         await task.deliver(one)
     await until(lambda: broker.committed == 4)
     assert [0, 1, 2, 3] == summing.stored
@@ -170,9 +170,9 @@ async def test_a_batch_that_comes_again_is_not_folded_again(
     """Faust may seek too, to where a partition stood a moment ago."""
     await task.deliver(batch(0, 0))
     await until(lambda: broker.committed == 1)
-    await task.deliver(batch(0, 0, 1, sought=1))
+    await task.deliver(batch(0, 0, 1, seek_epoch=1))
     await until(lambda: broker.seeks == [1])
-    await task.deliver(batch(1, 1, sought=2))
+    await task.deliver(batch(1, 1, seek_epoch=2))
     await until(lambda: broker.committed == 2)
     assert [0, 1] == summing.stored
 
@@ -195,7 +195,7 @@ async def test_a_failed_transaction_is_as_if_it_had_not_been(
     assert [0] == summing.stored
     assert (2, 1) == (summing.restored, summing.released)
     assert [True, False] == [writer.closed for writer in broker.writers]
-    await task.deliver(batch(1, 1, sought=1))
+    await task.deliver(batch(1, 1, seek_epoch=1))
     await until(lambda: broker.committed == 2)
     assert [0, 1] == summing.stored
     assert [] == broker.fatal
@@ -244,7 +244,7 @@ async def test_a_fenced_partition_is_taken_back_if_the_group_leaves_it_with_us(
     assert 1 == summing.released
     await task.deliver(batch(1, 1))  # dropped
     await until(lambda: broker.seeks == [0])
-    await task.deliver(batch(0, 0, sought=1))
+    await task.deliver(batch(0, 0, seek_epoch=1))
     await until(lambda: broker.committed == 1)
     assert [0] == summing.stored
 
@@ -252,10 +252,10 @@ async def test_a_fenced_partition_is_taken_back_if_the_group_leaves_it_with_us(
 async def test_a_partition_is_ours_while_nobody_has_fenced_us(task: PartitionTask, broker: Broker) -> None:
     await task.deliver(batch(0, 0))
     await until(lambda: broker.committed == 1)
-    assert await task.still_ours()
+    assert await task.verify_ownership()
     assert 1 == broker.committed
     broker.errors = [FencedError("a newer producer")]
-    assert not await task.still_ours()
+    assert not await task.verify_ownership()
 
 
 async def test_nothing_new_is_begun_while_quiet(task: PartitionTask, broker: Broker, summing: Summing) -> None:
@@ -304,22 +304,22 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
 
 
 class Told:
-    """A meter that remembers what it was told."""
+    """A observer that remembers what it was told."""
 
     def __init__(self) -> None:
-        self.work: list[Work] = []
+        self.work: list[CommittedBatch] = []
         self.what: list[str] = []
 
-    def committed(self, work: Work) -> None:
+    def committed(self, work: CommittedBatch) -> None:
         self.work.append(work)
 
-    def not_committed(self, topic: str, *, fenced: bool) -> None:
+    def transaction_failed(self, topic: str, *, fenced: bool) -> None:
         self.what.append("fenced" if fenced else "failed")
 
     def taken_over(self, topic: str, seconds: float) -> None:
         self.what.append("taken over")
 
-    def not_taken_over(self, topic: str) -> None:
+    def take_over_failed(self, topic: str) -> None:
         self.what.append("not taken over")
 
     def reset(self, topic: str) -> None:
@@ -339,7 +339,7 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
         seek=broker.seek,
         on_fatal=broker.fatal.append,
         reclaim_after=0.01,
-        meter=told,
+        observer=told,
     )
     broker.away = [KafkaConnectionError()]
     await task.take_over()
@@ -352,7 +352,7 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     await task.deliver(batch(3, 3))
     await until(lambda: broker.seeks == [3])
     broker.errors = [FencedError("by another")]
-    await task.deliver(batch(3, 3, sought=1))
+    await task.deliver(batch(3, 3, seek_epoch=1))
     await until(lambda: broker.seeks == [3, 3])
     await task.close()
 
@@ -368,8 +368,8 @@ async def test_the_first_record_of_a_batch_is_under_way_until_it_is_committed(
 ) -> None:
     broker.commit_seconds = 0.05
     await task.deliver(batch(0, 7, 8))
-    await until(lambda: task.under_way is not None)
-    assert 1_790_000_000_007 == task.under_way
+    await until(lambda: task.inflight_timestamp is not None)
+    assert 1_790_000_000_007 == task.inflight_timestamp
     await until(lambda: broker.committed == 9)
-    await until(lambda: task.under_way is None)
+    await until(lambda: task.inflight_timestamp is None)
     assert 1_790_000_000_008 == task.last_timestamp

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from aftersend.agents.normalise import Counted
-from aftersend.engine.partitions.observer import Work
-from aftersend.processes.health import PartitionView, WorkerView
+from aftersend.agents.normalise import ParsedBatch
+from aftersend.engine.partitions.observer import CommittedBatch
+from aftersend.processes.health import PartitionHealth, WorkerHealth
 from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import Deliveries
 from aftersend.publish.prometheus.heartbeat import Heartbeat
@@ -21,7 +21,7 @@ from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 
 NOW = 1_790_000_000.0
-VIEW = PartitionView("events", 2, "running", 100, 120, 120, 120, 7.5, 3.25)
+VIEW = PartitionHealth("events", 2, "running", 100, 120, 120, 120, 7.5, 3.25)
 
 
 def clock() -> float:
@@ -30,7 +30,7 @@ def clock() -> float:
 
 @pytest.fixture
 def metrics() -> WorkerMetrics:
-    standing = WorkerView(assigned=True, restoring=[], restored=12, answered=0, asked=0, partitions=[VIEW])
+    standing = WorkerHealth(assigned=True, restoring=[], restored=12, answered=0, asked=0, partitions=[VIEW])
     sources = {1: "kumomta"}
     return WorkerMetrics(
         ["raw", "events"], "events", sources, Heartbeat(clock), Deliveries(2), lambda: standing, lambda: True, clock
@@ -47,9 +47,9 @@ def values(metrics: WorkerMetrics, name: str) -> dict[tuple[str, ...], float]:
     }
 
 
-def work(topic: str, ages: list[float], stride: int = 1, records: int | None = None) -> Work:
+def work(topic: str, ages: list[float], stride: int = 1, records: int | None = None) -> CommittedBatch:
     timestamps = [int((NOW - age) * 1000) for age in ages]
-    return Work(topic, records or len(ages), timestamps, stride, 0.02, 0.2)
+    return CommittedBatch(topic, records or len(ages), timestamps, stride, 0.02, 0.2)
 
 
 def test_a_batch_of_events_counts_its_records_and_their_ages(metrics: WorkerMetrics) -> None:
@@ -76,7 +76,7 @@ def test_events_by_source_type_and_decision(metrics: WorkerMetrics) -> None:
 
 def test_what_a_parser_does_not_know_is_counted_by_name_up_to_a_bound(metrics: WorkerMetrics) -> None:
     unknown = {("kumomta", f"Novelty{number}"): 2 for number in range(70)}
-    metrics.parsed("raw", Counted(140, 140, {"SourceError": 3}, unknown))
+    metrics.parsed("raw", ParsedBatch(140, 140, {"SourceError": 3}, unknown))
     found = values(metrics, "unknown_names_total")
     assert (51, 140.0, 40.0) == (len(found), sum(found.values()), found["kumomta", OTHER])
     assert {("raw", "SourceError"): 3.0} == values(metrics, "dead_letters_total")
@@ -84,10 +84,10 @@ def test_what_a_parser_does_not_know_is_counted_by_name_up_to_a_bound(metrics: W
 
 
 def test_what_goes_wrong(metrics: WorkerMetrics) -> None:
-    metrics.not_committed("events", fenced=True)
-    metrics.not_committed("events", fenced=False)
+    metrics.transaction_failed("events", fenced=True)
+    metrics.transaction_failed("events", fenced=False)
     metrics.reset("events")
-    metrics.not_taken_over("events")
+    metrics.take_over_failed("events")
     metrics.taken_over("events", 1.5)
     assert {("events", "fenced"): 1.0, ("events", "failed"): 1.0} == values(metrics, "transactions_total")
     assert {("events", "failed"): 1.0, ("events", "ok"): 1.0} == values(metrics, "restores_total")
