@@ -8,7 +8,7 @@ from aftersend.schemas.times import NEVER
 
 
 class Notice(msgspec.Struct, gc=False, omit_defaults=True):
-    """One line of a contact's card: what came of one message (`semantics.md` section 5)."""
+    """One line of a contact's card: what came of one message (`docs/domain.md §3.4`)."""
 
     delivery_id: str
     #: `bounced`, `complained`, `unsubscribed` or `not_sent`.

@@ -1,4 +1,4 @@
-"""The canonical event: whatever a provider or an MTA reported, in one shape (`semantics.md` section 1)."""
+"""The canonical event: whatever a provider or an MTA reported, in one shape (`docs/domain.md §1`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The 21 cases of `semantics.md` section 7, from raw records of real sources to rows, KPIs, contacts and every view.
+"""The 21 cases of `docs/domain.md §9`, from raw records of real sources to rows, KPIs, contacts and every view.
 
 One installation plays them all at once: each case is a delivery of its own, written to the raw topics in stages, with
 the arrival of each record as its Kafka timestamp, and ticks on the clock's raw topic where time has to pass. After each

@@ -105,7 +105,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     assert ["expired"] == found["steps"][2]["lost_facts"]
     by_kind = {step["kind"]: step for step in found["steps"] if step["decision"] == "applied"}
     assert "status opened (60) outranks delivered (50)" == by_kind["opened"]["rule"]
-    assert "semantics.md section 2, lifecycle row opened" == by_kind["opened"]["reference"]
+    assert "docs/domain.md §2.1, status opened" == by_kind["opened"]["reference"]
     assert 1 == by_kind["opened"]["repeats"]
     assert ("clicked", "terminal_locked", "complained", "complained") in steps
     assert ("opened", "duplicate", "complained", "complained") == steps[-1]

@@ -1,4 +1,4 @@
-"""What was decided where `semantics.md` leaves room or is easily missed (`docs/decisions/0001-rows-and-events.md`).
+"""What is easily missed in `docs/domain.md §2` and `docs/domain.md §3` (why: `docs/decisions/0001-rows-and-events.md`).
 
 Each as small as it gets, through the whole of folding and publishing, and the reference sees it the same way.
 """

@@ -1,4 +1,4 @@
-"""What an event means for the address itself, whatever the delivery (`semantics.md` sections 3, 4 and 5).
+"""What an event means for the address itself, whatever the delivery (`docs/domain.md §3`).
 
 A contact keeps three products' memories side by side: Creatio's *do not use email* and *valid*
 (`aftersend.rules.contact.validity`), Adobe's quarantine (`aftersend.rules.contact.quarantine`) and Escala's card of

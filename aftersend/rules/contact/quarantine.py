@@ -1,4 +1,4 @@
-"""Errors held against an address: counter, quarantine, denylist and release (`semantics.md` section 3, last paragraph).
+"""Errors held against an address: counter, quarantine, denylist and release (`docs/domain.md §3.3`).
 
 Pure functions of (contact, event). Time is the arrival of the raw record, and nothing happens by itself: that an
 address is valid again after ten days without an error is seen by whoever asks `address_status` at a time.

@@ -1,4 +1,4 @@
-"""May this address be mailed, and if not, why: what a sender asks before each send (`semantics.md` sections 3 and 4).
+"""May this address be mailed, and if not, why: what a sender asks before each send (`docs/domain.md §3.6`).
 
 A pure function of (contact, message type). Time plays no part: an address with errors is mailed on until it is
 quarantined, and neither a quarantine nor the denylist ends by itself. All that speaks against the address is told, the

@@ -1,4 +1,4 @@
-"""Whether an address is valid, by Creatio's rules (`semantics.md` section 4, address validity)."""
+"""Whether an address is valid, by Creatio's rules (`docs/domain.md §3.2`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each decision in one sentence, with the place in `semantics.md` that has the rule."""
+"""Each decision in one sentence, with the section of `docs/domain.md` that has the rule."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from aftersend.rules.recipient.lifecycle import (
 )
 from aftersend.schemas.times import iso
 
-_LIFECYCLE: Final = "semantics.md section 2, lifecycle"
-#: By decision: where its rule stands, if not in the lifecycle's table.
+_STATUSES: Final = "docs/domain.md §2.1, status"
+_FACTS: Final = "docs/domain.md §2.3, facts"
+#: By decision: where its rule stands, if not in the table of statuses.
 _SECTIONS: Final = {
-    Decision.DUPLICATE: "semantics.md section 2, duplicates",
-    Decision.LATE: "semantics.md section 2, freeze",
-    Decision.TEST: "semantics.md section 2, test messages",
-    Decision.UNATTRIBUTED: "semantics.md section 2, decisions",
+    Decision.DUPLICATE: "docs/domain.md §2.5, duplicates",
+    Decision.LATE: "docs/domain.md §2.6, freeze",
+    Decision.TEST: "docs/domain.md §2.8, test messages",
+    Decision.UNATTRIBUTED: "docs/domain.md §2.2, decisions",
 }
-EXPIRY_SECTION: Final = "semantics.md section 2, expiry"
+EXPIRY_SECTION: Final = "docs/domain.md §2.7, expiry"
 _HOUR: Final = 3600.0
 
 
@@ -40,10 +41,10 @@ def reference(kind: int, decision: int, before: int | None) -> str:
     if section := _SECTIONS.get(decision):
         return section
     if decision == Decision.TERMINAL_LOCKED and before is not None:
-        return f"{_LIFECYCLE} row {STATUS_NAME[before]}"
+        return f"{_STATUSES} {STATUS_NAME[before]}"
     if status := KIND_STATUS[kind]:
-        return f"{_LIFECYCLE} row {STATUS_NAME[status]}"
-    return f"{_LIFECYCLE}: facts"
+        return f"{_STATUSES} {STATUS_NAME[status]}"
+    return _FACTS
 
 
 def applied(kind: int, before: int | None) -> str:

@@ -1,4 +1,4 @@
-"""Alerts on a campaign that goes wrong (`semantics.md` section 5): thresholds as data, crossings as a pure function."""
+"""Alerts on a campaign that goes wrong (`docs/domain.md §5.4`): thresholds as data, crossings as a pure function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KPIs as data: what to count, over which rows or events (`semantics.md` section 6).
+"""KPIs as data: what to count, over which rows or events (`docs/domain.md §4`).
 
 A delivery's rows are held as a histogram: how many rows show which (facts, status). Every count of recipients is a sum
 over that histogram, so a new KPI is one more line in `INDICATORS`, costs the hot path nothing, and holds for past
@@ -111,7 +111,7 @@ TOTALS: Final = (
 
 
 class KpiRate(NamedTuple):
-    """A ratio of two KPIs; shipped with both (`semantics.md` section 6)."""
+    """A ratio of two KPIs; shipped with both (`docs/domain.md §4.2`)."""
 
     name: str
     numerator: str

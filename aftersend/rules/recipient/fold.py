@@ -1,4 +1,4 @@
-"""One event into one row (`semantics.md` section 2): the only place where a row changes.
+"""One event into one row (`docs/domain.md §2`): the only place where a row changes.
 
 Functions of (row, event) and of times that come with the event. They change the row that they are given, which the
 caller owns: a copy that becomes visible when its batch has been committed.

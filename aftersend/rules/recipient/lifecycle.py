@@ -1,4 +1,4 @@
-"""Statuses, facts and kinds of events as data (`semantics.md` sections 1 and 2).
+"""Statuses, facts and kinds of events as data (`docs/domain.md §1.1`, `docs/domain.md §2`).
 
 A *status* is what a recipient's row shows: one at a time, by rank. A *fact* is something that ever happened to the
 row: facts only accumulate, and KPIs are counted from them. A *kind* is an event's type, told apart further where the
@@ -164,7 +164,7 @@ KINDS: Final = (
     EventKind(18, "resubscribed", 0, Fact.RESUBSCRIBED),
     # A scanner that follows every link has reached the mailbox, like a proxy that loads the images.
     EventKind(19, "clicked_machine", 7, _D | Fact.CLICKED_MACHINE),
-    # Whoever follows the unsubscribe link has opened the message; that click is no click (section 7, case 3).
+    # Whoever follows the unsubscribe link has opened the message; that click is no click (`docs/domain.md §9`, case 3).
     EventKind(20, "clicked_unsubscribe_link", 8, _D | Fact.UNSUBSCRIBE_LINK),
     EventKind(21, "unsubscribed_one_click", 10, _D | Fact.UNSUBSCRIBED | Fact.ONE_CLICK),
     # Not an event that anyone sends: the end of a row's window, as the row's history shows it.
@@ -265,7 +265,7 @@ def kind_of(event: FoldEvent) -> int:
 
 
 class Decision:
-    """What the fold did with an event: exactly one of these for each (`semantics.md` section 2)."""
+    """What the fold did with an event: exactly one of these for each (`docs/domain.md §2.2`)."""
 
     APPLIED: Final = 0
     DUPLICATE: Final = 1

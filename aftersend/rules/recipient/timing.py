@@ -1,4 +1,4 @@
-"""When rows expire, deliveries freeze and rows are forgotten (`semantics.md` section 2)."""
+"""When rows expire, deliveries freeze and rows are forgotten (`docs/domain.md §2.6`, `docs/domain.md §2.7`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aftersend.schemas.event import MESSAGE_TYPES, Feedback
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-#: How long a source may stay silent after `sent` before the row expires, in seconds (`semantics.md` section 2).
+#: How long a source may stay silent after `sent` before the row expires, in seconds (`docs/domain.md §2.7`).
 SOURCE_WINDOWS: Final = {
     "unione": 24 * HOUR,
     "elastic_email": 48 * HOUR,

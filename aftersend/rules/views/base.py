@@ -79,7 +79,7 @@ class ViewRate(NamedTuple):
 
 
 class RateValue(msgspec.Struct):
-    """A rate's value and what it was computed from (`semantics.md` section 6)."""
+    """A rate's value and what it was computed from (`docs/domain.md §4.2`)."""
 
     #: None: there is nothing to divide by.
     value: float | None

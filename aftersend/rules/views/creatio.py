@@ -1,4 +1,4 @@
-"""Creatio's way of looking at a delivery: personal responses (`semantics.md` section 4)."""
+"""Creatio's way of looking at a delivery: personal responses (`docs/domain.md §5.2`)."""
 
 from __future__ import annotations
 

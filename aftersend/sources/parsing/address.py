@@ -1,4 +1,4 @@
-"""Addresses in one spelling: whatever a source writes, one person has one key (`semantics.md` section 1)."""
+"""Addresses in one spelling: whatever a source writes, one person has one key (`docs/domain.md §1.4`)."""
 
 from __future__ import annotations
 

@@ -51,6 +51,6 @@ def test_some_fields_must_be_there(missing: str) -> None:
         msgspec.json.decode(msgspec.json.encode(fields), type=FoldEvent)
 
 
-def test_the_lists_are_those_of_the_semantics() -> None:
+def test_the_lists_are_those_of_the_domain_page() -> None:
     assert (21, 13) == (len(set(EVENT_TYPES)), len(set(NOT_SENT_REASONS)))
     assert "tick" == EVENT_TYPES[-1]

@@ -1,4 +1,4 @@
-"""Adobe Campaign's logs of a delivery: sending, exclusions, tracking (`semantics.md` section 3)."""
+"""Adobe Campaign's logs of a delivery: sending, exclusions, tracking (`docs/domain.md §5.1`)."""
 
 from __future__ import annotations
 

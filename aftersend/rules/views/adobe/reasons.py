@@ -1,4 +1,4 @@
-"""Adobe Campaign's failure reasons, as data (`semantics.md` section 3): which value a failure or an exclusion has."""
+"""Adobe Campaign's failure reasons, as data (`docs/domain.md §5.1`): which value a failure or an exclusion has."""
 
 from __future__ import annotations
 

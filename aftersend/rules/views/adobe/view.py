@@ -1,4 +1,4 @@
-"""Adobe Campaign's way of looking at a delivery (`semantics.md` section 3): one table, four policies.
+"""Adobe Campaign's way of looking at a delivery (`docs/domain.md §5.1`): one table, four policies.
 
 A row stands at one *step*, which its class (facts, status) tells; a policy says for each step what the sending log
 shows and what the row adds to *delivered* and to *bounces + errors*. The policies are those of Campaign Standard

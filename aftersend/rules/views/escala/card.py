@@ -1,4 +1,4 @@
-"""The card of a contact, as Escala shows it: a notice per message (`semantics.md` section 5)."""
+"""The card of a contact, as Escala shows it: a notice per message (`docs/domain.md §5.3`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Escala's way of looking at a campaign: its totals (`semantics.md` section 5)."""
+"""Escala's way of looking at a campaign: its totals (`docs/domain.md §5.3`)."""
 
 from __future__ import annotations
 

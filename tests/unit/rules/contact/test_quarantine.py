@@ -1,4 +1,4 @@
-"""Errors held against an address (`semantics.md` section 3, the last paragraph, and case 21 of section 7)."""
+"""Errors held against an address (`docs/domain.md §3.3`, and case 21 of `docs/domain.md §9`)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether an address is valid, by Creatio's rules (`semantics.md` section 4, and case 20 of section 7)."""
+"""Whether an address is valid, by Creatio's rules (`docs/domain.md §3.2`, and case 20 of `docs/domain.md §9`)."""
 
 import pytest
 

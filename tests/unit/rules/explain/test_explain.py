@@ -41,26 +41,30 @@ def last(*events: FoldEvent | str, tick: float = 0.0) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "events, rule, section",
     [
-        (["sent"], "status sent (20) is the row's first", "lifecycle row sent"),
-        (["opened", "clicked"], "status clicked (70) outranks opened (60)", "lifecycle row clicked"),
-        (["clicked", "unsubscribed"], "status unsubscribed (90, terminal) outranks clicked (70)", "row unsubscribed"),
+        (["sent"], "status sent (20) is the row's first", "§2.1, status sent"),
+        (["opened", "clicked"], "status clicked (70) outranks opened (60)", "§2.1, status clicked"),
+        (
+            ["clicked", "unsubscribed"],
+            "status unsubscribed (90, terminal) outranks clicked (70)",
+            "status unsubscribed",
+        ),
         (
             ["delivered", "hard_bounce"],
             "status hard_bounce is terminal and replaces delivered (50)",
-            "lifecycle row hard_bounce",
+            "§2.1, status hard_bounce",
         ),
         (
             ["clicked", "opened"],
             "status opened (60) does not outrank clicked (70); its facts count all the same",
-            "lifecycle row opened",
+            "§2.1, status opened",
         ),
         (
             ["opened", "opened"],
             "status opened (60) is there already; the event counts as a fact",
-            "lifecycle row opened",
+            "§2.1, status opened",
         ),
-        (["sent", "autoresponded"], "autoresponded strives for no status; it leaves facts only", "lifecycle: facts"),
-        (["sent", "unknown"], "status unknown (49, terminal) outranks sent (20)", "lifecycle row unknown"),
+        (["sent", "autoresponded"], "autoresponded strives for no status; it leaves facts only", "§2.3, facts"),
+        (["sent", "unknown"], "status unknown (49, terminal) outranks sent (20)", "§2.1, status unknown"),
         (
             ["delivered", "unknown"],
             "status unknown (49, terminal) does not outrank delivered (50); its facts",
@@ -69,7 +73,7 @@ def last(*events: FoldEvent | str, tick: float = 0.0) -> tuple[str, str]:
         (
             ["complained", "clicked"],
             "status complained is terminal, so nothing replaces it; the event counts as a fact",
-            "lifecycle row complained",
+            "§2.1, status complained",
         ),
     ],
 )
@@ -77,7 +81,7 @@ def test_the_rule_of_a_decision(events: list[str], rule: str, section: str) -> N
     said, reference = last(*events)
 
     assert said.startswith(rule)
-    assert reference.startswith("semantics.md section 2, ")
+    assert reference.startswith("docs/domain.md §2")
     assert reference.endswith(section)
 
 
@@ -86,7 +90,7 @@ def test_a_duplicate_says_since_when_it_is_known() -> None:
     found = told(same, "clicked", same)
 
     assert "since 2025-09-14T12:00:00.000Z" in found.steps[-1].rule
-    assert "semantics.md section 2, duplicates" == found.steps[-1].reference
+    assert "docs/domain.md §2.5, duplicates" == found.steps[-1].reference
     assert [1, 0, 0] == [step.repeats for step in found.steps]
 
 
@@ -103,7 +107,7 @@ def test_after_the_freeze() -> None:
     rule, reference = last("sent", event("opened", 30 * DAY))
 
     assert "freeze (2025-10-14T12:00:00.000Z, 30 days after its first event)" in rule
-    assert "semantics.md section 2, freeze" == reference
+    assert "docs/domain.md §2.6, freeze" == reference
 
 
 def test_after_the_retention() -> None:

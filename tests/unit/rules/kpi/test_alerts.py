@@ -1,4 +1,4 @@
-"""Escala: alerts of section 5, raised once per crossing."""
+"""Escala: alerts of `docs/domain.md §5.4`, raised once per crossing."""
 
 import pytest
 from hypothesis import given

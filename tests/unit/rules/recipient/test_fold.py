@@ -1,4 +1,4 @@
-"""One row: every rule of `semantics.md` section 2 that concerns it, and the cases of section 7."""
+"""One row: every rule of `docs/domain.md §2` that concerns it, and the cases of `docs/domain.md §9`."""
 
 from typing import Any
 
@@ -108,7 +108,7 @@ def test_a_terminal_status_is_never_replaced(lock: str, kind: str) -> None:
 
 
 def test_opens_and_clicks_go_on_counting_after_a_lock() -> None:
-    """Case 1 of section 7: the complaint locks, delivered stays counted, tallies go on."""
+    """Case 1 of `docs/domain.md §9`: the complaint locks, delivered stays counted, tallies go on."""
     after = folded("opened", "clicked", "complained", "opened", "clicked", "clicked")
 
     assert "complained" == after.status

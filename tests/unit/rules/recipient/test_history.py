@@ -43,7 +43,7 @@ def packed(entry: HistoryEntry) -> bytes:
     return pack_entry(entry.digest, word, pack_raw_position(entry.source, entry.partition, entry.offset))
 
 
-def test_semantics_ask_for_32_events() -> None:
+def test_a_row_remembers_32_events_and_an_expiry() -> None:
     assert MAX_ENTRIES >= 32
     assert MAX_BYTES == MAX_ENTRIES * ENTRY_BYTES
 

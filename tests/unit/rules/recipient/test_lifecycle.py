@@ -1,4 +1,4 @@
-"""The lifecycle as data: what `semantics.md` says in its table, and numbers that may never change."""
+"""The lifecycle as data: the table of `docs/domain.md §2.1`, and numbers that may never change."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ from aftersend.rules.recipient.lifecycle import (
 )
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
-#: Rank, terminal, delivered: the table of `semantics.md` section 2.
+#: Rank, terminal, delivered: the table of `docs/domain.md §2.1`.
 TABLE = {
     "planned": (0, False, False),
     "ready": (10, False, False),

@@ -1,4 +1,4 @@
-"""When rows expire: the windows that `semantics.md` section 2 names."""
+"""When rows expire: the windows of `docs/domain.md §2.7`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The 21 cases of section 7, each on a real row and in the views that it concerns."""
+"""The 21 cases of `docs/domain.md §9`, each on a real row and in the views that it concerns."""
 
 from typing import Any
 

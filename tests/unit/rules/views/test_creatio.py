@@ -1,4 +1,4 @@
-"""Creatio: responses, finality, effects, KPIs and the error chart of section 4."""
+"""Creatio: responses, finality, effects, KPIs and the error chart of `docs/domain.md §5.2`."""
 
 import pytest
 

@@ -102,7 +102,7 @@ def test_any_order_and_any_duplication_of_non_terminal_events_gives_the_same_vie
 
 @dataclass
 class Recipient:
-    """What the table of section 3 says of a recipient, event by event; no facts, no ranks."""
+    """What the table of `docs/domain.md §5.1` says of a recipient, event by event; no facts, no ranks."""
 
     policy: str
     relayed: bool = False

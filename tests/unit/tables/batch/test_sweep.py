@@ -172,7 +172,7 @@ def test_an_expiry_is_counted_the_same_whoever_notices_it() -> None:
 
 
 def test_nothing_expires_after_the_freeze() -> None:
-    """After it, statuses and KPIs no longer change (`semantics.md` section 2)."""
+    """After it, statuses and KPIs no longer change (`docs/domain.md §2.6`)."""
     partition = Partition()
     partition.take(event("planned"), event("sent", 29.5 * DAY))
     frozen = partition.kpis()
@@ -182,7 +182,7 @@ def test_nothing_expires_after_the_freeze() -> None:
 
 
 def test_an_event_that_arrived_in_time_is_not_too_late_because_it_was_read_late() -> None:
-    """An event's time for expiry is its arrival: the timestamp of the raw record (`semantics.md` section 2)."""
+    """An event's time for expiry is its arrival: the timestamp of the raw record (`docs/domain.md §6`)."""
     partition = Partition()
     partition.take(event("sent"))
     partition.take(tick(49 * HOUR))

@@ -105,7 +105,7 @@ def test_who_has_not_failed_has_no_reason() -> None:
 
 
 def test_v8_changes_the_reason_with_a_soft_bounce_though_not_the_status() -> None:
-    """Table of section 3: "no status change, reason updated"."""
+    """Table of `docs/domain.md §5.1`: "no status change, reason updated"."""
     row = row_of("sent", event("deferred", 1, reason="QuotaIssues"))
     line = next(log for log in VIEWS["v8"].logs if log.name == "sending").line("r@example.org", row)
 

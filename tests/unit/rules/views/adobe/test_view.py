@@ -1,4 +1,4 @@
-"""Adobe Campaign: every cell of the policy table of section 3, and what the reports are made of."""
+"""Adobe Campaign: every cell of the policy table of `docs/domain.md §5.1`, and what the reports are made of."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -180,7 +180,7 @@ def test_an_automatic_reply_shows_that_the_message_was_sent() -> None:
 
 @pytest.mark.parametrize("policy", POLICY_NAMES)
 def test_report_formulas(policy: str) -> None:
-    """Numerators and denominators of section 3's rates."""
+    """Numerators and denominators of the rates of `docs/domain.md §5.1`."""
     rows = [
         *(row_of("sent", "delivered") for _ in range(4)),
         *(row_of("sent", "delivered", "opened", "opened") for _ in range(2)),

@@ -1,4 +1,4 @@
-"""Escala: the contact's card of section 5."""
+"""Escala: the contact's card of `docs/domain.md §5.3`."""
 
 import pytest
 

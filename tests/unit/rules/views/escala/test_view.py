@@ -1,4 +1,4 @@
-"""Escala: campaign totals of section 5."""
+"""Escala: campaign totals of `docs/domain.md §5.3`."""
 
 import pytest
 
