@@ -23,7 +23,7 @@ from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.processes.health import WorkerHealth
-from aftersend.publish.prometheus.deliveries import Deliveries
+from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.publish.prometheus.worker import WorkerMetrics
@@ -49,7 +49,7 @@ def main() -> None:
     store = MemoryStore()
     fold = BatchFold(store, 0, Codec(topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
     standing = WorkerHealth(assigned=True, restoring=[], restored=0, answered=0, asked=0, partitions=[])
-    deliveries, heartbeat = Deliveries(20), Heartbeat()
+    deliveries, heartbeat = DeliveryMetrics(20), Heartbeat()
     metrics = WorkerMetrics(
         [topics.events], topics.events, {1: "kumomta"}, heartbeat, deliveries, lambda: standing, lambda: True
     )

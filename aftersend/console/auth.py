@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
-from aftersend.console.errors import ApiError, Code
+from aftersend.console.errors import ApiError, ErrorCode
 
 #: Sees everything but personal data.
 VIEWER: Final = "viewer"
@@ -21,7 +21,7 @@ _MAX_HEADER: Final = 4096
 _LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
-class Gate:
+class TokenAuth:
     """Lets in who has a token.
 
     Args:
@@ -49,12 +49,12 @@ class Gate:
             # A page from anywhere can make a browser here connect to a name that leads here (DNS rebinding).
             if (host or "").lower().rpartition(":")[0] not in _LOCAL_HOSTS and (host or "").lower() not in _LOCAL_HOSTS:
                 message = "without tokens the API answers requests to this machine by its own name only"
-                raise ApiError(Code.FORBIDDEN, message)
+                raise ApiError(ErrorCode.FORBIDDEN, message)
             return OPERATOR
         scheme, _, token = (authorization or "").strip().partition(" ")
         if scheme.lower() != _SCHEME or not token.strip() or len(token) > _MAX_HEADER:
             message = "send a token: Authorization: Bearer …"
-            raise ApiError(Code.UNAUTHORIZED, message, _CHALLENGE)
+            raise ApiError(ErrorCode.UNAUTHORIZED, message, _CHALLENGE)
         given = sha256(token.strip().encode("utf-8", "surrogatepass")).digest()
         found = ""
         for digest, role in self._roles:  # all of them, so that the time tells nothing
@@ -62,5 +62,5 @@ class Gate:
                 found = role
         if not found:
             message = "this token is none of ours"
-            raise ApiError(Code.UNAUTHORIZED, message, _CHALLENGE)
+            raise ApiError(ErrorCode.UNAUTHORIZED, message, _CHALLENGE)
         return found

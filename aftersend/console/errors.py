@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Code(StrEnum):
+class ErrorCode(StrEnum):
     """What is wrong, for programs: stable, while messages may change."""
 
     INVALID_PARAMETER = "invalid_parameter"
@@ -36,28 +36,28 @@ class Code(StrEnum):
 
 #: By code: the HTTP status.
 STATUSES: Final = {
-    Code.INVALID_PARAMETER: 400,
-    Code.INVALID_ENCODING: 400,
-    Code.INVALID_DELIVERY: 400,
-    Code.INVALID_ADDRESS: 400,
-    Code.INVALID_BODY: 400,
-    Code.UNAUTHORIZED: 401,
-    Code.FORBIDDEN: 403,
-    Code.NOT_FOUND: 404,
-    Code.API_OFF: 404,
-    Code.UNKNOWN_DELIVERY: 404,
-    Code.UNKNOWN_RECIPIENT: 404,
-    Code.UNKNOWN_ROW: 404,
-    Code.METHOD_NOT_ALLOWED: 405,
-    Code.REQUEST_TIMEOUT: 408,
-    Code.CONTENT_TOO_LARGE: 413,
-    Code.URI_TOO_LONG: 414,
-    Code.UNSUPPORTED_MEDIA_TYPE: 415,
-    Code.PARTITION_MOVING: 503,
-    Code.OWNER_UNREACHABLE: 503,
-    Code.REDIS_UNAVAILABLE: 503,
-    Code.KAFKA_UNAVAILABLE: 503,
-    Code.OVERLOADED: 503,
+    ErrorCode.INVALID_PARAMETER: 400,
+    ErrorCode.INVALID_ENCODING: 400,
+    ErrorCode.INVALID_DELIVERY: 400,
+    ErrorCode.INVALID_ADDRESS: 400,
+    ErrorCode.INVALID_BODY: 400,
+    ErrorCode.UNAUTHORIZED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.API_OFF: 404,
+    ErrorCode.UNKNOWN_DELIVERY: 404,
+    ErrorCode.UNKNOWN_RECIPIENT: 404,
+    ErrorCode.UNKNOWN_ROW: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.REQUEST_TIMEOUT: 408,
+    ErrorCode.CONTENT_TOO_LARGE: 413,
+    ErrorCode.URI_TOO_LONG: 414,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.PARTITION_MOVING: 503,
+    ErrorCode.OWNER_UNREACHABLE: 503,
+    ErrorCode.REDIS_UNAVAILABLE: 503,
+    ErrorCode.KAFKA_UNAVAILABLE: 503,
+    ErrorCode.OVERLOADED: 503,
 }
 _UNAVAILABLE: Final = 503
 #: Seconds after which to ask again: a partition that moves is mostly somewhere by then.
@@ -73,7 +73,7 @@ class ApiError(Exception):
         headers: of the answer, besides those that its status asks for.
     """
 
-    def __init__(self, code: Code, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(self, code: ErrorCode, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message

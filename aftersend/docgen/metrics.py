@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from aftersend.publish.prometheus.catalog import NONE, OTHER, SECTIONS, Kind, Metric
+from aftersend.publish.prometheus.catalog import NONE, OTHER, SECTIONS, Metric, MetricType
 
 _INTRODUCTION: Final = f"""\
 # Metrics
@@ -42,7 +42,7 @@ alerts; `deploy/grafana/dashboards/` a dashboard.
 - Beside these there are `process_*` (Linux) and `python_*`, of the process and of its interpreter.
 """
 
-_TYPES: Final = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.HISTOGRAM: "histogram"}
+_TYPES: Final = {MetricType.COUNTER: "counter", MetricType.GAUGE: "gauge", MetricType.HISTOGRAM: "histogram"}
 
 
 def render() -> str:

@@ -18,19 +18,19 @@ from starlette.routing import Mount
 from aftersend.agents.track import TrackState
 from aftersend.config.settings import MIN_TOKEN, Settings
 from aftersend.console.api.app import Api
-from aftersend.console.api.backend import Held
-from aftersend.console.auth import Gate
-from aftersend.console.errors import ApiError, Code
+from aftersend.console.api.backend import AddressRecord
+from aftersend.console.auth import TokenAuth
+from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.engine.faust.app import WorkerApp
 from aftersend.errors import SettingsError
 from aftersend.publish.kpis import Kpis
-from aftersend.publish.redis.reader import KpiReader, Page, Position
+from aftersend.publish.redis.reader import DeliveryPage, KpiReader, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.answers import Explanation
-from aftersend.services.explain import explained, where_of
-from aftersend.services.explanations import Wish
+from aftersend.services.answers import ApiExplanation
+from aftersend.services.explain import read_explanation, where_of
+from aftersend.services.explanations import ExplainOptions
 from aftersend.services.installation import codec
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
@@ -49,7 +49,7 @@ _EXPLAIN_SECONDS: Final = 30.0
 
 
 class StoredRows:
-    """Rows of a worker's own partitions (a `aftersend.console.api.backend.Rows`).
+    """Rows of a worker's own partitions (a `aftersend.console.api.backend.RowReader`).
 
     Args:
         settings: of the worker.
@@ -80,7 +80,7 @@ class StoredRows:
         """Return the partition that a recipient lies in."""
         if not self.partitions:
             message = "this worker does not know the topics yet"
-            raise ApiError(Code.PARTITION_MOVING, message)
+            raise ApiError(ErrorCode.PARTITION_MOVING, message)
         return self._partition(recipient)
 
     async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
@@ -116,7 +116,7 @@ class StoredRows:
         self._still(recipient, state)
         return self._shown(delivery_id, recipient, stored) if stored is not None else None
 
-    async def recipient(self, recipient: str) -> Held:
+    async def recipient(self, recipient: str) -> AddressRecord:
         """Return all committed rows of an address, last change first, and its card.
 
         Each row is as some batch left it; between two of them another batch may have been committed.
@@ -133,9 +133,9 @@ class StoredRows:
         card = state.store.contact(recipient)
         self._still(recipient, state)
         rows.sort(key=lambda row: -row.updated_at)
-        return Held(rows, unpack_contact(card) if card is not None else None)
+        return AddressRecord(rows, unpack_contact(card) if card is not None else None)
 
-    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
         """Return how a row came to be; None: nothing is known of it."""
         state = self._surely(recipient)
         stored, partial = state.store.peek(delivery_id, recipient), state.store.partial(delivery_id)
@@ -148,17 +148,17 @@ class StoredRows:
         where = where_of(self._settings, state.partition, delivery_id, recipient)
         if self._waiting >= _MAX_WAITING:
             message = "too many explanations are asked for at once"
-            raise ApiError(Code.OVERLOADED, message)
+            raise ApiError(ErrorCode.OVERLOADED, message)
         self._waiting += 1
         try:
             async with asyncio.timeout(_EXPLAIN_SECONDS), self._explaining:
-                found = await explained(where, known, wish)
+                found = await read_explanation(where, known, options)
         except TimeoutError as error:
             message = f"not done after {_EXPLAIN_SECONDS:g} s: `aftersend explain` has no such limit"
-            raise ApiError(Code.OVERLOADED, message) from error
+            raise ApiError(ErrorCode.OVERLOADED, message) from error
         except (KafkaError, OSError) as error:
             message = f"Kafka can't be read: {type(error).__name__}"
-            raise ApiError(Code.KAFKA_UNAVAILABLE, message) from error
+            raise ApiError(ErrorCode.KAFKA_UNAVAILABLE, message) from error
         finally:
             self._waiting -= 1
         return found.as_json() if found.explanation.steps or found.state is not None else None
@@ -182,21 +182,21 @@ class StoredRows:
         state = self._state(recipient)
         if state is None:
             message = "the recipient's partition is on its way to another worker"
-            raise ApiError(Code.PARTITION_MOVING, message)
+            raise ApiError(ErrorCode.PARTITION_MOVING, message)
         return state
 
     def _still(self, recipient: str, state: TrackState) -> None:
         """Make sure that what has been read was ours to read, however long this process stood still meanwhile."""
         if self._surely(recipient) is not state:
             message = "the recipient's partition was taken over anew meanwhile"
-            raise ApiError(Code.PARTITION_MOVING, message)
+            raise ApiError(ErrorCode.PARTITION_MOVING, message)
 
     def _shown(self, delivery_id: str, recipient: str, stored: bytes) -> RecipientState:
         return decode_state(self._codec.state(delivery_id, recipient, decode_row(stored)))
 
 
 class RedisDeliveries:
-    """KPIs from Redis (a `aftersend.console.api.backend.Deliveries`).
+    """KPIs from Redis (a `aftersend.console.api.backend.DeliveryReader`).
 
     Args:
         reader: of Redis.
@@ -212,7 +212,7 @@ class RedisDeliveries:
         except (RedisError, OSError, TimeoutError) as error:
             raise _redis_away(error) from error
 
-    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+    async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
         """Return some deliveries."""
         try:
             return await self._reader.page(order, after, limit)
@@ -221,7 +221,7 @@ class RedisDeliveries:
 
 
 def _redis_away(error: BaseException) -> ApiError:
-    return ApiError(Code.REDIS_UNAVAILABLE, f"Redis can't be asked: {type(error).__name__}")
+    return ApiError(ErrorCode.REDIS_UNAVAILABLE, f"Redis can't be asked: {type(error).__name__}")
 
 
 class QueryApi:
@@ -241,14 +241,14 @@ class QueryApi:
             redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
             settings.redis_prefix,
         )
-        gate = Gate(tokens_of(settings), open_to_all=settings.api_open)
-        self._api = Api(gate, RedisDeliveries(self._reader), self.rows, version("aftersend"))
+        auth = TokenAuth(tokens_of(settings), open_to_all=settings.api_open)
+        self._api = Api(auth, RedisDeliveries(self._reader), self.rows, version("aftersend"))
         self.routes = [Mount("/api", self._api)]
         if settings.web_port:
             log.info(
-                "query API" if gate.on else "query API is off: set AFTERSEND_API_TOKENS or AFTERSEND_API_TOKENS_FILE",
+                "query API" if auth.on else "query API is off: set AFTERSEND_API_TOKENS or AFTERSEND_API_TOKENS_FILE",
                 reached_at=settings.reached_at,
-                on=gate.on,
+                on=auth.on,
                 tokens=not settings.api_open,
             )
 

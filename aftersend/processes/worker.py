@@ -30,7 +30,7 @@ from aftersend.processes.probes import HealthServer
 from aftersend.processes.query_api import QueryApi
 from aftersend.processes.shutdown import Deadline
 from aftersend.publish.prometheus.alerts import AlertMetrics
-from aftersend.publish.prometheus.deliveries import Deliveries
+from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.publish.prometheus.worker import WorkerMetrics
 from aftersend.publish.redis.publisher import KpiPublisher
@@ -231,7 +231,7 @@ class Worker:
     def _meter(self, topics: Sequence[str], publisher: KpiPublisher) -> WorkerMetrics:
         """Return what counts the worker's doings, shown by `/metrics` from now on."""
         settings = self.settings
-        deliveries = Deliveries(settings.metrics_deliveries)
+        deliveries = DeliveryMetrics(settings.metrics_deliveries)
         metrics = WorkerMetrics(
             topics,
             settings.topics.events,

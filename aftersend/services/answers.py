@@ -7,9 +7,9 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aftersend.publish.kpis import Rate
+from aftersend.publish.kpis import KpiRate
 from aftersend.rules.contact import suppression
-from aftersend.services.public_records import ContactCard, RecipientRow, Time
+from aftersend.services.public_records import PublicContact, PublicRow, Time
 
 #: Longest delivery id that is looked for, characters.
 MAX_DELIVERY: Final = 512
@@ -19,7 +19,7 @@ MAX_ADDRESSES: Final = 10_000
 MessageType = Literal["", "campaign", "automation", "transactional"]
 
 
-class Delivery(msgspec.Struct, kw_only=True):
+class ApiDelivery(msgspec.Struct, kw_only=True):
     """One delivery and its KPIs, as Redis has them: a moment behind the rows."""
 
     delivery_id: str
@@ -27,30 +27,30 @@ class Delivery(msgspec.Struct, kw_only=True):
     started_at: Time | None
     updated_at: Time | None
     kpis: Annotated[dict[str, int], Meta(description="by the names of aftersend/rules/kpi/indicators.py")]
-    rates: Annotated[dict[str, Rate], Meta(description="each with its numerator and denominator")]
+    rates: Annotated[dict[str, KpiRate], Meta(description="each with its numerator and denominator")]
     statuses: Annotated[dict[str, int], Meta(description="recipients at each status; their sum is the audience")]
     decisions: Annotated[dict[str, int], Meta(description="events by what was done with them")]
 
 
-class Deliveries(msgspec.Struct, kw_only=True):
+class ApiDeliveries(msgspec.Struct, kw_only=True):
     """A page of deliveries."""
 
-    deliveries: list[Delivery]
+    deliveries: list[ApiDelivery]
     total: Annotated[int, Meta(ge=0, description="of all pages")]
     next: Annotated[str, Meta(description="give it as `after` for the next page; not there on the last one")] | (
         UnsetType
     ) = UNSET
 
 
-class Recipient(msgspec.Struct, kw_only=True):
+class ApiRecipient(msgspec.Struct, kw_only=True):
     """All that is known of one address."""
 
     recipient: str
-    deliveries: Annotated[list[RecipientRow], Meta(description="its rows, last change first")]
-    contact: Annotated[ContactCard | None, Meta(description="what is held against the address; null: nothing")]
+    deliveries: Annotated[list[PublicRow], Meta(description="its rows, last change first")]
+    contact: Annotated[PublicContact | None, Meta(description="what is held against the address; null: nothing")]
 
 
-class RecordPlace(msgspec.Struct, kw_only=True):
+class ApiRecordPosition(msgspec.Struct, kw_only=True):
     """Where a record lies in Kafka."""
 
     topic: str
@@ -58,21 +58,21 @@ class RecordPlace(msgspec.Struct, kw_only=True):
     offset: int
 
 
-class RawRecord(msgspec.Struct, kw_only=True):
+class ApiRawRecord(msgspec.Struct, kw_only=True):
     """A raw record, byte for byte as it came."""
 
     base64: str
     text: Annotated[str, Meta(description="the same as text, where it is UTF-8")] | UnsetType = UNSET
 
 
-class Shown(msgspec.Struct, kw_only=True):
+class ApiStatusChange(msgspec.Struct, kw_only=True):
     """What a view shows as a recipient's status, around a step."""
 
     before: Annotated[str | None, Meta(description="null: not known any more; none: no row yet")]
     after: Annotated[str | None, Meta(description="null: not known any more")]
 
 
-class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ApiStep(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One event of a row, or the end of its wait, and what it did."""
 
     number: Annotated[int, Meta(ge=1, description="in the order in which the row took them")]
@@ -82,7 +82,7 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     reference: Annotated[str, Meta(description="where the rule stands")]
     before: Annotated[str | None, Meta(description="the status before; null: not known any more")]
     after: Annotated[str | None, Meta(description="the status after it; null: not known any more")]
-    views: Annotated[dict[str, Shown], Meta(description="by the names of the views that were asked for")] = {}
+    views: Annotated[dict[str, ApiStatusChange], Meta(description="by the names of the views that were asked for")] = {}
     new_facts: Annotated[list[str] | None, Meta(description="null: not known any more")]
     lost_facts: list[str] = []
     arrived_at: Time | None
@@ -92,8 +92,10 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     waiting: bool = False
     source: str = ""
     event_id: str = ""
-    raw: Annotated[RecordPlace | None, Meta(description="where the raw record lies; not there for an expiry")] = None
-    event: Annotated[RecordPlace | None, Meta(description="where the event lies, if it is still there")] = None
+    raw: Annotated[ApiRecordPosition | None, Meta(description="where the raw record lies; not there for an expiry")] = (
+        None
+    )
+    event: Annotated[ApiRecordPosition | None, Meta(description="where the event lies, if it is still there")] = None
     reason: str = ""
     code: int = 0
     enhanced_code: str = ""
@@ -103,10 +105,10 @@ class Step(msgspec.Struct, kw_only=True, omit_defaults=True):
     url: str = ""
     user_agent: str = ""
     ip: str = ""
-    raw_record: Annotated[RawRecord | None, Meta(description="if asked for, and still there")] = None
+    raw_record: Annotated[ApiRawRecord | None, Meta(description="if asked for, and still there")] = None
 
 
-class Explanation(msgspec.Struct, kw_only=True):
+class ApiExplanation(msgspec.Struct, kw_only=True):
     """How a row came to be: every event in order of arrival, and what each did."""
 
     delivery_id: str
@@ -120,13 +122,13 @@ class Explanation(msgspec.Struct, kw_only=True):
     ) = UNSET
     facts: list[str]
     version: int
-    steps: list[Step]
+    steps: list[ApiStep]
     missing: Annotated[int, Meta(description="changes that nothing tells of any more")]
     notes: Annotated[list[str], Meta(description="what is not known, and why")]
     disagreements: Annotated[list[str], Meta(description="should be empty: the row is not what its events make of it")]
 
 
-class SuppressionQuestion(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class SuppressionRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Which addresses may be mailed?"""
 
     addresses: Annotated[list[str], Meta(max_length=MAX_ADDRESSES, description="in any spelling")]
@@ -136,7 +138,7 @@ class SuppressionQuestion(msgspec.Struct, kw_only=True, omit_defaults=True, forb
     ] = ""
 
 
-class Objection(msgspec.Struct, kw_only=True, omit_defaults=True):
+class ApiObjection(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One thing that speaks against mailing an address."""
 
     reason: Annotated[str, Meta(extra_json_schema={"enum": list(suppression.REASONS)})]
@@ -145,7 +147,7 @@ class Objection(msgspec.Struct, kw_only=True, omit_defaults=True):
     delivery_id: str = ""
 
 
-class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
+class CheckedAddress(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether an address may be mailed."""
 
     address: Annotated[str, Meta(description="as it was asked about")]
@@ -153,24 +155,24 @@ class Checked(msgspec.Struct, kw_only=True, omit_defaults=True):
     may_be_mailed: bool
     reason: Annotated[str, Meta(description="the weightiest; not there where it may be mailed")] = ""
     not_sent: Annotated[str, Meta(description="what a sender reports who leaves the address out for it")] = ""
-    objections: Annotated[list[Objection], Meta(description="the weightiest first")] = []
+    objections: Annotated[list[ApiObjection], Meta(description="the weightiest first")] = []
 
 
-class Suppression(msgspec.Struct, kw_only=True):
+class SuppressionAnswer(msgspec.Struct, kw_only=True):
     """Which addresses may be mailed, and why the others not."""
 
     may_be_mailed: Annotated[int, Meta(ge=0, description="how many of them")]
-    results: Annotated[list[Checked], Meta(description="in the order of the question")]
+    results: Annotated[list[CheckedAddress], Meta(description="in the order of the question")]
 
 
-class Problem(msgspec.Struct, kw_only=True):
+class ApiProblem(msgspec.Struct, kw_only=True):
     """What is wrong with a request."""
 
     code: Annotated[str, Meta(description="stable; for programs")]
     message: Annotated[str, Meta(description="for people; may change")]
 
 
-class Failed(msgspec.Struct, kw_only=True):
+class ApiFailure(msgspec.Struct, kw_only=True):
     """The answer to a request that could not be served."""
 
-    error: Problem
+    error: ApiProblem

@@ -10,24 +10,24 @@ from aftersend.config.installation import source_numbers
 from aftersend.config.settings import Settings
 from aftersend.rules.explain import explanation as explaining
 from aftersend.schemas.recipient import Row
-from aftersend.services.answers import Explanation
-from aftersend.services.explanations import Names, Wish, shown
+from aftersend.services.answers import ApiExplanation
+from aftersend.services.explanations import ExplainOptions, StepResolver, shown
 from aftersend.services.installation import codec, fold_timing
 from aftersend.tables.explain import Place, RowLocation, StoredRow, explain_row, read_raw, read_row
 
-_PLAIN: Final = Wish()
+_PLAIN: Final = ExplainOptions()
 
 
-class Explained(msgspec.Struct):
+class ExplainedRow(msgspec.Struct):
     """A row and how it came to be."""
 
     where: RowLocation
     known: StoredRow
     explanation: explaining.RowExplanation
-    names: Names
+    names: StepResolver
     #: The row, as of the time that was asked for; None: there was none.
     state: explaining.RowState | None
-    wish: Wish
+    options: ExplainOptions
     #: Values of the raw records, if they were asked for.
     raw: dict[Place, bytes] = {}
 
@@ -36,10 +36,12 @@ class Explained(msgspec.Struct):
         """The row as it is stored, now."""
         return self.known.row
 
-    def as_json(self) -> Explanation:
+    def as_json(self) -> ApiExplanation:
         """Return what scripts read."""
         where = self.where
-        return shown(where.delivery_id, where.recipient, self.state, self.explanation, self.names, self.wish, self.raw)
+        return shown(
+            where.delivery_id, where.recipient, self.state, self.explanation, self.names, self.options, self.raw
+        )
 
 
 def where_of(settings: Settings, partition: int, delivery_id: str, recipient: str) -> RowLocation:
@@ -62,23 +64,25 @@ def where_of(settings: Settings, partition: int, delivery_id: str, recipient: st
     )
 
 
-async def explained(where: RowLocation, known: StoredRow | None = None, wish: Wish = _PLAIN) -> Explained:
+async def read_explanation(
+    where: RowLocation, known: StoredRow | None = None, options: ExplainOptions = _PLAIN
+) -> ExplainedRow:
     """Read all that there is of a row, and explain it.
 
     Args:
         where: the row.
         known: what is stored of it, if the caller knows; None: it is read from the changelogs.
-        wish: what is to be shown.
+        options: what is to be shown.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
     known = await read_row(where) if known is None else known
-    found, state = await explain_row(where, known, wish.as_of)
+    found, state = await explain_row(where, known, options.as_of)
     topics = where.codec.topics
-    names = Names(where.codec.source_names, topics.raw, topics.events, where.partition)
-    result = Explained(where, known, found, names, state, wish)
-    if wish.raw:
+    names = StepResolver(where.codec.source_names, topics.raw, topics.events, where.partition)
+    result = ExplainedRow(where, known, found, names, state, options)
+    if options.raw:
         places = (names.raw(step) for step in found.steps)
         result.raw = await read_raw(where.options, [place for place in places if place is not None])
     return result

@@ -14,7 +14,7 @@ from aftersend.rules.explain import explanation as explaining
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.times import iso
-from aftersend.services.answers import Explanation, RawRecord, RecordPlace, Shown, Step
+from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPosition, ApiStatusChange, ApiStep
 
 #: Stands for every view.
 ALL_VIEWS: Final = "all"
@@ -36,7 +36,7 @@ _DETAILS: Final = (
 )
 
 
-class Names:
+class StepResolver:
     """What numbers are called in one installation.
 
     Args:
@@ -72,7 +72,7 @@ class Names:
         return (self._raw_topic(name) if source and name else self.events_topic), partition, offset
 
 
-class Wish(msgspec.Struct, frozen=True):
+class ExplainOptions(msgspec.Struct, frozen=True):
     """What an explanation is to show besides."""
 
     #: As of when, seconds since 1970; None: as of now.
@@ -142,10 +142,10 @@ def shown(
     recipient: str,
     state: explaining.RowState | None,
     explanation: explaining.RowExplanation,
-    names: Names,
-    wish: Wish,
+    names: StepResolver,
+    options: ExplainOptions,
     raw: Mapping[Place, bytes] | None = None,
-) -> Explanation:
+) -> ApiExplanation:
     """Return an explanation for others to read.
 
     Args:
@@ -154,33 +154,35 @@ def shown(
         state: of the row, as of the time that is wished for; None: there is none.
         explanation: of the row.
         names: of the installation.
-        wish: what is to be shown.
+        options: what is to be shown.
         raw: the values of raw records, if they are to be shown.
     """
     status = state.status if state is not None else None
-    result = Explanation(
+    result = ApiExplanation(
         delivery_id=delivery_id,
         recipient=recipient,
         status=STATUS_NAME[status] if status is not None else None,
         final=status is not None and STATUS_TERMINAL[status],
         facts=names_of_facts(state.facts or 0) if state is not None else [],
         version=(state.version or 0) if state is not None else 0,
-        steps=[_step(number, step, names, wish, raw or {}) for number, step in enumerate(explanation.steps, 1)],
+        steps=[_step(number, step, names, options, raw or {}) for number, step in enumerate(explanation.steps, 1)],
         missing=explanation.missing,
-        notes=notes(state, explanation, wish),
+        notes=notes(state, explanation, options),
         disagreements=explanation.disagreements,
     )
-    if wish.as_of is not None:
-        result.as_of = iso(wish.as_of) or "1970-01-01T00:00:00.000Z"
-    if wish.views and state is not None:
-        result.views = {view: in_view(view, status, state.facts) for view in wish.views}
+    if options.as_of is not None:
+        result.as_of = iso(options.as_of) or "1970-01-01T00:00:00.000Z"
+    if options.views and state is not None:
+        result.views = {view: in_view(view, status, state.facts) for view in options.views}
     return result
 
 
-def notes(state: explaining.RowState | None, explanation: explaining.RowExplanation, wish: Wish) -> list[str]:
+def notes(
+    state: explaining.RowState | None, explanation: explaining.RowExplanation, options: ExplainOptions
+) -> list[str]:
     """Return in words what is not known of a row, and why."""
     found = []
-    if wish.as_of is not None and state is not None and (state.status is None or state.facts is None):
+    if options.as_of is not None and state is not None and (state.status is None or state.facts is None):
         found.append("of the row as it was then not all is known any more")
     if state is None and explanation.steps:
         found.append("there is no row: its events were not folded yet, or the row was forgotten after its retention")
@@ -202,9 +204,15 @@ def _names(statuses: Sequence[int | None]) -> list[str | None]:
     return [STATUS_NAME[status] if status is not None else None for status in statuses]
 
 
-def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wish, raw: Mapping[Place, bytes]) -> Step:
+def _step(
+    number: int,
+    step: explaining.ExplanationStep,
+    names: StepResolver,
+    options: ExplainOptions,
+    raw: Mapping[Place, bytes],
+) -> ApiStep:
     before, after = _names((step.before, step.after))
-    result = Step(
+    result = ApiStep(
         number=number,
         kind=KIND_NAME[step.kind],
         decision=DECISION_NAMES[step.decision] if step.decision is not None else "",
@@ -213,10 +221,10 @@ def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wis
         before=before,
         after=after,
         views={
-            view: Shown(
+            view: ApiStatusChange(
                 before=in_view(view, step.before, step.facts_before), after=in_view(view, step.after, step.facts_after)
             )
-            for view in wish.views
+            for view in options.views
         },
         new_facts=names_of_facts(step.new_facts) if step.new_facts is not None else None,
         lost_facts=names_of_facts(step.lost_facts),
@@ -228,22 +236,22 @@ def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wis
     )
     place = names.raw(step)
     if place is not None:
-        result.raw = RecordPlace(topic=place[0], partition=place[1], offset=place[2])
+        result.raw = ApiRecordPosition(topic=place[0], partition=place[1], offset=place[2])
         if place in raw:
             result.raw_record = _raw_record(raw[place])
     if step.told is not None:
         event = step.told.event
         result.event_id = event.event_id
         result.occurred_at = iso(event.occurred_at)
-        result.event = RecordPlace(topic=names.events_topic, partition=names.partition, offset=step.told.offset)
+        result.event = ApiRecordPosition(topic=names.events_topic, partition=names.partition, offset=step.told.offset)
         for name in _DETAILS:
             setattr(result, name, getattr(event, name))
     return result
 
 
-def _raw_record(value: bytes) -> RawRecord:
+def _raw_record(value: bytes) -> ApiRawRecord:
     try:
         text = value.decode()
     except UnicodeDecodeError:
-        return RawRecord(base64=base64.b64encode(value).decode(), text=UNSET)
-    return RawRecord(base64=base64.b64encode(value).decode(), text=text)
+        return ApiRawRecord(base64=base64.b64encode(value).decode(), text=UNSET)
+    return ApiRawRecord(base64=base64.b64encode(value).decode(), text=text)

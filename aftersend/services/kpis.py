@@ -13,11 +13,11 @@ from aftersend.config.settings import Settings
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import RedisUnusableError
-from aftersend.publish.kpis import STATUS_PREFIX, Kpis, Rate, from_counters, from_hash, key_of, pattern_of
+from aftersend.publish.kpis import STATUS_PREFIX, Kpis, from_counters, from_hash, key_of, pattern_of
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.tables.codec import is_kpi_key
 
-__all__ = ["Kpis", "Rate", "RedisKpis", "Summed", "flat", "from_counters", "from_hash", "read_kafka"]
+__all__ = ["KpiSums", "Kpis", "RedisKpis", "flat", "from_counters", "from_hash", "read_kafka"]
 
 _PAGE: Final = 500
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
@@ -101,7 +101,7 @@ class RedisKpis:
 # ------------------------------------------------------------------------------------------------------------- Kafka
 
 
-class Summed:
+class KpiSums:
     """KPIs added up over partitions."""
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ def _sum(delivery_id: str, parts: list[DeliveryKpis]) -> Kpis:
 
 async def read_kafka(settings: Settings, partitions: int) -> dict[str, Kpis]:
     """Return the KPIs of every delivery, from all of the KPI topic's partitions, committed records only."""
-    summed = Summed()
+    summed = KpiSums()
     starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
     await changelog.read(settings.kafka_options(), starts, summed.apply)
     return summed.deliveries()

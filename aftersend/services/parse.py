@@ -11,7 +11,7 @@ from aftersend.schemas.event import Feedback
 from aftersend.sources.base import Parser, SourceError
 
 
-class Parsed(msgspec.Struct):
+class ParsedRecord(msgspec.Struct):
     """What came of one record."""
 
     #: Line number, from 1; 0: the whole input is the record.
@@ -21,7 +21,7 @@ class Parsed(msgspec.Struct):
     error: str = ""
 
 
-def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[Parsed]:
+def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[ParsedRecord]:
     """Yield what comes of each record.
 
     If the first line is a record, so is each line, and they are parsed as they come. Else the whole input may be one
@@ -46,14 +46,14 @@ def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[Parsed]:
     yield from _lines(parse, rest, at + 1)
 
 
-def _lines(parse: Parser, lines: Iterable[bytes], start: int) -> Iterator[Parsed]:
+def _lines(parse: Parser, lines: Iterable[bytes], start: int) -> Iterator[ParsedRecord]:
     for number, line in enumerate(lines, start):
         if line.strip():
             yield _parse(parse, line, number)
 
 
-def _parse(parse: Parser, raw: bytes, line: int) -> Parsed:
-    parsed = Parsed(line)
+def _parse(parse: Parser, raw: bytes, line: int) -> ParsedRecord:
+    parsed = ParsedRecord(line)
     try:
         for event in parse(raw.rstrip(b"\r\n")):
             parsed.events.append(event)

@@ -67,11 +67,11 @@ def view_of(record: type[msgspec.Struct], made: dict[type, type] | None = None) 
 
 
 if typing.TYPE_CHECKING:  # what `shown` returns; the types themselves are made at run time
-    RecipientRow = dict[str, Any]
-    ContactCard = dict[str, Any]
+    PublicRow = dict[str, Any]
+    PublicContact = dict[str, Any]
 else:
-    RecipientRow = view_of(RecipientState)
-    ContactCard = view_of(Contact)
+    PublicRow = view_of(RecipientState)
+    PublicContact = view_of(Contact)
 
 
 def shown(record: msgspec.Struct) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _WINDOW: Final = 2_000
 _TICK: Final = 0.02
 
 
-async def feed(
+async def write_raw_records(
     settings: Settings,
     records: Iterable[RawRecord],
     partitions: Mapping[str, int],

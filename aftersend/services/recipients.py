@@ -32,7 +32,7 @@ _TIMES = (
 )
 
 
-class Found(msgspec.Struct):
+class StoredAddress(msgspec.Struct):
     """What there is of one address."""
 
     #: By delivery: each as consumers read it, and as the stores hold it.
@@ -40,7 +40,7 @@ class Found(msgspec.Struct):
     contact: Contact | None = None
 
 
-async def find(settings: Settings, recipient: str, partition: int, delivery: str | None) -> Found:
+async def find(settings: Settings, recipient: str, partition: int, delivery: str | None) -> StoredAddress:
     """Read an address's partition of both topics to their ends, committed records only.
 
     Args:
@@ -52,7 +52,7 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
     topics = settings.topics
     wanted = (SEPARATOR + recipient).encode()
     exact = None if delivery is None else f"{delivery}{SEPARATOR}{recipient}".encode()
-    found = Found()
+    found = StoredAddress()
 
     def apply(topic: str, _: int, records: list[FetchedRecord]) -> None:
         for record in records:
@@ -69,7 +69,7 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
     return found
 
 
-def _take(found: Found, key: bytes, record: FetchedRecord) -> None:
+def _take(found: StoredAddress, key: bytes, record: FetchedRecord) -> None:
     delivery = key.decode().partition(SEPARATOR)[0]
     if record.value is None:
         found.rows.pop(delivery, None)
@@ -77,7 +77,7 @@ def _take(found: Found, key: bytes, record: FetchedRecord) -> None:
     found.rows[delivery] = decode_state(record.value), decode_row(row_from_headers(record.headers))
 
 
-def card_of(found: Found, delivery: str | None = None) -> list[CardLine]:
+def card_of(found: StoredAddress, delivery: str | None = None) -> list[CardLine]:
     """Return the lines of an address's card, the newest message first, as Escala has them.
 
     Args:

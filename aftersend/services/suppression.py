@@ -14,7 +14,7 @@ from aftersend.sources.parsing.address import normalise
 HEADINGS: Final = ("recipient", "email", "e-mail", "address", "mail")
 
 
-class Asked(NamedTuple):
+class AddressQuery(NamedTuple):
     """One address as it was asked about."""
 
     spelled: str
@@ -22,7 +22,7 @@ class Asked(NamedTuple):
     recipient: str
 
 
-def read(lines: Iterable[str], name: str) -> Iterator[Asked]:
+def read(lines: Iterable[str], name: str) -> Iterator[AddressQuery]:
     """Yield the addresses of a text: one a line, or a CSV file with or without headings.
 
     Args:
@@ -41,7 +41,7 @@ def read(lines: Iterable[str], name: str) -> Iterator[Asked]:
                 continue
             if any(cell.strip() for cell in row):
                 spelled = row[column].strip() if column < len(row) else ""
-                yield Asked(spelled, key_of(spelled))
+                yield AddressQuery(spelled, key_of(spelled))
     except csv.Error as error:
         raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
 

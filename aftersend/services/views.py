@@ -17,7 +17,7 @@ from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.codec import SEPARATOR, decode_partial, internal_header
 
 
-class Histograms:
+class DeliveryHistograms:
     """Adds one delivery's histograms up over partitions.
 
     Args:
@@ -86,9 +86,11 @@ def _chosen(names: Sequence[str]) -> list[View]:
     return [VIEWS[name] for name in dict.fromkeys(names)]
 
 
-async def _read(settings: Settings, partitions: int, delivery_id: str) -> tuple[Histograms, dict[tuple[str, int], int]]:
+async def _read(
+    settings: Settings, partitions: int, delivery_id: str
+) -> tuple[DeliveryHistograms, dict[tuple[str, int], int]]:
     """Return a delivery's histograms, and where the KPI topic's partitions ended."""
-    histograms = Histograms(delivery_id)
+    histograms = DeliveryHistograms(delivery_id)
     starts = {(settings.topics.kpis, partition): None for partition in range(partitions)}
     return histograms, await changelog.read(settings.kafka_options(), starts, histograms.apply)
 

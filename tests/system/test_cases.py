@@ -31,7 +31,7 @@ from aftersend.sandbox.reference.check import CheckReport, read_redis
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.views import Histograms
+from aftersend.services.views import DeliveryHistograms
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 
@@ -227,7 +227,7 @@ async def look(installation: Installation) -> Seen:
     """Read the status, contacts and KPI topics."""
     topics, seen = installation.topics, Seen()
     kpis: dict[bytes, DeliveryKpis] = {}
-    histograms: dict[str, Histograms] = {}
+    histograms: dict[str, DeliveryHistograms] = {}
 
     def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
         for record in records:
@@ -240,7 +240,7 @@ async def look(installation: Installation) -> Seen:
             elif "\t" in key:
                 delivery_id = key.rpartition("\t")[0]
                 kpis[record.key or b""] = msgspec.json.decode(value, type=DeliveryKpis)
-                histograms.setdefault(delivery_id, Histograms(delivery_id)).apply(topic, partition, [record])
+                histograms.setdefault(delivery_id, DeliveryHistograms(delivery_id)).apply(topic, partition, [record])
 
     places = [(topic, p) for topic in (topics.status, topics.contacts, topics.kpis) for p in range(4)]
     await changelog.read(installation.settings.kafka_options(), dict.fromkeys(places), apply)

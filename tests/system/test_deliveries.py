@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from aftersend.services.deliveries.known import Known, read_declared, read_known
+from aftersend.services.deliveries.known import DeliveryOverview, read_declared, read_deliveries
 from aftersend.sources.signing.standard_webhooks import sign
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
@@ -49,8 +49,8 @@ def sent(installation: Installation, at: float, delivery: str) -> list[Input]:
     return [said(installation, at, type="sent", delivery_id=delivery, recipient=person) for person in PEOPLE]
 
 
-async def known(installation: Installation) -> dict[str, Known]:
-    return await read_known(installation.settings)
+async def known(installation: Installation) -> dict[str, DeliveryOverview]:
+    return await read_deliveries(installation.settings)
 
 
 async def expired(installation: Installation, delivery: str, number: int) -> None:

@@ -17,10 +17,10 @@ from aftersend.cli.render.progress import progress
 from aftersend.config.settings import Settings
 from aftersend.errors import UsageError
 from aftersend.services.audience.addresses import key_of
-from aftersend.services.audience.load import Audience, State, records
-from aftersend.services.audience.table import Columns, find_columns, open_text, read
+from aftersend.services.audience.load import AudienceLoader, InitialStatus, records
+from aftersend.services.audience.table import AudienceColumns, find_columns, open_text, read
 from aftersend.services.cluster import partitions_of
-from aftersend.services.raw_records import feed
+from aftersend.services.raw_records import write_raw_records
 from aftersend.sources.base import SourceError
 from aftersend.sources.own import sender
 from aftersend.sources.parsing.metadata import label
@@ -41,7 +41,7 @@ def load(
     file: Path,
     /,
     *,
-    state: Annotated[State, Parameter(name="--as")] = "planned",
+    state: Annotated[InitialStatus, Parameter(name="--as")] = "planned",
     address_column: str = "",
     test_column: str = "",
     test_address: tuple[str, ...] = (),
@@ -81,7 +81,7 @@ def load(
     """
     settings = command_settings()
     columns = _columns(file, encoding, separator, address_column, test_column)
-    audience = Audience(_id(delivery), state, {key_of(one) for one in test_address} - {""}, message_type)
+    audience = AudienceLoader(_id(delivery), state, {key_of(one) for one in test_address} - {""}, message_type)
     wait_for(_load(settings, file, encoding, columns, audience, dry_run=dry_run, shown=not as_json))
     counts = audience.counts
     if as_json:
@@ -100,7 +100,7 @@ def load(
     )
 
 
-def _columns(file: Path, encoding: str, separator: str, address: str, test: str) -> Columns:
+def _columns(file: Path, encoding: str, separator: str, address: str, test: str) -> AudienceColumns:
     with open_text(file, encoding) as text:
         try:
             first = next(iter(text), "")
@@ -125,8 +125,8 @@ async def _load(
     settings: Settings,
     file: Path,
     encoding: str,
-    columns: Columns,
-    audience: Audience,
+    columns: AudienceColumns,
+    audience: AudienceLoader,
     *,
     dry_run: bool,
     shown: bool,
@@ -143,4 +143,6 @@ async def _load(
                     move(text.buffer.tell())
                 return
             partitions = await partitions_of(settings, settings.topics.raw(sender.NAME))
-            await feed(settings, made, {sender.NAME: partitions}, on_sent=lambda _: move(text.buffer.tell()))
+            await write_raw_records(
+                settings, made, {sender.NAME: partitions}, on_sent=lambda _: move(text.buffer.tell())
+            )

@@ -15,7 +15,7 @@ from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
 from aftersend.publish.prometheus.drift import write_check
 from aftersend.services.cluster import partitions_of
 from aftersend.services.drift.check import check
-from aftersend.services.drift.findings import Report
+from aftersend.services.drift.findings import DriftReport
 
 
 def compute_stats(
@@ -65,19 +65,19 @@ def compute_stats(
     return EXIT_FAILED if report.drift else EXIT_OK
 
 
-async def _check(settings: Settings, delivery: str | None, *, with_redis: bool) -> Report:
+async def _check(settings: Settings, delivery: str | None, *, with_redis: bool) -> DriftReport:
     partitions = await partitions_of(settings, settings.topics.status, settings.topics.kpis)
     return await check(settings, partitions, delivery, with_redis=with_redis)
 
 
-def _write_metrics(path: Path, report: Report) -> None:
+def _write_metrics(path: Path, report: DriftReport) -> None:
     try:
         write_check(path, drift=len(report.drift), compared=report.compared, at=time.time())
     except OSError as error:
         raise UsageError(f"--metrics: {path} can't be written: {error.strerror}") from error
 
 
-def _show(report: Report) -> None:
+def _show(report: DriftReport) -> None:
     screen = console()
     looked = f"{count(report.compared)} numbers of {len(report.deliveries)} deliveries, from {count(report.rows)} rows"
     if report.drift:

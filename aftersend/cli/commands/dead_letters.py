@@ -18,7 +18,13 @@ from aftersend.cli.times import when
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
-from aftersend.services.dead_letters.letters import Filters, Letter, Letters, Place, topics_of
+from aftersend.services.dead_letters.letters import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterReader,
+    RecordPosition,
+    topics_of,
+)
 from aftersend.services.dead_letters.replay import plan, replay
 
 app: Final = App(
@@ -106,7 +112,7 @@ def show(
         as_json: One JSON object; what is no UTF-8 is in Base64.
     """
     settings = command_settings()
-    wanted = Place.parse(place, settings.topics.dead_letters)
+    wanted = RecordPosition.parse(place, settings.topics.dead_letters)
     letter = wait_for(_find(settings, wanted))
     if letter is None:
         raise AftersendError(f"there is no dead letter at {wanted}: `aftersend dead-letters list` shows where they are")
@@ -174,9 +180,9 @@ def replay_(
 
 def _filters(
     settings: Settings, source: str | None, error: str, since: str | None, until: str | None, *, replayed: bool = True
-) -> Filters:
+) -> DeadLetterFilter:
     now = time.time()
-    return Filters(
+    return DeadLetterFilter(
         topics=topics_of(settings, source),
         error=error,
         since=None if since is None else when(since, now),
@@ -185,23 +191,23 @@ def _filters(
     )
 
 
-async def _overview(settings: Settings, filters: Filters, limit: int) -> dead_letters.Overview:
+async def _overview(settings: Settings, filters: DeadLetterFilter, limit: int) -> dead_letters.Overview:
     found = dead_letters.Overview(limit)
-    async with Letters(settings) as letters:
+    async with DeadLetterReader(settings) as letters:
         async for letter in letters.read(filters):
             found.add(letter)
     return found
 
 
-async def _find(settings: Settings, place: Place) -> Letter | None:
-    async with Letters(settings) as letters:
+async def _find(settings: Settings, place: RecordPosition) -> DeadLetter | None:
+    async with DeadLetterReader(settings) as letters:
         return await letters.at(place)
 
 
 async def _replay(
-    settings: Settings, filters: Filters, limit: int, *, as_new: bool, dry_run: bool, yes: bool, as_json: bool
+    settings: Settings, filters: DeadLetterFilter, limit: int, *, as_new: bool, dry_run: bool, yes: bool, as_json: bool
 ) -> int:
-    async with Letters(settings) as letters:
+    async with DeadLetterReader(settings) as letters:
         counts = await plan(letters, filters, limit)
         total, written = counts.total(), 0
         if not as_json:

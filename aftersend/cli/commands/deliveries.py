@@ -14,7 +14,7 @@ from aftersend.cli.times import when
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
 from aftersend.services.deliveries.declare import encode, merged, write
-from aftersend.services.deliveries.known import Known, as_json, read_declared, read_known
+from aftersend.services.deliveries.known import DeliveryOverview, as_json, read_declared, read_deliveries
 
 app: Final = App(
     name="deliveries",
@@ -53,7 +53,7 @@ def list_(
         as_json: A line for each delivery.
     """
     settings = command_settings()
-    known = wait_for(read_known(settings))
+    known = wait_for(read_deliveries(settings))
     chosen = [
         one
         for one in known.values()
@@ -79,7 +79,7 @@ def show(delivery: str, /, *, as_json: Json = False) -> None:
         as_json: One JSON object.
     """
     settings = command_settings()
-    known = wait_for(read_known(settings)).get(delivery)
+    known = wait_for(read_deliveries(settings)).get(delivery)
     if known is None:
         raise AftersendError(
             f"nothing was declared or heard of the delivery {delivery!r} (`aftersend deliveries list`)"
@@ -175,11 +175,11 @@ async def _set(
     return record
 
 
-def _json(known: Known, settings: Settings) -> dict[str, Any]:
+def _json(known: DeliveryOverview, settings: Settings) -> dict[str, Any]:
     return as_json(known, settings)
 
 
-def _list(deliveries: list[Known], settings: Settings) -> None:
+def _list(deliveries: list[DeliveryOverview], settings: Settings) -> None:
     overview = table(
         "",
         *("delivery", "name", "tenant", "type", "policy", "validity", "statistics", "audience", "expected", "start"),
@@ -197,7 +197,7 @@ def _list(deliveries: list[Known], settings: Settings) -> None:
     console().print(overview)
 
 
-def _lines(known: Known, settings: Settings) -> list[tuple[str, str]]:
+def _lines(known: DeliveryOverview, settings: Settings) -> list[tuple[str, str]]:
     """Return what is known of a delivery, in words; what nothing says is left out."""
     declared, seen = known.declared, known.seen
     lines = [("delivery", known.delivery_id)]

@@ -51,6 +51,6 @@ def demo(
         picture: Also write the last screen to this file, as SVG.
         as_json: One JSON object in the end, and nothing else on standard output.
     """
-    from aftersend.cli.demo.run import Demo, Options
+    from aftersend.cli.demo.run import Demo, DemoOptions
 
-    return Demo(Options(recipients, deliveries, seed, rate, processes, store, keep_running, as_json, picture)).run()
+    return Demo(DemoOptions(recipients, deliveries, seed, rate, processes, store, keep_running, as_json, picture)).run()

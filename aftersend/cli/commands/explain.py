@@ -14,8 +14,8 @@ from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from aftersend.schemas.partitioning import partition_of
 from aftersend.services.cluster import partitions_of
-from aftersend.services.explain import Explained, explained, where_of
-from aftersend.services.explanations import ALL_VIEWS, Wish, time_of, views_of
+from aftersend.services.explain import ExplainedRow, read_explanation, where_of
+from aftersend.services.explanations import ALL_VIEWS, ExplainOptions, time_of, views_of
 
 
 def explain(
@@ -59,8 +59,8 @@ def explain(
     """
     settings = command_settings()
     key = address_key(recipient)
-    wish = _wish(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
-    found = wait_for(_find(settings, delivery, key, wish))
+    options = _explain_options(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
+    found = wait_for(_find(settings, delivery, key, options))
     if not found.explanation.steps and found.state is None:
         when = f" as of {as_of}" if as_of else ""
         message = f"nothing is known of {key} in delivery {delivery!r}{when}"
@@ -74,15 +74,15 @@ def explain(
     return EXIT_FAILED if found.state is None or found.explanation.disagreements else EXIT_OK
 
 
-def _wish(as_of: str, views: list[str], *, raw: bool) -> Wish:
+def _explain_options(as_of: str, views: list[str], *, raw: bool) -> ExplainOptions:
     try:
-        return Wish(time_of(as_of) if as_of else None, views_of(views), raw)
+        return ExplainOptions(time_of(as_of) if as_of else None, views_of(views), raw)
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
-async def _find(settings: Settings, delivery: str, key: str, wish: Wish) -> Explained:
+async def _find(settings: Settings, delivery: str, key: str, options: ExplainOptions) -> ExplainedRow:
     topics = settings.topics
     partitions = await partitions_of(settings, topics.status, topics.kpis, topics.events)
     where = where_of(settings, partition_of(key, partitions), delivery, key)
-    return await explained(where, wish=wish)
+    return await read_explanation(where, options=options)

@@ -19,8 +19,8 @@ from aftersend.schemas.recipient import Row
 from aftersend.services import views
 from aftersend.services.cluster import partitions_of
 from aftersend.services.deliveries.known import read_declared
-from aftersend.services.log_export.kinds import ERRORS, SENDING, TOTALS, Choice, KindName, ViewName, choose
-from aftersend.services.log_export.lines import Filter, Line, Reasons, csv_writer, json_writer
+from aftersend.services.log_export.kinds import ERRORS, SENDING, TOTALS, KindName, LogChoice, ViewName, choose
+from aftersend.services.log_export.lines import LogFilter, LogLine, ReasonCounts, csv_writer, json_writer
 from aftersend.services.log_export.rows import read_rows
 
 _NOBODY: Final = (
@@ -95,17 +95,17 @@ async def _write(
         _all(lines, tuple(lines[0]) if lines else ("response", "recipients"), as_json=as_json)
         return
     statuses = wanted.statuses or ((FAILED,) if (choice.kind, choice.log.name) == (ERRORS, SENDING) else ())
-    keep = Filter(choice.log, statuses, wanted.reasons, choice.view.statuses, tests=wanted.tests)
+    keep = LogFilter(choice.log, statuses, wanted.reasons, choice.view.statuses, tests=wanted.tests)
     if choice.kind == choice.log.name:
         columns = tuple(column.name for column in choice.log.columns)
         await _read(settings, delivery, keep, _writer(columns, as_json=as_json))
         return
-    reasons = Reasons()
+    reasons = ReasonCounts()
     await _read(settings, delivery, keep, reasons.add)
     _all(reasons.lines(), reasons.columns, as_json=as_json)
 
 
-async def _read(settings: Settings, delivery: str, keep: Filter, take: Callable[[Line], None]) -> None:
+async def _read(settings: Settings, delivery: str, keep: LogFilter, take: Callable[[LogLine], None]) -> None:
     def on_row(recipient: str, row: Row) -> None:
         line = keep.line(recipient, row)
         if line is not None:
@@ -115,7 +115,7 @@ async def _read(settings: Settings, delivery: str, keep: Filter, take: Callable[
         raise AftersendError(_NOBODY.format(delivery))
 
 
-async def _report(settings: Settings, choice: Choice, delivery: str) -> ViewReport:
+async def _report(settings: Settings, choice: LogChoice, delivery: str) -> ViewReport:
     partitions = await partitions_of(settings, settings.topics.kpis)
     reports = await views.read_reports(settings, partitions, delivery, [choice.view.name])
     if not reports:
@@ -123,7 +123,7 @@ async def _report(settings: Settings, choice: Choice, delivery: str) -> ViewRepo
     return reports[0]
 
 
-def _of_report(choice: Choice, report: ViewReport) -> list[Line]:
+def _of_report(choice: LogChoice, report: ViewReport) -> list[LogLine]:
     if choice.kind == TOTALS:
         titles = {count.name: count.title for count in choice.view.counts}
         numbers = report.counts | report.totals
@@ -134,11 +134,11 @@ def _of_report(choice: Choice, report: ViewReport) -> list[Line]:
     return [{"response": name, "recipients": number} for name, number in creatio.chart_of(report).items()]
 
 
-def _writer(columns: Sequence[str], *, as_json: bool) -> Callable[[Line], None]:
+def _writer(columns: Sequence[str], *, as_json: bool) -> Callable[[LogLine], None]:
     return json_writer(sys.stdout) if as_json else csv_writer(columns, sys.stdout)
 
 
-def _all(lines: Sequence[Line], columns: Sequence[str], *, as_json: bool) -> None:
+def _all(lines: Sequence[LogLine], columns: Sequence[str], *, as_json: bool) -> None:
     write = _writer(columns, as_json=as_json)
     for line in lines:
         write(line)

@@ -18,9 +18,9 @@ from aftersend.cli.render.progress import bar, progress
 from aftersend.cli.times import when
 from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
-from aftersend.services.quarantine.addresses import Filters, Held, by_error, find, words
+from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, by_error, find, words
 from aftersend.services.quarantine.addresses import as_json as held_as_json
-from aftersend.services.quarantine.release import Decision, write
+from aftersend.services.quarantine.release import ReleaseRequest, write
 from aftersend.sources.own.operations.payload import MAX_WORDS
 
 app: Final = App(
@@ -120,7 +120,7 @@ def release(
     if not dry_run and not yes and (as_json or not sys.stdin.isatty()):
         raise UsageError("nobody is there to be asked: say --yes, or --dry-run to see what would be done")
     settings, now = command_settings(), time.time()
-    decision = Decision(
+    decision = ReleaseRequest(
         at=now,
         by=_told("--by", by if by is not None else f"{getpass.getuser()}@{socket.gethostname()}"),
         why=_told("--why", why if why is not None else _choice(reason, since, until)),
@@ -131,7 +131,7 @@ def release(
 
 
 async def _release(
-    settings: Settings, filters: Filters, decision: Decision, *, dry_run: bool, yes: bool, as_json: bool
+    settings: Settings, filters: QuarantineFilter, decision: ReleaseRequest, *, dry_run: bool, yes: bool, as_json: bool
 ) -> int:
     found = await find(settings, filters, decision.at, bar(quiet=as_json))
     if not as_json:
@@ -154,8 +154,10 @@ async def _release(
     return EXIT_OK
 
 
-def _filters(reason: str, since: str | None, until: str | None, now: float, state: str = "quarantined") -> Filters:
-    return Filters(
+def _filters(
+    reason: str, since: str | None, until: str | None, now: float, state: str = "quarantined"
+) -> QuarantineFilter:
+    return QuarantineFilter(
         state=state,
         reason=reason,
         since=None if since is None else when(since, now),
@@ -179,7 +181,7 @@ def _told(option: str, words: str) -> str:
     return words
 
 
-def _announce(found: list[Held], *, dry_run: bool) -> None:
+def _announce(found: list[QuarantineEntry], *, dry_run: bool) -> None:
     screen = console()
     if not found:
         screen.print("no address in quarantine that this holds for")
@@ -189,7 +191,7 @@ def _announce(found: list[Held], *, dry_run: bool) -> None:
     _count(found)
 
 
-def _list(found: list[Held]) -> None:
+def _list(found: list[QuarantineEntry]) -> None:
     shown = table("", "since", "address", "errors", "error", "delivery", right=("errors",))
     for held in found:
         contact = held.contact
@@ -204,7 +206,7 @@ def _list(found: list[Held]) -> None:
     console().print(shown)
 
 
-def _count(found: list[Held], limit: int = 20) -> None:
+def _count(found: list[QuarantineEntry], limit: int = 20) -> None:
     counts = by_error(found)
     shown = table("", "addresses", "domain", "error", right=("addresses",))
     for (domain, error), number in counts.most_common(limit):

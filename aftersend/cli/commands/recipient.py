@@ -22,7 +22,7 @@ from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.cluster import partitions_of
 from aftersend.services.installation import codec
-from aftersend.services.recipients import Found, card_of, contact_as_json, find, row_as_json
+from aftersend.services.recipients import StoredAddress, card_of, contact_as_json, find, row_as_json
 from aftersend.tables.codec import Codec
 
 
@@ -61,12 +61,12 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
     return EXIT_OK if found.rows or found.contact else EXIT_FAILED
 
 
-async def _find(settings: Settings, key: str, delivery: str | None) -> Found:
+async def _find(settings: Settings, key: str, delivery: str | None) -> StoredAddress:
     partitions = await partitions_of(settings, settings.topics.status, settings.topics.contacts)
     return await find(settings, key, partition_of(key, partitions), delivery)
 
 
-def _picture(key: str, found: Found, card: list[CardLine], names: Codec) -> RenderableType:
+def _picture(key: str, found: StoredAddress, card: list[CardLine], names: Codec) -> RenderableType:
     parts: list[RenderableType] = [Text(key, style="bold"), ""]
     if not found.rows:
         parts.append("no delivery")

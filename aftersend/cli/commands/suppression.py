@@ -21,7 +21,7 @@ from aftersend.rules.contact.suppression import check as check_contact
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.times import iso
 from aftersend.services.contacts import read_wanted
-from aftersend.services.suppression import Asked, read
+from aftersend.services.suppression import AddressQuery, read
 
 app: Final = App(
     name="suppression",
@@ -79,7 +79,7 @@ def check(
     _summary(counts)
 
 
-def _asked(file: str) -> list[Asked]:
+def _asked(file: str) -> list[AddressQuery]:
     if file == "-":
         return list(read(sys.stdin, "standard input"))
     try:
@@ -89,13 +89,13 @@ def _asked(file: str) -> list[Asked]:
         raise UsageError(f"{file} can't be read: {error}") from error
 
 
-async def _contacts(settings: Settings, asked: list[Asked]) -> dict[str, Contact]:
+async def _contacts(settings: Settings, asked: list[AddressQuery]) -> dict[str, Contact]:
     return await read_wanted(settings, {one.recipient for one in asked if one.recipient}, bar(quiet=False))
 
 
 def _answers(
-    asked: list[Asked], contacts: dict[str, Contact], message_type: str, scope: str, counts: Counter[str]
-) -> Iterator[tuple[Asked, SuppressionResult]]:
+    asked: list[AddressQuery], contacts: dict[str, Contact], message_type: str, scope: str, counts: Counter[str]
+) -> Iterator[tuple[AddressQuery, SuppressionResult]]:
     for one in asked:
         contact = contacts.get(one.recipient)
         verdict = check_contact(contact, message_type, scope) if one.recipient else _NO_ADDRESS
@@ -103,7 +103,7 @@ def _answers(
         yield one, verdict
 
 
-def _as_row(one: Asked, verdict: SuppressionResult) -> tuple[str, ...]:
+def _as_row(one: AddressQuery, verdict: SuppressionResult) -> tuple[str, ...]:
     yes_no = "yes" if verdict.may_be_mailed else "no"
     if not verdict.objections:
         return one.spelled, one.recipient, yes_no, "", "", "", ""
@@ -112,7 +112,7 @@ def _as_row(one: Asked, verdict: SuppressionResult) -> tuple[str, ...]:
     return one.spelled, one.recipient, yes_no, first.reason, iso(first.since) or "", first.delivery_id, reasons
 
 
-def _as_json(one: Asked, verdict: SuppressionResult) -> dict[str, Any]:
+def _as_json(one: AddressQuery, verdict: SuppressionResult) -> dict[str, Any]:
     result: dict[str, Any] = {
         "address": one.spelled,
         "recipient": one.recipient,

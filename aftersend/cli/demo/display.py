@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from aftersend.cli.demo.render import State, View, line
+from aftersend.cli.demo.render import DemoProgress, DemoRenderer, progress_line
 
 #: Seconds between two lines where there is no terminal.
 _LINE: Final = 5.0
@@ -19,7 +19,7 @@ _LINE: Final = 5.0
 _SPEED_OVER: Final = 2.0
 
 
-class Screen:
+class DemoDisplay:
     """Shows states one after the other.
 
     Args:
@@ -28,14 +28,14 @@ class Screen:
         live: what to draw on; None: lines only.
     """
 
-    def __init__(self, console: Console, view: View, live: Live | None) -> None:
+    def __init__(self, console: Console, view: DemoRenderer, live: Live | None) -> None:
         self._console = console
         self._view = view
         self._live = live
         self._next_line = time.monotonic() + _LINE
         self._past: deque[tuple[float, int]] = deque()
 
-    def show(self, state: State) -> None:
+    def show(self, state: DemoProgress) -> None:
         """Show a state."""
         now = time.monotonic()
         state = state._replace(speed=self._speed(now, sum(state.snapshot.decisions.values())))
@@ -43,7 +43,7 @@ class Screen:
             self._live.update(self._view.live(state, self._console.width, self._console.height), refresh=True)
         elif now >= self._next_line:
             self._next_line = now + _LINE
-            self._console.print(line(state), soft_wrap=True)
+            self._console.print(progress_line(state), soft_wrap=True)
 
     def _speed(self, now: float, events: int) -> float:
         self._past.append((now, events))
@@ -54,10 +54,10 @@ class Screen:
 
 
 @contextlib.contextmanager
-def screen(console: Console, view: View) -> Iterator[Screen]:
+def open_display(console: Console, view: DemoRenderer) -> Iterator[DemoDisplay]:
     """Return a screen; what it has drawn is gone when this ends."""
     if not console.is_terminal:
-        yield Screen(console, view, None)
+        yield DemoDisplay(console, view, None)
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield Screen(console, view, live)
+        yield DemoDisplay(console, view, live)

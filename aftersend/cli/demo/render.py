@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aftersend.sandbox.demo.watch import Snapshot
+from aftersend.sandbox.demo.watch import DemoSnapshot
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
@@ -34,7 +34,7 @@ _WIDEST: Final = 130
 _FRAME: Final = 4
 
 
-class Column(NamedTuple):
+class DemoColumn(NamedTuple):
     """One column of the deliveries' table."""
 
     heading: str
@@ -46,19 +46,19 @@ class Column(NamedTuple):
 
 
 COLUMNS: Final = (
-    Column("Audience", "audience", turn=2),
-    Column("Sent", "sent", turn=1),
-    Column("Delivered", "delivered"),
-    Column("%", "delivered", "sent", turn=3),
-    Column("Opened", "unique_opens"),
-    Column("%", "unique_opens", "delivered", turn=4),
-    Column("Machine", "unique_machine_opens_only", turn=5),
-    Column("Clicked", "unique_clicks"),
-    Column("Hard", "hard_bounced"),
-    Column("Soft", "soft_bounced"),
-    Column("Unsub", "unsubscribed"),
-    Column("Spam", "complained"),
-    Column("Not sent", "not_sent", turn=6),
+    DemoColumn("Audience", "audience", turn=2),
+    DemoColumn("Sent", "sent", turn=1),
+    DemoColumn("Delivered", "delivered"),
+    DemoColumn("%", "delivered", "sent", turn=3),
+    DemoColumn("Opened", "unique_opens"),
+    DemoColumn("%", "unique_opens", "delivered", turn=4),
+    DemoColumn("Machine", "unique_machine_opens_only", turn=5),
+    DemoColumn("Clicked", "unique_clicks"),
+    DemoColumn("Hard", "hard_bounced"),
+    DemoColumn("Soft", "soft_bounced"),
+    DemoColumn("Unsub", "unsubscribed"),
+    DemoColumn("Spam", "complained"),
+    DemoColumn("Not sent", "not_sent", turn=6),
 )
 #: What a number takes at least, so that columns do not jump while it grows.
 _DIGITS: Final = 5
@@ -67,10 +67,10 @@ _SHARE_DIGITS: Final = len("100.0%")
 _NAME: Final = 18
 
 
-class State(NamedTuple):
+class DemoProgress(NamedTuple):
     """What is to be shown."""
 
-    snapshot: Snapshot
+    snapshot: DemoSnapshot
     #: Raw records that Kafka has.
     written: int
     #: Where the campaign is in its own time, seconds since 1970.
@@ -81,7 +81,7 @@ class State(NamedTuple):
     speed: float = 0.0
 
 
-class View:
+class DemoRenderer:
     """Renders the demo's screen.
 
     Args:
@@ -92,7 +92,7 @@ class View:
         self._title = title
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
 
-    def live(self, state: State, width: int, height: int) -> RenderableType:
+    def live(self, state: DemoProgress, width: int, height: int) -> RenderableType:
         """Return the screen while the campaign is played."""
         table = self._deliveries(state.snapshot.deliveries, width, max(3, height - _OTHER_ROWS))
         return Group(
@@ -148,7 +148,7 @@ class View:
             table.add_row(Text(f"… {len(deliveries) - len(shown)} more", style=_QUIET))
         return table
 
-    def _cell(self, delivery_id: str, counters: Counter[str], column: Column, *, glow: bool) -> Text:
+    def _cell(self, delivery_id: str, counters: Counter[str], column: DemoColumn, *, glow: bool) -> Text:
         text = _value(counters, column)
         if column.of:
             return Text(text, style=_QUIET)
@@ -160,7 +160,7 @@ class View:
         return Text(text, style=_CHANGED if glow and now - since < _GLOW else "")
 
 
-def _fitting(total: Counter[str], room: int) -> tuple[list[Column], int]:
+def _fitting(total: Counter[str], room: int) -> tuple[list[DemoColumn], int]:
     """Return the columns that there is room for, and the room that is left for names."""
     chosen = {column for column in COLUMNS if not column.turn}
     left = room - sum(_width(total, column) + 1 for column in chosen)
@@ -172,21 +172,21 @@ def _fitting(total: Counter[str], room: int) -> tuple[list[Column], int]:
     return [column for column in COLUMNS if column in chosen], max(left - 1, 1)
 
 
-def _width(total: Counter[str], column: Column) -> int:
+def _width(total: Counter[str], column: DemoColumn) -> int:
     """Return what a column takes; no value in it is longer than the total's."""
     if column.of:
         return _SHARE_DIGITS
     return max(len(column.heading), _DIGITS, len(_value(total, column)))
 
 
-def _value(counters: Counter[str], column: Column) -> str:
+def _value(counters: Counter[str], column: DemoColumn) -> str:
     number = counters[column.name]
     if not column.of:
         return f"{number:,}"
     return f"{number / counters[column.of]:.1%}" if counters[column.of] else "-"
 
 
-def _progress(state: State, width: int) -> Table:
+def _progress(state: DemoProgress, width: int) -> Table:
     grid = Table.grid(padding=(0, 1), expand=False)
     grid.add_row(
         Text("campaign time", style=_QUIET),
@@ -197,7 +197,7 @@ def _progress(state: State, width: int) -> Table:
     return grid
 
 
-def _pipeline(state: State) -> Text:
+def _pipeline(state: DemoProgress) -> Text:
     folded = sum(state.snapshot.decisions.values())
     waiting = max(0, state.written - state.snapshot.parsed)
     arrow = (" → ", _QUIET)
@@ -257,7 +257,7 @@ def _decisions_table(report: CheckReport) -> Table:
     return table
 
 
-def verdict(report: CheckReport) -> Text:
+def result_line(report: CheckReport) -> Text:
     """Return the line that says whether all numbers are right."""
     mark, style, word = ("✓", "bold green", "equal") if report.equal else ("✗", "bold red", "differ")
     return Text.assemble(
@@ -268,7 +268,7 @@ def verdict(report: CheckReport) -> Text:
     )
 
 
-def line(state: State) -> str:
+def progress_line(state: DemoProgress) -> str:
     """Return a state as one line."""
     return (
         f"{local_time(time.time())}  campaign time {local_time(state.clock)} ({state.share:.0%}), "

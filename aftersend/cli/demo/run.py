@@ -19,8 +19,8 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from aftersend.cli.demo.display import screen
-from aftersend.cli.demo.render import State, View, local_time, verdict
+from aftersend.cli.demo.display import open_display
+from aftersend.cli.demo.render import DemoProgress, DemoRenderer, local_time, result_line
 from aftersend.cli.render.explain import picture
 from aftersend.cli.render.output import print_json
 from aftersend.config.installation import topic_layouts
@@ -29,14 +29,14 @@ from aftersend.engine import admin
 from aftersend.errors import EXIT_FAILED, EXIT_OK
 from aftersend.processes import logs
 from aftersend.sandbox.demo.providers import SHARES, Provider
-from aftersend.sandbox.demo.servers import DemoError, Stage, stage
+from aftersend.sandbox.demo.servers import DemoFailedError, DemoServers, start_servers
 from aftersend.sandbox.demo.traffic import Player
-from aftersend.sandbox.demo.watch import Watch
+from aftersend.sandbox.demo.watch import DemoMonitor
 from aftersend.sandbox.reference.check import CheckReport, check
 from aftersend.sandbox.reference.progress import wait_until_folded
 from aftersend.sandbox.simulation.campaign import simulate_campaign
 from aftersend.schemas.partitioning import partition_of
-from aftersend.services.explain import Explained, explained, where_of
+from aftersend.services.explain import ExplainedRow, read_explanation, where_of
 
 #: How much of the campaign's own time is played.
 _CAMPAIGN_SECONDS: Final = 3 * 3600.0
@@ -57,7 +57,7 @@ _FONT_FACES: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DemoOptions:
     """What is to be played; see `aftersend.cli.commands.demo`."""
 
     recipients: int
@@ -72,12 +72,12 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """How a run ended."""
 
     report: CheckReport
     #: The recipient with the most events, explained.
-    explained: Explained
+    explained: ExplainedRow
     #: By provider, what became of its requests.
     webhooks: dict[str, dict[str, Any]]
 
@@ -94,12 +94,14 @@ class Demo:
         options: what is to be played.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: DemoOptions) -> None:
         self._options = options
         # With --json, standard output is for the one object.
         self._console = Console(stderr=options.as_json, quiet=options.as_json, highlight=False)
         many = "delivery" if options.deliveries == 1 else "deliveries"
-        self._view = View(f"{options.recipients:,} recipients, {options.deliveries} {many}, seed {options.seed}")
+        self._view = DemoRenderer(
+            f"{options.recipients:,} recipients, {options.deliveries} {many}, seed {options.seed}"
+        )
 
     def run(self) -> int:
         """Run; return the exit code.
@@ -110,7 +112,7 @@ class Demo:
         """
         options = self._options
         logs.quiet()
-        with _ended_by_signals(), stage(self._say, processes=options.processes, store=options.store) as set_up:
+        with _ended_by_signals(), start_servers(self._say, processes=options.processes, store=options.store) as set_up:
             try:
                 outcome = asyncio.run(self._play(set_up))
                 self._show(outcome)
@@ -124,7 +126,7 @@ class Demo:
     def _say(self, text: str) -> None:
         self._console.print(f"{local_time(time.time())}  {text}", style="bright_black", soft_wrap=True)
 
-    async def _play(self, set_up: Stage) -> Outcome:
+    async def _play(self, set_up: DemoServers) -> DemoOutcome:
         settings = set_up.settings
         self._say("creating topics")
         await admin.apply_topics(settings.kafka_options(), topic_layouts(settings), settings.replication_factor)
@@ -141,9 +143,9 @@ class Demo:
             f"{seconds:.1f} s from the first record written to the last one counted, {report.seconds:.1f} s to check"
         )
         found = await _explain(settings, *report.busiest)
-        return Outcome(report, found, {provider.name: provider.as_json() for provider in providers})
+        return DemoOutcome(report, found, {provider.name: provider.as_json() for provider in providers})
 
-    def _cast(self, set_up: Stage) -> tuple[Player, list[Provider]]:
+    def _cast(self, set_up: DemoServers) -> tuple[Player, list[Provider]]:
         """Return who plays: the MTA and the tracker, and the providers, each to recipients of its own."""
         settings, options = set_up.settings, self._options
         now = time.time()
@@ -168,16 +170,16 @@ class Demo:
         return Player(settings, records, options.rate * left / options.recipients, options.seed), providers
 
     async def _watch(
-        self, work: Coroutine[Any, Any, None], set_up: Stage, player: Player, providers: list[Provider]
+        self, work: Coroutine[Any, Any, None], set_up: DemoServers, player: Player, providers: list[Provider]
     ) -> None:
         """Show how things stand until the work is done."""
         posted = sum(self._options.recipients * share // 100 for share, _ in SHARES.values())
         expected = _RECORDS_EACH * (self._options.recipients - posted) + _EVENTS_EACH * posted + _OTHER_RECORDS
         task = asyncio.ensure_future(work)
-        watch = Watch(set_up.settings)
+        watch = DemoMonitor(set_up.settings)
         try:
             await watch.start()
-            with screen(self._console, self._view) as shown:
+            with open_display(self._console, self._view) as shown:
                 while not task.done():
                     set_up.check()
                     snapshot = await watch.look()
@@ -186,7 +188,7 @@ class Demo:
                     share = 1.0 if player.ended else min(0.99, events / expected)
                     # A request is one raw record, however many events are in it.
                     written = player.written + sum(provider.posted.requests for provider in providers)
-                    shown.show(State(snapshot, written, player.clock, share))
+                    shown.show(DemoProgress(snapshot, written, player.clock, share))
                     await asyncio.wait({task}, timeout=_LOOK)
             task.result()
         finally:
@@ -194,7 +196,7 @@ class Demo:
             await asyncio.gather(task, return_exceptions=True)
             await watch.stop()
 
-    def _show(self, outcome: Outcome) -> None:
+    def _show(self, outcome: DemoOutcome) -> None:
         report = outcome.report
         if self._options.picture is not None:
             self._options.picture.write_text(self._picture(report))
@@ -202,7 +204,7 @@ class Demo:
             print_json(_as_json(outcome))
             return
         self._console.print(self._view.final(report, self._console.width))
-        self._console.print(verdict(report))
+        self._console.print(result_line(report))
         for difference in report.differences:
             self._console.print(f"  {difference}", style="red", markup=False)
         for name, posted in outcome.webhooks.items():
@@ -218,11 +220,11 @@ class Demo:
             record=True, width=_PICTURE_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
         )
         console.print(self._view.final(report, _PICTURE_WIDTH))
-        console.print(verdict(report))
+        console.print(result_line(report))
         # Rich would have whoever looks at it fetch a font; any font of theirs will do.
         return _FONT_FACES.sub("", console.export_svg(title="aftersend demo"))
 
-    def _keep_running(self, set_up: Stage, report: CheckReport) -> None:
+    def _keep_running(self, set_up: DemoServers, report: CheckReport) -> None:
         """Stay until Ctrl-C, which is the way to end this, not an interruption."""
         settings = set_up.settings
         delivery_id, recipient = report.busiest
@@ -252,7 +254,7 @@ The logs are {set_up.workers.log_path} and {set_up.gateway.log_path}""",
                 time.sleep(1.0)
 
 
-async def _start(set_up: Stage) -> None:
+async def _start(set_up: DemoServers) -> None:
     """Start workers and gateway and wait until they can do their work."""
     parts = (set_up.workers, set_up.gateway)
     for part in parts:
@@ -262,11 +264,13 @@ async def _start(set_up: Stage) -> None:
         while not await asyncio.to_thread(part.ready):
             set_up.check()
             if time.monotonic() > deadline:
-                raise DemoError(f"not ready after {_START_TIMEOUT:g} s: {part.log_path.stem}; {part.last_words()}")
+                raise DemoFailedError(
+                    f"not ready after {_START_TIMEOUT:g} s: {part.log_path.stem}; {part.last_words()}"
+                )
             await asyncio.sleep(_LOOK)
 
 
-async def _play_and_wait(player: Player, providers: list[Provider], set_up: Stage) -> None:
+async def _play_and_wait(player: Player, providers: list[Provider], set_up: DemoServers) -> None:
     async with asyncio.TaskGroup() as all_of_them:
         all_of_them.create_task(player.play())
         for provider in providers:
@@ -274,13 +278,13 @@ async def _play_and_wait(player: Player, providers: list[Provider], set_up: Stag
     await wait_until_folded(set_up.settings, _FOLD_TIMEOUT)
 
 
-async def _explain(settings: Settings, delivery_id: str, recipient: str) -> Explained:
+async def _explain(settings: Settings, delivery_id: str, recipient: str) -> ExplainedRow:
     """Return one recipient explained, as `aftersend explain` does it."""
     partition = partition_of(recipient, settings.partitions)
-    return await explained(where_of(settings, partition, delivery_id, recipient))
+    return await read_explanation(where_of(settings, partition, delivery_id, recipient))
 
 
-def _as_json(outcome: Outcome) -> dict[str, Any]:
+def _as_json(outcome: DemoOutcome) -> dict[str, Any]:
     report = outcome.report
     decisions: dict[str, Counter[str]] = {}
     for (source, _, decision), number in report.decisions.items():

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aftersend.cli.render.output import count, iso, local, table
-from aftersend.services.dead_letters.letters import Letter
+from aftersend.services.dead_letters.letters import DeadLetter
 
 #: Bytes in a line of a hex dump.
 _LINE: Final = 16
@@ -29,11 +29,11 @@ class Overview:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._latest: list[tuple[int, str, int, Letter]] = []
+        self._latest: list[tuple[int, str, int, DeadLetter]] = []
         self.counts: Counter[tuple[str, str]] = Counter()
         self.replayed = 0
 
-    def add(self, letter: Letter) -> None:
+    def add(self, letter: DeadLetter) -> None:
         """Take a letter."""
         self.counts[letter.origin.topic, letter.error] += 1
         self.replayed += bool(letter.replayed)
@@ -49,12 +49,12 @@ class Overview:
         """Letters there are."""
         return self.counts.total()
 
-    def latest(self) -> list[Letter]:
+    def latest(self) -> list[DeadLetter]:
         """Return the latest letters, the very latest first."""
         return [entry[-1] for entry in sorted(self._latest, reverse=True)]
 
 
-def listing(letters: list[Letter]) -> Table:
+def listing(letters: list[DeadLetter]) -> Table:
     """Return a table of letters."""
     shown = table("", "dead letter", "arrived", "record", "error", "version", "message")
     for one in letters:
@@ -77,7 +77,7 @@ def summary(counts: Counter[tuple[str, str]]) -> Table:
     return shown
 
 
-def as_json(letter: Letter, *, content: bool) -> dict[str, Any]:
+def as_json(letter: DeadLetter, *, content: bool) -> dict[str, Any]:
     """Return a letter as scripts read it.
 
     Args:
@@ -108,7 +108,7 @@ def _content(name: str, value: bytes | None) -> dict[str, str | None]:
         return {f"{name}_base64": base64.b64encode(value or b"").decode()}
 
 
-def picture(letter: Letter) -> Iterator[str]:
+def picture(letter: DeadLetter) -> Iterator[str]:
     """Yield the lines of a letter as people look at it."""
     yield from _pairs(
         ("dead letter", str(letter.place)),

@@ -12,20 +12,20 @@ from rich.text import Text
 from aftersend.cli.render.output import local
 from aftersend.rules.explain import explanation as explaining
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
-from aftersend.services.explain import Explained
-from aftersend.services.explanations import Names, Wish, in_view, notes
+from aftersend.services.explain import ExplainedRow
+from aftersend.services.explanations import ExplainOptions, StepResolver, in_view, notes
 from aftersend.tables.explain import Place
 
 #: Of a raw record that is no text, so many bytes are shown.
 _SHOWN_BYTES: Final = 2_000
 
 
-def picture(of: Explained, *, raw: bool) -> RenderableType:
+def picture(of: ExplainedRow, *, raw: bool) -> RenderableType:
     """Return a row explained, as people read it."""
     where, state = of.where, of.state
     title = Text(f"{where.recipient or '(no recipient)'} in {where.delivery_id or '(no delivery id)'}", style="bold")
-    if of.wish.as_of is not None:
-        title.append(f", as of {local(of.wish.as_of)}")
+    if of.options.as_of is not None:
+        title.append(f", as of {local(of.options.as_of)}")
     parts: list[RenderableType] = [title]
     if state is not None:
         status = Text("  ").append(_status(state.status), style="bold cyan")
@@ -33,17 +33,19 @@ def picture(of: Explained, *, raw: bool) -> RenderableType:
         status.append(" (final)" if final else "").append(f" since {local(state.updated_at)}")
         facts = "not known" if state.facts is None else ", ".join(names_of_facts(state.facts)).replace("_", " ")
         parts += [status, Text(f"  facts: {facts or 'none'}")]
-        parts += [Text(f"  {view}: {in_view(view, state.status, state.facts) or '?'}") for view in of.wish.views]
-    parts += [Text(f"  {note}", style="yellow") for note in notes(state, of.explanation, of.wish)]
+        parts += [Text(f"  {view}: {in_view(view, state.status, state.facts) or '?'}") for view in of.options.views]
+    parts += [Text(f"  {note}", style="yellow") for note in notes(state, of.explanation, of.options)]
     parts += [Text(f"  DISAGREES: {what}", style="bold red") for what in of.explanation.disagreements]
     for number, step in enumerate(of.explanation.steps, 1):
-        parts += ["", _step(number, step, of.names, of.wish)]
+        parts += ["", _step(number, step, of.names, of.options)]
         if raw:
             parts.append(_raw(of.names.raw(step), of.raw))
     return Group(*parts)
 
 
-def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wish) -> RenderableType:
+def _step(
+    number: int, step: explaining.ExplanationStep, names: StepResolver, options: ExplainOptions
+) -> RenderableType:
     kind = KIND_NAME[step.kind].replace("_", " ")
     head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
     if source := names.source(step):
@@ -54,15 +56,15 @@ def _step(number: int, step: explaining.ExplanationStep, names: Names, wish: Wis
     why = Text("     ").append(decision.replace("_", " "), style="cyan").append(f": {step.rule}")
     if step.reference:
         why.append(f"  [{step.reference}]", style="dim")
-    lines: list[RenderableType] = [head, why, *_views(step, wish)]
+    lines: list[RenderableType] = [head, why, *_views(step, options)]
     lines += [Text(f"     {line}", style="dim") for line in _details(step, names)]
     return Group(*lines)
 
 
-def _views(step: explaining.ExplanationStep, wish: Wish) -> list[Text]:
+def _views(step: explaining.ExplanationStep, options: ExplainOptions) -> list[Text]:
     """Return a line for each view, the changes marked; those that show the same share one."""
     lines: dict[tuple[str, str], list[str]] = {}
-    for view in wish.views:
+    for view in options.views:
         before = in_view(view, step.before, step.facts_before) or "?"
         after = in_view(view, step.after, step.facts_after) or "?"
         lines.setdefault((before, after), []).append(view)
@@ -78,7 +80,7 @@ def _status(status: int | None) -> str:
     return "?" if status is None else STATUS_NAME[status].replace("_", " ")
 
 
-def _details(step: explaining.ExplanationStep, names: Names) -> list[str]:
+def _details(step: explaining.ExplanationStep, names: StepResolver) -> list[str]:
     lines = []
     facts = []
     if step.new_facts:

@@ -1,4 +1,4 @@
-"""Single keys from a terminal, without Enter and without showing them."""
+"""Single keys of a terminal, read without Enter and without echo."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def keys(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[str]]:
-    """Give a queue of the keys that are pressed; the terminal is as it was in the end.
+def pressed_keys(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[str]]:
+    """Return a queue of pressed keys; on exit the terminal's mode is restored.
 
-    Where standard input is no terminal, no keys come.
+    The queue stays empty where standard input is not a terminal.
     """
     pressed: asyncio.Queue[str] = asyncio.Queue()
     if not sys.stdin.isatty():
@@ -25,14 +25,14 @@ def keys(loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[str]]:
 
     def read() -> None:
         data = os.read(number, 32)
-        if not data:  # the terminal is gone
+        if not data:  # the terminal was closed
             loop.remove_reader(number)
             pressed.put_nowait("q")
         for character in data.decode(errors="replace"):
             pressed.put_nowait(character)
 
     before = termios.tcgetattr(number)
-    # Ctrl-C stays a signal.
+    # Ctrl-C still sends SIGINT.
     tty.setcbreak(number)
     loop.add_reader(number, read)
     try:

@@ -1,4 +1,4 @@
-"""The loop of `aftersend top`: look, show, wait for the next time or for a key."""
+"""Loop of `aftersend top`: read a snapshot, draw it, wait for the next interval or a key."""
 
 from __future__ import annotations
 
@@ -11,91 +11,89 @@ from typing import Final
 from rich.live import Live
 
 from aftersend.cli.render.output import console, print_json
-from aftersend.cli.top.keys import keys
-from aftersend.cli.top.view import screen
+from aftersend.cli.render.top import screen
+from aftersend.cli.top.keys import pressed_keys
 from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK
-from aftersend.services.monitor.rates import SORTS, Pulse, pulse
-from aftersend.services.monitor.snapshot import Eye, Look
+from aftersend.services.monitor.rates import SORTS, Rates, compute_rates
+from aftersend.services.monitor.snapshot import Snapshot, SnapshotReader
 
-#: A terminal that has been resized is drawn anew after so many seconds.
-_NAP: Final = 0.2
-_FOOTING: Final = "q quit, s sort by the next column, S by the one before"
+#: A resized terminal is redrawn within this time, seconds.
+_RESIZE_SECONDS: Final = 0.2
+_KEYS: Final = "q quit, s sort by the next column, S by the one before"
 
 
 class Top:
-    """One run.
+    """One run of the command.
 
     Args:
         settings: of the installation.
-        interval: seconds between two looks.
-        deliveries: how many to show.
+        interval: seconds between two snapshots.
+        deliveries: number of deliveries to show.
         sort: one of `SORTS`.
-        as_json: whether scripts read it.
+        as_json: print JSON lines instead of screens.
     """
 
     def __init__(self, settings: Settings, interval: float, deliveries: int, sort: str, *, as_json: bool) -> None:
-        self._eye = Eye(settings)
+        self._reader = SnapshotReader(settings)
         self._interval = interval
         self._deliveries = deliveries
         self._sort = sort
         self._as_json = as_json
         self._console = console()
-        self._before: Look | None = None
-        self._last: Look | None = None
+        self._before: Snapshot | None = None
+        self._last: Snapshot | None = None
 
     async def once(self) -> int:
-        """Show one picture, of two looks an interval apart; return the exit code."""
+        """Print one screen, made of two snapshots an interval apart; return the exit code."""
         try:
-            await self._look()
+            await self._read()
             await asyncio.sleep(self._interval)
-            await self._look()
-            return self._print(self._pulse())
+            return self._print(self._rates(await self._read()))
         finally:
-            await self._eye.close()
+            await self._reader.close()
 
     async def lines(self) -> int:
-        """Show picture after picture, for a pipe or a file, until interrupted."""
+        """Print one screen after the other, for a pipe or a file, until interrupted."""
         try:
             while True:
                 began = time.monotonic()
-                await self._look()
-                self._print(self._pulse())
+                self._print(self._rates(await self._read()))
                 await asyncio.sleep(max(0.0, began + self._interval - time.monotonic()))
         finally:
-            await self._eye.close()
+            await self._reader.close()
 
     async def live(self) -> int:
-        """Show it on the terminal until q, Ctrl-C or SIGTERM."""
+        """Draw on the terminal until q, Ctrl-C or SIGTERM."""
         loop = asyncio.get_running_loop()
         with (
-            keys(loop) as pressed,
+            pressed_keys(loop) as keys,
             Live(console=self._console, auto_refresh=False, screen=True) as shown,
         ):
-            loop.add_signal_handler(signal.SIGTERM, pressed.put_nowait, "q")
-            # Looking takes its time where a server is away; keys are obeyed all the same.
-            looking = asyncio.ensure_future(self._keep_looking(shown))
+            loop.add_signal_handler(signal.SIGTERM, keys.put_nowait, "q")
+            # A snapshot takes seconds where a server is away; keys take effect meanwhile.
+            refreshing = asyncio.ensure_future(self._refresh(shown))
             try:
-                await self._obey(pressed, looking, shown)
+                await self._handle_keys(keys, refreshing, shown)
             finally:
-                looking.cancel()
-                await asyncio.gather(looking, return_exceptions=True)
-                await self._eye.close()
+                refreshing.cancel()
+                await asyncio.gather(refreshing, return_exceptions=True)
+                await self._reader.close()
         return EXIT_OK
 
-    async def _keep_looking(self, shown: Live) -> None:
+    async def _refresh(self, shown: Live) -> None:
         while True:
             began = time.monotonic()
-            await self._look()
+            await self._read()
             self._draw(shown)
             await asyncio.sleep(max(0.0, began + self._interval - time.monotonic()))
 
-    async def _obey(self, pressed: asyncio.Queue[str], looking: asyncio.Future[None], shown: Live) -> None:
-        """Obey keys until one says to quit."""
+    async def _handle_keys(self, keys: asyncio.Queue[str], refreshing: asyncio.Future[None], shown: Live) -> None:
+        """Handle keys until one means to quit."""
         size = self._console.size
-        while not looking.done():
+        while not refreshing.done():
             try:
-                key = await asyncio.wait_for(pressed.get(), _NAP)
+                key = await asyncio.wait_for(keys.get(), _RESIZE_SECONDS)
             except TimeoutError:
                 if self._console.size != size:
                     size = self._console.size
@@ -107,29 +105,29 @@ class Top:
                 step = 1 if key == "s" else -1
                 self._sort = SORTS[(SORTS.index(self._sort) + step) % len(SORTS)]
                 self._draw(shown)
-        looking.result()
+        refreshing.result()
 
-    async def _look(self) -> None:
-        look = await self._eye.look()
-        self._before, self._last = self._last, look
+    async def _read(self) -> Snapshot:
+        snapshot = await self._reader.read()
+        self._before, self._last = self._last, snapshot
+        return snapshot
 
-    def _pulse(self) -> Pulse:
-        assert self._last is not None  # noqa: S101 - looked before
-        return pulse(self._last, self._before, self._eye.topics, self._sort)
+    def _rates(self, snapshot: Snapshot) -> Rates:
+        return compute_rates(snapshot, self._before, self._reader.topics, self._sort)
 
-    def _print(self, current: Pulse) -> int:
+    def _print(self, rates: Rates) -> int:
         if self._as_json:
-            print_json(current.as_json(self._deliveries))
+            print_json(rates.as_json(self._deliveries))
         else:
-            self._console.print(screen(current, self._console.width, None, self._deliveries))
+            self._console.print(screen(rates, self._console.width, None, self._deliveries))
             self._console.print()
             sys.stdout.flush()
-        return EXIT_FAILED if current.problems else EXIT_OK
+        return EXIT_FAILED if rates.problems else EXIT_OK
 
     def _draw(self, shown: Live) -> None:
         if self._last is None:
             return
-        # Asked anew each time: the terminal may have another size by now.
+        # The terminal may have been resized since the last time.
         width, height = self._console.size
-        footing = f"sorted by {self._sort}; {_FOOTING}"
-        shown.update(screen(self._pulse(), width, height, self._deliveries, footing), refresh=True)
+        footer = f"sorted by {self._sort}; {_KEYS}"
+        shown.update(screen(self._rates(self._last), width, height, self._deliveries, footer), refresh=True)

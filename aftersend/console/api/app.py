@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from aftersend.console.api.backend import Deliveries, Rows
+from aftersend.console.api.backend import DeliveryReader, RowReader
 from aftersend.console.api.forward import EXPLAIN_SECONDS, FORWARDED, SECONDS, Forwarder
 from aftersend.console.api.routes import (
     DEFAULT_LIMIT,
@@ -29,14 +29,14 @@ from aftersend.console.api.routes import (
     Route,
     openapi,
 )
-from aftersend.console.api.suppression import Asker, SuppressionChecks
-from aftersend.console.auth import OPERATOR, Gate
-from aftersend.console.errors import ApiError, Code
+from aftersend.console.api.suppression import Caller, SuppressionChecks
+from aftersend.console.auth import OPERATOR, TokenAuth
+from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.publish.kpis import Kpis
-from aftersend.publish.redis.reader import ORDERS, Position
+from aftersend.publish.redis.reader import ORDERS, PageKey
 from aftersend.schemas.times import iso
 from aftersend.services import answers, public_records
-from aftersend.services.explanations import Wish, time_of, views_of
+from aftersend.services.explanations import ExplainOptions, time_of, views_of
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosni
 _CLOSE: Final = {"Connection": "close"}
 
 
-class Asked(msgspec.Struct):
+class ApiRequest(msgspec.Struct):
     """A request that is let in, taken apart."""
 
     route: Route
@@ -74,20 +74,20 @@ class Api:
     """Answers questions.
 
     Args:
-        gate: who may ask.
+        auth: who may ask.
         deliveries: reads KPIs.
         rows: reads rows.
         version: of Aftersend.
     """
 
-    def __init__(self, gate: Gate, deliveries: Deliveries, rows: Rows, version: str) -> None:
-        self._gate = gate
+    def __init__(self, auth: TokenAuth, deliveries: DeliveryReader, rows: RowReader, version: str) -> None:
+        self._auth = auth
         self._deliveries = deliveries
         self._rows = rows
         self._forwarder = Forwarder()
         self._checks = SuppressionChecks(rows, self._forwarder)
         self._document = _encode(openapi(version))
-        self._handlers: dict[str, Callable[[Asked], Awaitable[Response]]] = {
+        self._handlers: dict[str, Callable[[ApiRequest], Awaitable[Response]]] = {
             "openapi": self._openapi,
             "deliveries": self._list,
             "delivery": self._one,
@@ -108,117 +108,117 @@ class Api:
         try:
             response = await self._answer(Request(scope, receive))
         except ApiError as error:
-            problem = answers.Failed(error=answers.Problem(code=error.code, message=error.message))
+            problem = answers.ApiFailure(error=answers.ApiProblem(code=error.code, message=error.message))
             response = _json(problem, error.status, error.headers)
         if scope["method"] == "HEAD":
             response.body = b""
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if not self._gate.on:
+        if not self._auth.on:
             message = "the query API is off: set api_tokens"
-            raise ApiError(Code.API_OFF, message)
+            raise ApiError(ErrorCode.API_OFF, message)
         raw_path: bytes = request.scope.get("raw_path") or request.url.path.encode()
         raw_query: bytes = request.scope.get("query_string", b"")
         if len(raw_path) + len(raw_query) > _MAX_TARGET:
             message = f"path and query are longer than {_MAX_TARGET} bytes"
-            raise ApiError(Code.URI_TOO_LONG, message)
+            raise ApiError(ErrorCode.URI_TOO_LONG, message)
         route, names = _find(raw_path)
         role = ""
         if not route.public:
-            role = self._gate.role(request.headers.get("authorization"), request.headers.get("host"))
+            role = self._auth.role(request.headers.get("authorization"), request.headers.get("host"))
         if request.method not in route.methods:
             allowed = ", ".join(route.methods)
             message = f"here there is nothing but {allowed}"
-            raise ApiError(Code.METHOD_NOT_ALLOWED, message, {"Allow": allowed})
-        asked = Asked(route, names, _query(raw_query, route), role, request, raw_path.decode("latin-1"))
+            raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, message, {"Allow": allowed})
+        asked = ApiRequest(route, names, _query(raw_query, route), role, request, raw_path.decode("latin-1"))
         return await self._handlers[route.handler](asked)
 
     # KPIs: from Redis, by any process.
 
-    async def _openapi(self, _asked: Asked) -> Response:
+    async def _openapi(self, _asked: ApiRequest) -> Response:
         return Response(self._document, media_type="application/json", headers=_HEADERS)
 
-    async def _list(self, asked: Asked) -> Response:
+    async def _list(self, asked: ApiRequest) -> Response:
         limit = _limit(asked.query.get("limit"))
         order = asked.query.get("sort", ORDERS[0])
         if order not in ORDERS:
             message = f"sort is one of {', '.join(ORDERS)}"
-            raise ApiError(Code.INVALID_PARAMETER, message)
+            raise ApiError(ErrorCode.INVALID_PARAMETER, message)
         after = _position(asked.query["after"]) if "after" in asked.query else None
         page = await self._deliveries.page(order, after, limit)
-        answer = answers.Deliveries(deliveries=[_delivery(kpis) for kpis in page.deliveries], total=page.total)
+        answer = answers.ApiDeliveries(deliveries=[_delivery(kpis) for kpis in page.deliveries], total=page.total)
         if page.next is not None:
             answer.next = _cursor(page.next)
         return _json(answer)
 
-    async def _one(self, asked: Asked) -> Response:
+    async def _one(self, asked: ApiRequest) -> Response:
         delivery_id = _delivery_id(asked)
         kpis = await self._deliveries.read(delivery_id)
         if kpis is None:
             message = "nothing was heard of this delivery, or nothing for so long that it has left Redis"
-            raise ApiError(Code.UNKNOWN_DELIVERY, message)
+            raise ApiError(ErrorCode.UNKNOWN_DELIVERY, message)
         return _json(_delivery(kpis))
 
     # Rows: from the worker that owns the recipient's partition.
 
-    async def _row(self, asked: Asked) -> Response:
+    async def _row(self, asked: ApiRequest) -> Response:
         delivery_id, recipient = _delivery_id(asked), self._address(asked)
         if (elsewhere := await self._elsewhere(asked, recipient)) is not None:
             return elsewhere
         state = await self._rows.row(delivery_id, recipient)
         if state is None:
             message = "there is no such recipient in this delivery"
-            raise ApiError(Code.UNKNOWN_ROW, message)
+            raise ApiError(ErrorCode.UNKNOWN_ROW, message)
         return _for(asked.role, public_records.shown(state))
 
-    async def _recipient(self, asked: Asked) -> Response:
+    async def _recipient(self, asked: ApiRequest) -> Response:
         recipient = self._address(asked)
         if (elsewhere := await self._elsewhere(asked, recipient)) is not None:
             return elsewhere
         held = await self._rows.recipient(recipient)
         if not held.rows and held.contact is None:
             message = "nothing is known of this address"
-            raise ApiError(Code.UNKNOWN_RECIPIENT, message)
+            raise ApiError(ErrorCode.UNKNOWN_RECIPIENT, message)
         contact = public_records.shown(held.contact) if held.contact is not None else None
         rows = [public_records.shown(state) for state in held.rows]
         return _for(asked.role, {"recipient": recipient, "deliveries": rows, "contact": contact})
 
-    async def _explanation(self, asked: Asked) -> Response:
+    async def _explanation(self, asked: ApiRequest) -> Response:
         delivery_id, recipient = _delivery_id(asked), self._address(asked)
-        wish = _wish(asked.query)
-        if wish.raw and asked.role != OPERATOR:
+        options = _explain_options(asked.query)
+        if options.raw and asked.role != OPERATOR:
             message = "raw records are full of personal data: for operators only"
-            raise ApiError(Code.FORBIDDEN, message)
+            raise ApiError(ErrorCode.FORBIDDEN, message)
         if (elsewhere := await self._elsewhere(asked, recipient)) is not None:
             return elsewhere
-        explanation = await self._rows.explain(delivery_id, recipient, wish)
+        explanation = await self._rows.explain(delivery_id, recipient, options)
         if explanation is None:
-            message = f"there {'is' if wish.as_of is None else 'was'} no such recipient in this delivery"
-            raise ApiError(Code.UNKNOWN_ROW, message)
+            message = f"there {'is' if options.as_of is None else 'was'} no such recipient in this delivery"
+            raise ApiError(ErrorCode.UNKNOWN_ROW, message)
         return _for(asked.role, msgspec.to_builtins(explanation))
 
-    async def _suppression(self, asked: Asked) -> Response:
+    async def _suppression(self, asked: ApiRequest) -> Response:
         headers = asked.request.headers
-        asker = Asker(asked.path, headers.get("authorization"), FORWARDED in headers, asked.role != OPERATOR)
+        asker = Caller(asked.path, headers.get("authorization"), FORWARDED in headers, asked.role != OPERATOR)
         self._checks.enter()
         try:
             return _json(await self._checks.answer(await _body(asked.request), asker))
         finally:
             self._checks.leave()
 
-    def _address(self, asked: Asked) -> str:
+    def _address(self, asked: ApiRequest) -> str:
         given = asked.names["recipient"]
         if len(given) > MAX_ADDRESS:
             message = f"an address has at most {MAX_ADDRESS} characters"
-            raise ApiError(Code.INVALID_ADDRESS, message)
+            raise ApiError(ErrorCode.INVALID_ADDRESS, message)
         try:
             return self._rows.normalise(given)
         except ValueError as error:
             message = f"this is no address: {error}"
-            raise ApiError(Code.INVALID_ADDRESS, message) from error
+            raise ApiError(ErrorCode.INVALID_ADDRESS, message) from error
 
-    async def _elsewhere(self, asked: Asked, recipient: str) -> Response | None:
+    async def _elsewhere(self, asked: ApiRequest, recipient: str) -> Response | None:
         """Return the owner's answer; None: this process is the owner, and answers itself.
 
         Raises:
@@ -228,11 +228,11 @@ class Api:
             return None
         if FORWARDED in asked.request.headers:
             message = "the recipient's partition was here a moment ago, and is on its way to another worker"
-            raise ApiError(Code.PARTITION_MOVING, message)
+            raise ApiError(ErrorCode.PARTITION_MOVING, message)
         url = self._rows.owner(recipient)
         if not url:
             message = "the recipient's partition is on its way to a worker"
-            raise ApiError(Code.PARTITION_MOVING, message)
+            raise ApiError(ErrorCode.PARTITION_MOVING, message)
         seconds = EXPLAIN_SECONDS if asked.route.handler == "explanation" else SECONDS
         authorization = asked.request.headers.get("authorization")
         return await self._forwarder.ask(url, asked.path, asked.raw_query, authorization, seconds=seconds)
@@ -255,7 +255,7 @@ async def _body(request: Request) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json" or request.headers.get("content-encoding", "identity") != "identity":
         message = "post JSON, not compressed: Content-Type: application/json"
-        raise ApiError(Code.UNSUPPORTED_MEDIA_TYPE, message, _CLOSE)
+        raise ApiError(ErrorCode.UNSUPPORTED_MEDIA_TYPE, message, _CLOSE)
     body = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):
@@ -263,13 +263,13 @@ async def _body(request: Request) -> bytes:
                 body += chunk
                 if len(body) > MAX_BODY:
                     message = f"more than {MAX_BODY} bytes: ask about fewer addresses at once"
-                    raise ApiError(Code.CONTENT_TOO_LARGE, message, _CLOSE)
+                    raise ApiError(ErrorCode.CONTENT_TOO_LARGE, message, _CLOSE)
     except TimeoutError as error:
         message = f"not all of it came within {_BODY_SECONDS:g} s"
-        raise ApiError(Code.REQUEST_TIMEOUT, message, _CLOSE) from error
+        raise ApiError(ErrorCode.REQUEST_TIMEOUT, message, _CLOSE) from error
     except ClientDisconnect as error:
         message = "only a part of it came"
-        raise ApiError(Code.INVALID_BODY, message) from error
+        raise ApiError(ErrorCode.INVALID_BODY, message) from error
     return bytes(body)
 
 
@@ -291,7 +291,7 @@ def _find(raw_path: bytes) -> tuple[Route, dict[str, str]]:
                 if wanted.startswith("{")
             }
     message = f"there is no such path; {PREFIX}/openapi.json has them all"
-    raise ApiError(Code.NOT_FOUND, message)
+    raise ApiError(ErrorCode.NOT_FOUND, message)
 
 
 def _decoded(given: bytes) -> str:
@@ -299,7 +299,7 @@ def _decoded(given: bytes) -> str:
         return unquote_to_bytes(given).decode()
     except UnicodeDecodeError as error:
         message = "the path is no percent-encoded UTF-8"
-        raise ApiError(Code.INVALID_ENCODING, message) from error
+        raise ApiError(ErrorCode.INVALID_ENCODING, message) from error
 
 
 def _query(raw: bytes, route: Route) -> dict[str, str]:
@@ -309,17 +309,17 @@ def _query(raw: bytes, route: Route) -> dict[str, str]:
         )
     except UnicodeError as error:
         message = "the query is no percent-encoded UTF-8"
-        raise ApiError(Code.INVALID_ENCODING, message) from error
+        raise ApiError(ErrorCode.INVALID_ENCODING, message) from error
     except ValueError as error:
         message = f"more than {_MAX_QUERY_FIELDS} parameters"
-        raise ApiError(Code.INVALID_PARAMETER, message) from error
+        raise ApiError(ErrorCode.INVALID_PARAMETER, message) from error
     known = {parameter.name for parameter in route.query}
     query: dict[str, str] = {}
     for name, value in fields:
         if name not in known or name in query:
             what = "given twice" if name in query else "none of this path's"
             message = f"parameter {name[:100]!r} is {what}"
-            raise ApiError(Code.INVALID_PARAMETER, message)
+            raise ApiError(ErrorCode.INVALID_PARAMETER, message)
         query[name] = value
     return query
 
@@ -332,40 +332,40 @@ def _limit(given: str | None) -> int:
         or not 1 <= int(given) <= MAX_LIMIT
     ):
         message = f"limit is a number from 1 to {MAX_LIMIT}"
-        raise ApiError(Code.INVALID_PARAMETER, message)
+        raise ApiError(ErrorCode.INVALID_PARAMETER, message)
     return int(given)
 
 
 def _boolean(name: str, given: str) -> bool:
     if given not in _BOOLEANS:
         message = f"{name} is true or false"
-        raise ApiError(Code.INVALID_PARAMETER, message)
+        raise ApiError(ErrorCode.INVALID_PARAMETER, message)
     return _BOOLEANS[given]
 
 
-def _wish(query: Mapping[str, str]) -> Wish:
+def _explain_options(query: Mapping[str, str]) -> ExplainOptions:
     try:
         as_of = time_of(query["as_of"]) if "as_of" in query else None
         public_records = views_of(query["view"].split(",")) if "view" in query else ()
     except ValueError as error:
         message = f"as_of or view: {error}"
-        raise ApiError(Code.INVALID_PARAMETER, message) from error
-    return Wish(as_of, public_records, _boolean("raw", query.get("raw", "false")))
+        raise ApiError(ErrorCode.INVALID_PARAMETER, message) from error
+    return ExplainOptions(as_of, public_records, _boolean("raw", query.get("raw", "false")))
 
 
-def _delivery_id(asked: Asked) -> str:
+def _delivery_id(asked: ApiRequest) -> str:
     delivery_id = asked.names["delivery_id"]
     if len(delivery_id) > answers.MAX_DELIVERY or any(c < " " or c == "\x7f" for c in delivery_id):
         message = f"a delivery's id has at most {answers.MAX_DELIVERY} characters, and no control characters"
-        raise ApiError(Code.INVALID_DELIVERY, message)
+        raise ApiError(ErrorCode.INVALID_DELIVERY, message)
     return delivery_id
 
 
-def _cursor(position: Position) -> str:
+def _cursor(position: PageKey) -> str:
     return base64.urlsafe_b64encode(_encode(position)).decode().rstrip("=")
 
 
-def _position(given: str) -> Position:
+def _position(given: str) -> PageKey:
     try:
         if len(given) > MAX_CURSOR:
             raise ValueError("too long")
@@ -376,12 +376,12 @@ def _position(given: str) -> Position:
             raise ValueError("not finite")
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
         message = "after is none that this API has given"
-        raise ApiError(Code.INVALID_PARAMETER, message) from error
+        raise ApiError(ErrorCode.INVALID_PARAMETER, message) from error
     return at, delivery_id
 
 
-def _delivery(kpis: Kpis) -> answers.Delivery:
-    return answers.Delivery(
+def _delivery(kpis: Kpis) -> answers.ApiDelivery:
+    return answers.ApiDelivery(
         delivery_id=kpis.delivery_id,
         started_at=iso(kpis.started_at),
         updated_at=iso(kpis.updated_at),

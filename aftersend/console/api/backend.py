@@ -8,22 +8,22 @@ from typing import Protocol
 import msgspec
 
 from aftersend.publish.kpis import Kpis
-from aftersend.publish.redis.reader import Page, Position
+from aftersend.publish.redis.reader import DeliveryPage, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.answers import Explanation
-from aftersend.services.explanations import Wish
+from aftersend.services.answers import ApiExplanation
+from aftersend.services.explanations import ExplainOptions
 
 
-class Held(msgspec.Struct):
+class AddressRecord(msgspec.Struct):
     """All that is held of one address."""
 
     rows: list[RecipientState]
     contact: Contact | None
 
 
-class Deliveries(Protocol):
+class DeliveryReader(Protocol):
     """Reads KPIs.
 
     All raise `ApiError` if they can't.
@@ -32,11 +32,11 @@ class Deliveries(Protocol):
     async def read(self, delivery_id: str) -> Kpis | None:
         """Return a delivery's KPIs; None: nothing is known of it."""
 
-    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+    async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
         """Return some deliveries."""
 
 
-class Rows(Protocol):
+class RowReader(Protocol):
     """Reads committed rows of the partitions that this process surely owns.
 
     All that read raise `ApiError` (`partition_moving`) rather than tell what may no longer be so.
@@ -72,14 +72,14 @@ class Rows(Protocol):
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
         """Return a row; None: there is none."""
 
-    async def recipient(self, recipient: str) -> Held:
+    async def recipient(self, recipient: str) -> AddressRecord:
         """Return all rows of an address, last change first, and its card."""
 
-    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
         """Return how a row came to be; None: nothing is known of it.
 
         Args:
             delivery_id: of the row.
             recipient: of the row.
-            wish: what is to be shown.
+            options: what is to be shown.
         """

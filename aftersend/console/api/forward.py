@@ -8,7 +8,7 @@ import aiohttp
 import yarl
 from starlette.responses import Response
 
-from aftersend.console.errors import ApiError, Code
+from aftersend.console.errors import ApiError, ErrorCode
 
 #: A request that has it is answered here or not at all, so no question goes in circles.
 FORWARDED: Final = "aftersend-forwarded"
@@ -74,9 +74,9 @@ class Forwarder:
                 status, told = answer.status, answer.headers
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             message = f"the worker that has this recipient does not answer ({type(error).__name__})"
-            raise ApiError(Code.OWNER_UNREACHABLE, message) from error
+            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message) from error
         if status in _REFUSED or b'"api_off"' in said:
             message = "the worker that has this recipient does not know your token: are its api_tokens others?"
-            raise ApiError(Code.OWNER_UNREACHABLE, message)
+            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message)
         kept = {name: told[name] for name in _PASSED_ON if name in told}
         return Response(said, status, kept)

@@ -6,21 +6,21 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from aftersend.console.errors import STATUSES, Code
+from aftersend.console.errors import STATUSES, ErrorCode
 from aftersend.publish.redis.reader import ORDERS
 from aftersend.services.answers import (
     MAX_ADDRESSES,
     MAX_DELIVERY,
-    Deliveries,
-    Delivery,
-    Explanation,
-    Failed,
-    Recipient,
-    Suppression,
-    SuppressionQuestion,
+    ApiDeliveries,
+    ApiDelivery,
+    ApiExplanation,
+    ApiFailure,
+    ApiRecipient,
+    SuppressionAnswer,
+    SuppressionRequest,
 )
 from aftersend.services.explanations import ALL_VIEWS
-from aftersend.services.public_records import RecipientRow
+from aftersend.services.public_records import PublicRow
 
 PREFIX: Final = "/api/v1"
 MAX_LIMIT: Final = 200
@@ -50,7 +50,7 @@ class Route(NamedTuple):
     answer: Any
     query: tuple[Parameter, ...] = ()
     #: Those that it may answer besides what every route may.
-    codes: tuple[Code, ...] = ()
+    codes: tuple[ErrorCode, ...] = ()
     #: It is answered without a token.
     public: bool = False
     #: The type of the JSON that is posted; None: the route is a GET.
@@ -68,18 +68,18 @@ class Route(NamedTuple):
 
 
 _ROW_CODES: Final = (
-    Code.INVALID_ADDRESS,
-    Code.PARTITION_MOVING,
-    Code.OWNER_UNREACHABLE,
-    Code.OVERLOADED,
+    ErrorCode.INVALID_ADDRESS,
+    ErrorCode.PARTITION_MOVING,
+    ErrorCode.OWNER_UNREACHABLE,
+    ErrorCode.OVERLOADED,
 )
 _ALWAYS: Final = (
-    Code.INVALID_PARAMETER,
-    Code.INVALID_ENCODING,
-    Code.UNAUTHORIZED,
-    Code.FORBIDDEN,
-    Code.API_OFF,
-    Code.URI_TOO_LONG,
+    ErrorCode.INVALID_PARAMETER,
+    ErrorCode.INVALID_ENCODING,
+    ErrorCode.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN,
+    ErrorCode.API_OFF,
+    ErrorCode.URI_TOO_LONG,
 )
 
 ROUTES: Final = (
@@ -88,7 +88,7 @@ ROUTES: Final = (
         "/deliveries",
         "deliveries",
         "The deliveries with their KPIs, those that something was heard of last at first",
-        Deliveries,
+        ApiDeliveries,
         (
             Parameter(
                 "limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}
@@ -100,27 +100,27 @@ ROUTES: Final = (
                 {"type": "string", "enum": list(ORDERS), "default": ORDERS[0]},
             ),
         ),
-        (Code.REDIS_UNAVAILABLE,),
+        (ErrorCode.REDIS_UNAVAILABLE,),
     ),
     Route(
         "/deliveries/{delivery_id}",
         "delivery",
         "One delivery with its KPIs",
-        Delivery,
-        codes=(Code.INVALID_DELIVERY, Code.UNKNOWN_DELIVERY, Code.REDIS_UNAVAILABLE),
+        ApiDelivery,
+        codes=(ErrorCode.INVALID_DELIVERY, ErrorCode.UNKNOWN_DELIVERY, ErrorCode.REDIS_UNAVAILABLE),
     ),
     Route(
         "/deliveries/{delivery_id}/recipients/{recipient}",
         "row",
         "What became of one recipient of one delivery",
-        RecipientRow,
-        codes=(*_ROW_CODES, Code.INVALID_DELIVERY, Code.UNKNOWN_ROW),
+        PublicRow,
+        codes=(*_ROW_CODES, ErrorCode.INVALID_DELIVERY, ErrorCode.UNKNOWN_ROW),
     ),
     Route(
         "/deliveries/{delivery_id}/recipients/{recipient}/explanation",
         "explanation",
         "Every event of one recipient of one delivery, what each did and why",
-        Explanation,
+        ApiExplanation,
         (
             Parameter("raw", "with the raw records; for operators only", {"type": "boolean", "default": False}),
             Parameter(
@@ -132,32 +132,52 @@ ROUTES: Final = (
                 {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]},
             ),
         ),
-        (*_ROW_CODES, Code.INVALID_DELIVERY, Code.UNKNOWN_ROW, Code.KAFKA_UNAVAILABLE),
+        (*_ROW_CODES, ErrorCode.INVALID_DELIVERY, ErrorCode.UNKNOWN_ROW, ErrorCode.KAFKA_UNAVAILABLE),
     ),
     Route(
         "/recipients/{recipient}",
         "recipient",
         "All deliveries of one address, and what is held against it",
-        Recipient,
-        codes=(*_ROW_CODES, Code.UNKNOWN_RECIPIENT),
+        ApiRecipient,
+        codes=(*_ROW_CODES, ErrorCode.UNKNOWN_RECIPIENT),
     ),
     Route(
         "/suppression/check",
         "suppression",
         f"For each of up to {MAX_ADDRESSES} addresses whether it may be mailed, and if not why",
-        Suppression,
+        SuppressionAnswer,
         codes=(
-            Code.INVALID_BODY,
-            Code.REQUEST_TIMEOUT,
-            Code.CONTENT_TOO_LARGE,
-            Code.UNSUPPORTED_MEDIA_TYPE,
-            Code.PARTITION_MOVING,
-            Code.OWNER_UNREACHABLE,
-            Code.OVERLOADED,
+            ErrorCode.INVALID_BODY,
+            ErrorCode.REQUEST_TIMEOUT,
+            ErrorCode.CONTENT_TOO_LARGE,
+            ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+            ErrorCode.PARTITION_MOVING,
+            ErrorCode.OWNER_UNREACHABLE,
+            ErrorCode.OVERLOADED,
         ),
-        question=SuppressionQuestion,
+        question=SuppressionRequest,
     ),
 )
+
+#: Names in the OpenAPI document, by class: published, so they stay when a class gets another name.
+_COMPONENT_NAMES: Final = {
+    "ApiDeliveries": "Deliveries",
+    "ApiDelivery": "Delivery",
+    "ApiExplanation": "Explanation",
+    "ApiFailure": "Failed",
+    "ApiObjection": "Objection",
+    "ApiProblem": "Problem",
+    "ApiRawRecord": "RawRecord",
+    "ApiRecipient": "Recipient",
+    "ApiRecordPosition": "RecordPlace",
+    "ApiStatusChange": "Shown",
+    "ApiStep": "Step",
+    "KpiRate": "Rate",
+    "SuppressionAnswer": "Suppression",
+    "SuppressionRequest": "SuppressionQuestion",
+    "CheckedAddress": "Checked",
+}
+_REFERENCE: Final = "#/components/schemas/"
 
 _IN_PATH: Final = {
     "delivery_id": Parameter(
@@ -180,8 +200,10 @@ def openapi(version: str) -> dict[str, Any]:
     answers = [route.answer for route in ROUTES]
     questions = [route.question for route in ROUTES if route.question is not None]
     schemas, components = msgspec.json.schema_components(
-        [*answers, Failed, *questions], ref_template="#/components/schemas/{name}"
+        [*answers, ApiFailure, *questions], ref_template=_REFERENCE + "{name}"
     )
+    schemas = tuple(_with_component_names(schema) for schema in schemas)
+    components = {_COMPONENT_NAMES.get(name, name): _with_component_names(of) for name, of in components.items()}
     of_routes, failed, of_questions = schemas[: len(ROUTES)], schemas[len(ROUTES)], iter(schemas[len(ROUTES) + 1 :])
     return {
         "openapi": "3.1.0",
@@ -223,7 +245,7 @@ def _operation(
     }
     if question is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": question}}}
-    by_status: dict[int, list[Code]] = {}
+    by_status: dict[int, list[ErrorCode]] = {}
     for code in (*_ALWAYS, *route.codes):
         by_status.setdefault(STATUSES[code], []).append(code)
     for status, codes in sorted(by_status.items()):
@@ -246,3 +268,18 @@ def _described(parameter: Parameter, place: str) -> dict[str, Any]:
     if place == "path":
         described["required"] = True
     return described
+
+
+def _with_component_names(schema: Any) -> Any:
+    """Return a schema whose titles and references have the published names."""
+    if isinstance(schema, list):
+        return [_with_component_names(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    renamed = {name: _with_component_names(part) for name, part in schema.items()}
+    if isinstance(title := schema.get("title"), str):
+        renamed["title"] = _COMPONENT_NAMES.get(title, title)
+    if isinstance(reference := schema.get("$ref"), str):
+        name = reference.removeprefix(_REFERENCE)
+        renamed["$ref"] = _REFERENCE + _COMPONENT_NAMES.get(name, name)
+    return renamed

@@ -8,14 +8,21 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from aftersend.console.api.backend import Rows
+from aftersend.console.api.backend import RowReader
 from aftersend.console.api.forward import Forwarder
 from aftersend.console.api.routes import MAX_ADDRESS
-from aftersend.console.errors import STATUSES, ApiError, Code
+from aftersend.console.errors import STATUSES, ApiError, ErrorCode
 from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionResult
 from aftersend.rules.contact.suppression import SuppressionReason as Found
 from aftersend.schemas.times import iso
-from aftersend.services.answers import Checked, Failed, MessageType, Objection, Suppression, SuppressionQuestion
+from aftersend.services.answers import (
+    ApiFailure,
+    ApiObjection,
+    CheckedAddress,
+    MessageType,
+    SuppressionAnswer,
+    SuppressionRequest,
+)
 from aftersend.services.public_records import mask_address
 
 #: Addresses that are worked on without a pause: some milliseconds, so that the fold does not wait for long.
@@ -27,12 +34,12 @@ _OK: Final = 200
 _NO_ADDRESS: Final = SuppressionResult((Found(INVALID),))
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode_question: Final = msgspec.json.Decoder(SuppressionQuestion).decode
-_decode_answer: Final = msgspec.json.Decoder(Suppression).decode
-_decode_failed: Final = msgspec.json.Decoder(Failed).decode
+_decode_question: Final = msgspec.json.Decoder(SuppressionRequest).decode
+_decode_answer: Final = msgspec.json.Decoder(SuppressionAnswer).decode
+_decode_failed: Final = msgspec.json.Decoder(ApiFailure).decode
 
 
-class Asker(NamedTuple):
+class Caller(NamedTuple):
     """Who asks, and how."""
 
     #: The path of the question, as it came.
@@ -52,7 +59,7 @@ class SuppressionChecks:
         forwarder: asks the others.
     """
 
-    def __init__(self, rows: Rows, forwarder: Forwarder) -> None:
+    def __init__(self, rows: RowReader, forwarder: Forwarder) -> None:
         self._rows = rows
         self._forwarder = forwarder
         self._at_once = 0
@@ -67,14 +74,14 @@ class SuppressionChecks:
         """
         if self._at_once >= _MAX_AT_ONCE:
             message = "too many suppression checks at once"
-            raise ApiError(Code.OVERLOADED, message)
+            raise ApiError(ErrorCode.OVERLOADED, message)
         self._at_once += 1
 
     def leave(self) -> None:
         """End a question."""
         self._at_once -= 1
 
-    async def answer(self, body: bytes, asker: Asker) -> Suppression:
+    async def answer(self, body: bytes, asker: Caller) -> SuppressionAnswer:
         """Return what is asked for, whole or not at all.
 
         Args:
@@ -88,7 +95,7 @@ class SuppressionChecks:
             question = _decode_question(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             message = f"this is no question that can be answered: {error}"
-            raise ApiError(Code.INVALID_BODY, message) from error
+            raise ApiError(ErrorCode.INVALID_BODY, message) from error
         recipients, of_partition = await self._sorted(question.addresses)
         here, elsewhere = self._owners(recipients, of_partition, asker)
         outcomes = await asyncio.gather(
@@ -96,7 +103,7 @@ class SuppressionChecks:
             *(self._ask(url, recipients, places, question.message_type, asker) for url, places in elsewhere.items()),
             return_exceptions=True,
         )
-        found: dict[int, Checked] = {}
+        found: dict[int, CheckedAddress] = {}
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -110,7 +117,7 @@ class SuppressionChecks:
             results.append(checked)
             if not place % UNBROKEN:
                 await asyncio.sleep(0)
-        return Suppression(may_be_mailed=sum(one.may_be_mailed for one in results), results=results)
+        return SuppressionAnswer(may_be_mailed=sum(one.may_be_mailed for one in results), results=results)
 
     async def _sorted(self, addresses: Sequence[str]) -> tuple[list[str], dict[int, list[int]]]:
         """Return the addresses in the tables' spelling, "" for what is none, and their places by partition."""
@@ -127,7 +134,7 @@ class SuppressionChecks:
         return recipients, of_partition
 
     def _owners(
-        self, recipients: Sequence[str], of_partition: dict[int, list[int]], asker: Asker
+        self, recipients: Sequence[str], of_partition: dict[int, list[int]], asker: Caller
     ) -> tuple[list[list[int]], dict[str, list[int]]]:
         """Return the places of what is here, by partition, and of what others have, by their URL."""
         here: list[list[int]] = []
@@ -140,15 +147,15 @@ class SuppressionChecks:
             url = "" if asker.forwarded else self._rows.owner(one)
             if not url:
                 message = "the partition of some of these addresses is on its way to a worker"
-                raise ApiError(Code.PARTITION_MOVING, message)
+                raise ApiError(ErrorCode.PARTITION_MOVING, message)
             elsewhere.setdefault(url, []).extend(places)
         return here, elsewhere
 
     async def _look_up(
         self, recipients: Sequence[str], here: Sequence[Sequence[int]], message_type: MessageType
-    ) -> dict[int, Checked]:
+    ) -> dict[int, CheckedAddress]:
         """Return what this worker knows, by place."""
-        found: dict[int, Checked] = {}
+        found: dict[int, CheckedAddress] = {}
         async with self._turn:
             for places in here:
                 verdicts = await self._rows.verdicts([recipients[place] for place in places], message_type)
@@ -156,10 +163,10 @@ class SuppressionChecks:
         return found
 
     async def _ask(
-        self, url: str, recipients: Sequence[str], places: Sequence[int], message_type: MessageType, asker: Asker
-    ) -> dict[int, Checked]:
+        self, url: str, recipients: Sequence[str], places: Sequence[int], message_type: MessageType, asker: Caller
+    ) -> dict[int, CheckedAddress]:
         """Return what another worker knows, by place."""
-        wanted = SuppressionQuestion(addresses=[recipients[place] for place in places], message_type=message_type)
+        wanted = SuppressionRequest(addresses=[recipients[place] for place in places], message_type=message_type)
         said = await self._forwarder.ask(url, asker.path, "", asker.authorization, body=_encode(wanted))
         try:
             if said.status_code == _OK:
@@ -169,25 +176,25 @@ class SuppressionChecks:
             elif said.status_code == _UNAVAILABLE:
                 failed = _decode_failed(said.body).error
                 if failed.code in STATUSES:
-                    raise ApiError(Code(failed.code), failed.message)
+                    raise ApiError(ErrorCode(failed.code), failed.message)
         except msgspec.MsgspecError as error:
             message = f"the worker that has some of these addresses answers what nobody understands: {error}"
-            raise ApiError(Code.OWNER_UNREACHABLE, message) from error
+            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message) from error
         message = f"the worker that has some of these addresses does not tell them (status {said.status_code})"
-        raise ApiError(Code.OWNER_UNREACHABLE, message)
+        raise ApiError(ErrorCode.OWNER_UNREACHABLE, message)
 
 
-def _checked(verdict: SuppressionResult) -> Checked:
+def _checked(verdict: SuppressionResult) -> CheckedAddress:
     if verdict.may_be_mailed:
-        return Checked(address="", recipient="", may_be_mailed=True)
-    return Checked(
+        return CheckedAddress(address="", recipient="", may_be_mailed=True)
+    return CheckedAddress(
         address="",
         recipient="",
         may_be_mailed=False,
         reason=verdict.reason,
         not_sent=NOT_SENT_REASON_OF[verdict.reason],
         objections=[
-            Objection(reason=one.reason, since=iso(one.since), delivery_id=one.delivery_id)
+            ApiObjection(reason=one.reason, since=iso(one.since), delivery_id=one.delivery_id)
             for one in verdict.objections
         ],
     )

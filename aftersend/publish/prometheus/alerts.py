@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
-from aftersend.publish.prometheus.series import Counts, Labels, gauge
+from aftersend.publish.prometheus.series import CounterSeries, Labels, gauge
 from aftersend.schemas.alert import DeliveryAlert
 
 _LONGEST: Final = 200
@@ -28,7 +28,7 @@ class AlertMetrics(Collector):
     def __init__(self, limit: int, names: Iterable[str]) -> None:
         self._limit = limit
         self._active: Sequence[DeliveryAlert] = ()
-        self._counts = Counts(catalog.ALERTS, [(name, state) for name in names for state in _STATES])
+        self._counts = CounterSeries(catalog.ALERTS, [(name, state) for name in names for state in _STATES])
 
     def told(self, crossings: Sequence[DeliveryAlert], active: Sequence[DeliveryAlert]) -> None:
         """Take note (an `aftersend.agents.alerts.OnAlerts`).

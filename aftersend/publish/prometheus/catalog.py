@@ -19,7 +19,7 @@ OTHER: Final = "__other__"
 NONE: Final = "__none__"
 
 
-class Kind(enum.Enum):
+class MetricType(enum.Enum):
     """What Prometheus calls a metric's type."""
 
     COUNTER = "counter"
@@ -31,7 +31,7 @@ class Metric(NamedTuple):
     """One metric: all of its series share this."""
 
     name: str
-    kind: Kind
+    kind: MetricType
     help: str
     labels: tuple[str, ...] = ()
     #: Upper bounds of a histogram's buckets, the last one (infinity) left out.
@@ -39,15 +39,15 @@ class Metric(NamedTuple):
 
 
 def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{PREFIX}{name}_total", Kind.COUNTER, text, labels)
+    return Metric(f"{PREFIX}{name}_total", MetricType.COUNTER, text, labels)
 
 
 def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(PREFIX + name, Kind.GAUGE, text, labels)
+    return Metric(PREFIX + name, MetricType.GAUGE, text, labels)
 
 
 def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Metric:
-    return Metric(PREFIX + name, Kind.HISTOGRAM, text, labels, buckets)
+    return Metric(PREFIX + name, MetricType.HISTOGRAM, text, labels, buckets)
 
 
 #: From what a quick batch takes to what an impatient operator bears, seconds.

@@ -61,7 +61,7 @@ class _Partition:
         self.total: _Histogram | None = None
 
 
-class Deliveries(Collector):
+class DeliveryMetrics(Collector):
     """Shows the deliveries.
 
     Args:

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
-from aftersend.publish.prometheus.series import Counts, Distribution, gauge
+from aftersend.publish.prometheus.series import CounterSeries, HistogramSeries, gauge
 
 _ACCEPTED = 200
 
@@ -33,9 +33,9 @@ class GatewayMetrics(Collector):
         self._in_flight = in_flight
         self._ready = ready
         named = self._sources.values()
-        self._requests = Counts(catalog.GATEWAY_REQUESTS, ((*source, str(_ACCEPTED)) for source in named))
-        self._bytes = Counts(catalog.GATEWAY_BYTES, named)
-        self._ack = Distribution(catalog.GATEWAY_ACK, named)
+        self._requests = CounterSeries(catalog.GATEWAY_REQUESTS, ((*source, str(_ACCEPTED)) for source in named))
+        self._bytes = CounterSeries(catalog.GATEWAY_BYTES, named)
+        self._ack = HistogramSeries(catalog.GATEWAY_ACK, named)
         self._codes: dict[tuple[str, int], tuple[str, str]] = {}
 
     def answered(self, source: str, code: int, body_bytes: int, ack_seconds: float | None = None) -> None:

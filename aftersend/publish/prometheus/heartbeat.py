@@ -15,7 +15,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from aftersend.publish.prometheus import catalog
-from aftersend.publish.prometheus.series import Distribution, gauge
+from aftersend.publish.prometheus.series import HistogramSeries, gauge
 
 COMMIT: Final = "commit"
 REDIS: Final = "redis"
@@ -32,7 +32,7 @@ class Heartbeat(Collector):
         self._now = now
         #: By stage and partition: Kafka's timestamp of the last tick, seconds since 1970.
         self.last: dict[tuple[str, int], float] = {}
-        self._latency = Distribution(catalog.HEARTBEAT_LATENCY, ((COMMIT,), (REDIS,)))
+        self._latency = HistogramSeries(catalog.HEARTBEAT_LATENCY, ((COMMIT,), (REDIS,)))
 
     def came(self, stage: str, partition: int, tick: float) -> None:
         """Note that a tick has come so far; one that says nothing new counts for nothing."""

@@ -12,12 +12,12 @@ from prometheus_client.registry import Collector
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import Metric
 from aftersend.publish.prometheus.heartbeat import REDIS, Heartbeat
-from aftersend.publish.prometheus.series import Counts, Distribution, gauge
+from aftersend.publish.prometheus.series import CounterSeries, HistogramSeries, gauge
 
 _OK, _FAILED = ("ok",), ("failed",)
 
 
-class Publisher(Protocol):
+class PublisherStatus(Protocol):
     """What is asked of a publisher at each scrape."""
 
     connected: bool
@@ -38,11 +38,11 @@ class RedisMetrics(Collector):
         heartbeat: told what Redis has confirmed.
     """
 
-    def __init__(self, publisher: Publisher, heartbeat: Heartbeat) -> None:
+    def __init__(self, publisher: PublisherStatus, heartbeat: Heartbeat) -> None:
         self._publisher = publisher
         self._heartbeat = heartbeat
-        self._flushes = Counts(catalog.REDIS_FLUSHES, (_OK, _FAILED))
-        self._seconds = Distribution(catalog.REDIS_FLUSH, ((),))
+        self._flushes = CounterSeries(catalog.REDIS_FLUSHES, (_OK, _FAILED))
+        self._seconds = HistogramSeries(catalog.REDIS_FLUSH, ((),))
 
     def flushed(self, seconds: float) -> None:
         """Count a batch of writes that went well, and how long it took."""

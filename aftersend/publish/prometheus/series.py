@@ -17,7 +17,7 @@ Labels = tuple[str, ...]
 _LONGEST = 200
 
 
-class Counts:
+class CounterSeries:
     """The series of a counter.
 
     Args:
@@ -41,7 +41,7 @@ class Counts:
         return family
 
 
-class Distribution:
+class HistogramSeries:
     """The series of a histogram.
 
     Args:
@@ -99,7 +99,7 @@ class Distribution:
         return family
 
 
-class Names:
+class BoundedLabels:
     """Lets so many values of a label have series of their own; the rest is `__other__`.
 
     Args:

@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
-from aftersend.publish.prometheus.deliveries import Deliveries, Store
+from aftersend.publish.prometheus.deliveries import DeliveryMetrics, Store
 from aftersend.publish.prometheus.heartbeat import COMMIT, Heartbeat
-from aftersend.publish.prometheus.series import Counts, Distribution, Labels, Names, gauge
+from aftersend.publish.prometheus.series import BoundedLabels, CounterSeries, HistogramSeries, Labels, gauge
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
 from aftersend.schemas.kpi import KpiPartial
 
@@ -109,7 +109,7 @@ class WorkerMetrics(Collector):
         events_topic: str,
         sources: Mapping[int, str],
         heartbeat: Heartbeat,
-        deliveries: Deliveries,
+        deliveries: DeliveryMetrics,
         look: Callable[[], Standing],
         leads: Callable[[], bool],
         now: Callable[[], float] = time.time,
@@ -124,26 +124,26 @@ class WorkerMetrics(Collector):
         self._stores: dict[int, TableStore] = {}
         #: (source << 12 | kind << 4 | decision) -> events.
         self._events: dict[int, int] = {}
-        self._errors, self._unknown_names = Names(_NAMES), Names(_NAMES)
+        self._errors, self._unknown_names = BoundedLabels(_NAMES), BoundedLabels(_NAMES)
         all_topics = [(topic,) for topic in topics]
         outcomes = [(*topic, outcome) for topic in all_topics for outcome in (_COMMITTED, _FAILED, _FENCED)]
-        self._records = Counts(catalog.RECORDS, all_topics)
-        self._parsed = Counts(catalog.PARSED)
+        self._records = CounterSeries(catalog.RECORDS, all_topics)
+        self._parsed = CounterSeries(catalog.PARSED)
         # The classes that the parsers and the decoder of events raise; the first letter of all counts in `increase()`.
         usual = [(t, error) for (t,) in all_topics for error in (_EVENT_ERRORS if t == events_topic else _RAW_ERRORS)]
         for labels in usual:
             self._errors.bounded(*labels)
-        self._dead = Counts(catalog.DEAD_LETTERS, usual)
-        self._unknown = Counts(catalog.UNKNOWN_NAMES)
-        self._age = Distribution(catalog.EVENT_AGE, ((),))
-        self._batch = Distribution(catalog.BATCH_RECORDS, all_topics)
-        self._fold = Distribution(catalog.BATCH_FOLD, all_topics)
-        self._commit = Distribution(catalog.BATCH_COMMIT, all_topics)
-        self._transactions = Counts(catalog.TRANSACTIONS, outcomes)
+        self._dead = CounterSeries(catalog.DEAD_LETTERS, usual)
+        self._unknown = CounterSeries(catalog.UNKNOWN_NAMES)
+        self._age = HistogramSeries(catalog.EVENT_AGE, ((),))
+        self._batch = HistogramSeries(catalog.BATCH_RECORDS, all_topics)
+        self._fold = HistogramSeries(catalog.BATCH_FOLD, all_topics)
+        self._commit = HistogramSeries(catalog.BATCH_COMMIT, all_topics)
+        self._transactions = CounterSeries(catalog.TRANSACTIONS, outcomes)
         restores = [(*topic, outcome) for topic in all_topics for outcome in ("ok", "failed")]
-        self._restores = Counts(catalog.RESTORES, restores)
-        self._restore = Distribution(catalog.RESTORE_DURATION, all_topics)
-        self._resets = Counts(catalog.RESETS, all_topics)
+        self._restores = CounterSeries(catalog.RESTORES, restores)
+        self._restore = HistogramSeries(catalog.RESTORE_DURATION, all_topics)
+        self._resets = CounterSeries(catalog.RESETS, all_topics)
 
     # BatchObserver, see `aftersend.engine.partitions.observer`.
 
@@ -223,7 +223,7 @@ class WorkerMetrics(Collector):
         yield from self._standing()
 
     def _event_family(self) -> CounterMetricFamily:
-        counts = Counts(catalog.EVENTS)
+        counts = CounterSeries(catalog.EVENTS)
         for key, number in self._events.items():
             source = self._sources.get(key >> 12, OTHER)
             counts.add((source, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15]), number)

@@ -20,17 +20,17 @@ _LIST_SECONDS: Final = 1.0
 ORDERS: Final = ("updated_at", "started_at", "delivery_id")
 
 #: What a delivery is sorted by, and its id.
-Position = tuple[float, str]
+PageKey = tuple[float, str]
 
 
-class Page(msgspec.Struct):
+class DeliveryPage(msgspec.Struct):
     """Some deliveries."""
 
     deliveries: list[Kpis]
     #: Of all pages.
     total: int
     #: Where the next page begins; None: this is the last one.
-    next: Position | None
+    next: PageKey | None
 
 
 class KpiReader:
@@ -64,7 +64,7 @@ class KpiReader:
         found = await self._client.hgetall(key_of(self._prefix, delivery_id))
         return from_hash(delivery_id, found) if found else None
 
-    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+    async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
         """Return some deliveries.
 
         Args:
@@ -85,7 +85,7 @@ class KpiReader:
             pipe.hgetall(key_of(self._prefix, delivery_id))
         hashes = await pipe.execute() if chosen else []
         kpis = [from_hash(delivery_id, found) for (_, delivery_id), found in zip(chosen, hashes, strict=True) if found]
-        return Page(kpis, len(places), chosen[-1] if start + limit < len(places) else None)
+        return DeliveryPage(kpis, len(places), chosen[-1] if start + limit < len(places) else None)
 
     async def _list(self) -> dict[str, tuple[float, float]]:
         if self._clock() - self._known_at < _LIST_SECONDS:

@@ -37,11 +37,11 @@ _PROBE_TIMEOUT: Final = 1.0
 _LAST_WORDS: Final = 15
 
 
-class DemoError(AftersendError):
+class DemoFailedError(AftersendError):
     """The demo can't go on; the message says why."""
 
 
-class Part:
+class ServerProcess:
     """`aftersend worker` or `aftersend gateway` as a process of its own.
 
     Args:
@@ -84,7 +84,7 @@ class Part:
         """
         if self._process is None or self._process.poll() is not None:
             code = self._process.returncode if self._process is not None else None
-            raise DemoError(f"the {self._name} has ended by itself with exit code {code}; {self.last_words()}")
+            raise DemoFailedError(f"the {self._name} has ended by itself with exit code {code}; {self.last_words()}")
 
     def last_words(self) -> str:
         """Return how the log ends."""
@@ -120,13 +120,13 @@ def _answers(url: str) -> bool:
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoServers:
     """Everything that runs; workers and gateway have yet to be started."""
 
     kafka: EmbeddedKafka
     redis: EmbeddedRedis
-    workers: Part
-    gateway: Part
+    workers: ServerProcess
+    gateway: ServerProcess
     settings: Settings
     #: What providers sign with.
     keys: Path
@@ -142,7 +142,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(say: Say, *, processes: int, store: str) -> Iterator[Stage]:
+def start_servers(say: Say, *, processes: int, store: str) -> Iterator[DemoServers]:
     """Start Kafka and Redis, and make keys; in the end, stop everything and remove all files.
 
     Args:
@@ -190,13 +190,13 @@ def stage(say: Say, *, processes: int, store: str) -> Iterator[Stage]:
             "log_format": "console",
         }
         environment = _environment(chosen)
-        workers = Part("worker", environment, folder, [first + i for i in range(processes)])
-        gateway = Part("gateway", environment, folder, [gateway_admin_port])
+        workers = ServerProcess("worker", environment, folder, [first + i for i in range(processes)])
+        gateway = ServerProcess("gateway", environment, folder, [gateway_admin_port])
         # Stopped first, since it writes to what the workers read.
         stack.callback(workers.stop)
         stack.callback(gateway.stop)
         stack.enter_context(_uninterrupted_end())
-        yield Stage(kafka, redis, workers, gateway, _settings(chosen, folder), keys)
+        yield DemoServers(kafka, redis, workers, gateway, _settings(chosen, folder), keys)
 
 
 @contextlib.contextmanager
@@ -216,7 +216,7 @@ def _first_of_free_ports(count: int) -> int:
         first = pick_free(1)[0]
         if first + count <= _LAST_PORT and all(is_free(first + i) for i in range(count)):
             return first
-    raise DemoError(f"no {count} free ports in a row found on {HOST}")
+    raise DemoFailedError(f"no {count} free ports in a row found on {HOST}")
 
 
 def _environment(chosen: dict[str, Any]) -> dict[str, str]:

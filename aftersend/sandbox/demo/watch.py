@@ -20,7 +20,7 @@ _NO_COUNTERS = {"started_at", "updated_at", "revision"}
 
 
 @dataclass(slots=True)
-class Snapshot:
+class DemoSnapshot:
     """One look."""
 
     #: By delivery, its counters by name.
@@ -37,7 +37,7 @@ class Snapshot:
         return total
 
 
-class Watch:
+class DemoMonitor:
     """Looks again and again.
 
     Args:
@@ -49,7 +49,7 @@ class Watch:
         self._redis = redis_client.from_url(settings.redis_url, decode_responses=True)
         self._admin = AIOKafkaAdminClient(**settings.kafka_options())
         self._raw = {settings.topics.raw(name) for name in raw_sources()}
-        self._last = Snapshot()
+        self._last = DemoSnapshot()
 
     async def start(self) -> None:
         """Connect."""
@@ -60,7 +60,7 @@ class Watch:
         await self._admin.close()
         await self._redis.aclose()
 
-    async def look(self) -> Snapshot:
+    async def look(self) -> DemoSnapshot:
         """Return how things stand; as they stood before where somebody does not answer."""
         try:
             deliveries = await self._deliveries()
@@ -68,7 +68,7 @@ class Watch:
         except (RedisError, KafkaError, OSError):
             return self._last
         parsed = sum(offset for tp, offset in offsets.items() if tp.topic in self._raw)
-        self._last = Snapshot(deliveries, parsed)
+        self._last = DemoSnapshot(deliveries, parsed)
         return self._last
 
     async def _deliveries(self) -> dict[str, Counter[str]]:

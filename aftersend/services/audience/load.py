@@ -15,7 +15,7 @@ import msgspec
 
 from aftersend.schemas.raw import RawRecord
 from aftersend.services.audience.addresses import is_valid, key_of
-from aftersend.services.audience.table import Line
+from aftersend.services.audience.table import AudienceLine
 from aftersend.sources.own import sender
 from aftersend.sources.own.sender.payload import SenderEvent
 from aftersend.sources.parsing.event_ids import event_id
@@ -23,10 +23,10 @@ from aftersend.sources.parsing.event_ids import event_id
 #: Events in a raw record: one by one they would cost Kafka and the worker several times as much.
 EVENTS_A_RECORD: Final = 200
 
-State = Literal["planned", "ready"]
+InitialStatus = Literal["planned", "ready"]
 
 
-class Counts(msgspec.Struct):
+class AudienceCounts(msgspec.Struct):
     """What an audience came to; recipients, and lines that made none."""
 
     lines: int = 0
@@ -45,7 +45,7 @@ class Counts(msgspec.Struct):
 _EXAMPLES: Final = 5
 
 
-class Audience:
+class AudienceLoader:
     """Turns the lines of a delivery's audience into events.
 
     Event ids are made of delivery and address, so loading a file again, or the rest of it after an interruption, counts
@@ -58,8 +58,10 @@ class Audience:
         message_type: of the delivery's messages, "" if nobody said.
     """
 
-    def __init__(self, delivery_id: str, state: State, tests: Collection[str] = (), message_type: str = "") -> None:
-        self.counts = Counts()
+    def __init__(
+        self, delivery_id: str, state: InitialStatus, tests: Collection[str] = (), message_type: str = ""
+    ) -> None:
+        self.counts = AudienceCounts()
         self._delivery = delivery_id
         self._state = state
         self._tests = frozenset(tests)
@@ -68,7 +70,7 @@ class Audience:
         #: Further copies of an address so far.
         self._copies: Counter[str] = Counter()
 
-    def events(self, lines: Iterable[Line]) -> Iterator[SenderEvent]:
+    def events(self, lines: Iterable[AudienceLine]) -> Iterator[SenderEvent]:
         """Yield the events of the lines; those without an address give none, for there is nobody to count."""
         counts, seen = self.counts, self._seen
         for line in lines:
@@ -96,7 +98,13 @@ class Audience:
             yield self._event(line, recipient, self._state, "", test=test)
 
     def _event(
-        self, line: Line, recipient: str, kind: Literal["planned", "ready", "not_sent"], reason: str, *, test: bool
+        self,
+        line: AudienceLine,
+        recipient: str,
+        kind: Literal["planned", "ready", "not_sent"],
+        reason: str,
+        *,
+        test: bool,
     ) -> SenderEvent:
         copy = self._copies[recipient] if reason == "duplicate_address" else 0
         return SenderEvent(

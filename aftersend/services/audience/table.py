@@ -19,7 +19,7 @@ _YES: Final = frozenset({"yes", "y", "x", "ja", "si", "sí", "oui", "да"})
 _MORE_HEADINGS: Final = ("email address", "e-mail address", "email_address", "emailaddress", "mail address")
 
 
-class Line(NamedTuple):
+class AudienceLine(NamedTuple):
     """One line of an audience."""
 
     #: Of the file, from 1.
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     test: bool
 
 
-class Columns(msgspec.Struct, frozen=True):
+class AudienceColumns(msgspec.Struct, frozen=True):
     """Where things stand in a file."""
 
     separator: str
@@ -58,7 +58,7 @@ def open_text(path: Path, encoding: str = "") -> TextIO:
         raise UsageError(f"{path} can't be read: {error}") from error
 
 
-def find_columns(first: str, *, separator: str = "", address: str = "", test: str = "") -> Columns:
+def find_columns(first: str, *, separator: str = "", address: str = "", test: str = "") -> AudienceColumns:
     """Find the columns out by a file's first line.
 
     Args:
@@ -81,13 +81,13 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
         at = next((names.index(name) for name in usual if name in names), -1)
     mark = _place(names, test, "--test-column") if test else None
     if at >= 0:
-        return Columns(separator, at, mark, headings=True)
+        return AudienceColumns(separator, at, mark, headings=True)
     at = next((place for place, cell in enumerate(names) if "@" in cell), 0 if len(names) <= 1 else -1)
     if at < 0 or test:
         raise UsageError(
             f"which column holds the address? Name it with --address-column: {', '.join(map(repr, names))}"
         )
-    return Columns(separator, at, None, headings=False)
+    return AudienceColumns(separator, at, None, headings=False)
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -100,7 +100,7 @@ def _place(names: list[str], heading: str, option: str) -> int:
     return names.index(heading.casefold())
 
 
-def read(lines: Iterable[str], columns: Columns, name: str) -> Iterator[Line]:
+def read(lines: Iterable[str], columns: AudienceColumns, name: str) -> Iterator[AudienceLine]:
     """Yield the lines of an audience; empty ones are passed over.
 
     Args:
@@ -118,7 +118,7 @@ def read(lines: Iterable[str], columns: Columns, name: str) -> Iterator[Line]:
                 continue
             spelled = row[columns.address].strip() if columns.address < len(row) else ""
             mark = row[columns.test] if columns.test is not None and columns.test < len(row) else ""
-            yield Line(rows.line_num, spelled, is_true(mark) or mark.strip().casefold() in _YES)
+            yield AudienceLine(rows.line_num, spelled, is_true(mark) or mark.strip().casefold() in _YES)
     except csv.Error as error:
         raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
     except UnicodeDecodeError as error:

@@ -23,7 +23,7 @@ _FETCH_BYTES: Final = 1024 * 1024
 _SILENCE: Final = 30.0
 
 
-class Place(NamedTuple):
+class RecordPosition(NamedTuple):
     """Where a record lies."""
 
     topic: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
         return f"{self.topic}-{self.partition}-{self.offset}"
 
     @classmethod
-    def parse(cls, text: str, topic: str) -> Place:
+    def parse(cls, text: str, topic: str) -> RecordPosition:
         """Read `partition:offset` of a topic, or `topic-partition-offset`.
 
         Raises:
@@ -48,11 +48,11 @@ class Place(NamedTuple):
         raise UsageError(f"{text!r} is no place: say PARTITION:OFFSET of the dead letter, or TOPIC-PARTITION-OFFSET")
 
 
-class Letter(msgspec.Struct):
+class DeadLetter(msgspec.Struct):
     """One dead letter."""
 
     #: Where the letter lies.
-    place: Place
+    place: RecordPosition
     #: Kafka timestamp of the record that could not be read, milliseconds since 1970: when it arrived.
     timestamp: int
     key: bytes | None
@@ -60,7 +60,7 @@ class Letter(msgspec.Struct):
     #: The record's own headers, without those that say why it is here.
     headers: list[tuple[str, bytes]]
     #: Where the record that could not be read lies.
-    origin: Place
+    origin: RecordPosition
     error: str
     message: str
     #: Of the Aftersend that could not read it.
@@ -69,7 +69,7 @@ class Letter(msgspec.Struct):
     replayed: str = ""
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
+class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which letters are meant; all of them, unless something is said."""
 
     #: Topics that the records come from.
@@ -82,7 +82,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     #: Whether letters that come of a replay are meant too.
     replayed: bool = True
 
-    def mean(self, letter: Letter) -> bool:
+    def mean(self, letter: DeadLetter) -> bool:
         """Say whether a letter is meant."""
         if self.topics and letter.origin.topic not in self.topics:
             return False
@@ -110,7 +110,7 @@ def topics_of(settings: Settings, source: str | None) -> frozenset[str]:
     return frozenset({known.get(source, source)})
 
 
-def letter_of(record: Any, topic: str, partition: int) -> Letter:
+def letter_of(record: Any, topic: str, partition: int) -> DeadLetter:
     """Return a record of the dead-letter topic as what it is.
 
     Ours are the last headers of each name: the record may have come with headers of the same names, which are its own.
@@ -122,14 +122,14 @@ def letter_of(record: Any, topic: str, partition: int) -> Letter:
         if name in HEADERS and name not in ours:
             ours[name] = value.decode("utf-8", "replace")
             del headers[at]
-    origin = Place(
+    origin = RecordPosition(
         ours.get("aftersend.topic", ""),
         _number(ours.get("aftersend.partition", "")),
         _number(ours.get("aftersend.offset", "")),
     )
     replayed = [value for name, value in headers if name == REPLAYED]
-    return Letter(
-        Place(topic, partition, record.offset),
+    return DeadLetter(
+        RecordPosition(topic, partition, record.offset),
         record.timestamp,
         record.key,
         record.value,
@@ -146,7 +146,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() else -1
 
 
-class Letters:
+class DeadLetterReader:
     """Reads the dead-letter topic, committed records only; to be used as an asynchronous context manager.
 
     Where the topic ends is looked up once, so that reading twice reads the same.
@@ -191,7 +191,7 @@ class Letters:
         """Disconnect."""
         await self._consumer.stop()
 
-    async def read(self, filters: Filters) -> AsyncGenerator[Letter, None]:
+    async def read(self, filters: DeadLetterFilter) -> AsyncGenerator[DeadLetter, None]:
         """Yield the letters that are meant, each partition's in order."""
         try:
             async for letter in self._all(filters.since):
@@ -200,11 +200,11 @@ class Letters:
         except (KafkaError, OSError) as error:
             raise _unreadable(self.topic, error) from error
 
-    async def at(self, place: Place) -> Letter | None:
+    async def at(self, place: RecordPosition) -> DeadLetter | None:
         """Return the letter at a place: its own on the dead-letter topic, or that of the record it is about."""
         if place.topic != self.topic:
             # A record that was replayed has a place of its own, so the first one found is the only one.
-            async for letter in self.read(Filters(topics=frozenset({place.topic}))):
+            async for letter in self.read(DeadLetterFilter(topics=frozenset({place.topic}))):
                 if letter.origin == place:
                     return letter
             return None
@@ -215,7 +215,7 @@ class Letters:
             return letter if letter.place.offset == place.offset else None
         return None
 
-    async def _all(self, since: float | None) -> AsyncGenerator[Letter, None]:
+    async def _all(self, since: float | None) -> AsyncGenerator[DeadLetter, None]:
         consumer = self._consumer
         firsts = await consumer.beginning_offsets(list(self._ends))
         starts = dict(firsts)
@@ -226,7 +226,7 @@ class Letters:
         async for letter in self._from(starts):
             yield letter
 
-    async def _from(self, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[Letter, None]:
+    async def _from(self, starts: Mapping[TopicPartition, int]) -> AsyncGenerator[DeadLetter, None]:
         consumer, ends = self._consumer, self._ends
         left = {tp for tp, start in starts.items() if start < ends[tp]}
         consumer.assign(sorted(left))

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aftersend.config.settings import Settings
 from aftersend.engine.dead_letters import REPLAYED
 from aftersend.errors import KafkaUnusableError
-from aftersend.services.dead_letters.letters import Filters, Letter, Letters
+from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, DeadLetterReader
 
 #: Records that may be on their way at once.
 _WINDOW: Final = 500
@@ -23,7 +23,7 @@ _WINDOW: Final = 500
 _LARGEST: Final = 64 * 1024 * 1024
 
 
-async def plan(letters: Letters, filters: Filters, limit: int = 0) -> Counter[tuple[str, str]]:
+async def plan(letters: DeadLetterReader, filters: DeadLetterFilter, limit: int = 0) -> Counter[tuple[str, str]]:
     """Return how many letters are meant, by topic that they came from and class of error.
 
     Args:
@@ -38,7 +38,7 @@ async def plan(letters: Letters, filters: Filters, limit: int = 0) -> Counter[tu
     return found
 
 
-async def limited(letters: AsyncGenerator[Letter, None], limit: int) -> AsyncGenerator[Letter]:
+async def limited(letters: AsyncGenerator[DeadLetter, None], limit: int) -> AsyncGenerator[DeadLetter]:
     """Yield the first letters; 0: all."""
     count = 0
     async for letter in letters:
@@ -50,8 +50,8 @@ async def limited(letters: AsyncGenerator[Letter, None], limit: int) -> AsyncGen
 
 async def replay(
     settings: Settings,
-    letters: Letters,
-    filters: Filters,
+    letters: DeadLetterReader,
+    filters: DeadLetterFilter,
     partitions: Mapping[str, int],
     *,
     limit: int = 0,
@@ -107,7 +107,7 @@ async def replay(
 
 
 async def _send(
-    producer: AIOKafkaProducer, letter: Letter, partitions: Mapping[str, int], *, as_new: bool
+    producer: AIOKafkaProducer, letter: DeadLetter, partitions: Mapping[str, int], *, as_new: bool
 ) -> asyncio.Future[object]:
     origin = letter.origin
     if origin.topic not in partitions:

@@ -13,7 +13,7 @@ from aftersend.errors import UsageError
 from aftersend.schemas.delivery import Delivery
 from aftersend.schemas.raw import RawRecord
 from aftersend.services.cluster import partitions_of
-from aftersend.services.raw_records import feed
+from aftersend.services.raw_records import write_raw_records
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.own import sender
 from aftersend.sources.own.sender.payload import DELIVERY
@@ -67,4 +67,4 @@ async def write(settings: Settings, delivery_id: str, value: bytes) -> None:
     """
     partitions = await partitions_of(settings, settings.topics.raw(sender.NAME))
     record = RawRecord(sender.NAME, value, delivery_id.encode(), int(time.time() * 1000))
-    await feed(settings, [record], {sender.NAME: partitions})
+    await write_raw_records(settings, [record], {sender.NAME: partitions})

@@ -17,7 +17,7 @@ from aftersend.services.kpis import Kpis, read_kafka
 _decode: Final = msgspec.json.Decoder(Delivery).decode
 
 
-class Known(msgspec.Struct):
+class DeliveryOverview(msgspec.Struct):
     """One delivery."""
 
     delivery_id: str
@@ -57,21 +57,21 @@ async def read_declared(settings: Settings) -> dict[str, Delivery]:
     return found
 
 
-async def read_known(settings: Settings) -> dict[str, Known]:
+async def read_deliveries(settings: Settings) -> dict[str, DeliveryOverview]:
     """Return every delivery that was declared or heard of, by its id.
 
     Raises:
         KafkaUnusableError: if Kafka can't be reached, or a topic is missing.
     """
-    result = {d: Known(d, declared) for d, declared in (await read_declared(settings)).items()}
+    result = {d: DeliveryOverview(d, declared) for d, declared in (await read_declared(settings)).items()}
     seen = await read_kafka(settings, await partitions_of(settings, settings.topics.kpis))
     for delivery_id, kpis in seen.items():
         if delivery_id:  # what came without one is no delivery
-            result.setdefault(delivery_id, Known(delivery_id)).seen = kpis
+            result.setdefault(delivery_id, DeliveryOverview(delivery_id)).seen = kpis
     return result
 
 
-def as_json(known: Known, settings: Settings) -> dict[str, Any]:
+def as_json(known: DeliveryOverview, settings: Settings) -> dict[str, Any]:
     """Return a delivery as scripts read it; what is in force where nothing was declared is said too."""
     declared, seen = known.declared, known.seen
     said = {} if declared is None else msgspec.to_builtins(declared)

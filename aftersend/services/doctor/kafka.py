@@ -13,7 +13,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
-from aftersend.services.lag import Lag, Position
+from aftersend.services.lag import LagReader, PartitionLag
 
 #: Seconds to wait for an answer; a doctor has no time for the settings' patience.
 _PATIENCE: Final = 10.0
@@ -117,9 +117,9 @@ async def check_group(settings: Settings) -> list[Finding]:
     try:
         async with admin.connect(options_of(settings)) as client:
             state, members = _group(await client.describe_consumer_groups([settings.app_id]))
-        async with Lag(settings, _PATIENCE) as lag:
+        async with LagReader(settings, _PATIENCE) as lag:
             topics = settings.topics
-            positions = await lag.look([topics.events, topics.clock, *(topics.raw(name) for name in raw_sources())])
+            positions = await lag.read([topics.events, topics.clock, *(topics.raw(name) for name in raw_sources())])
     except (KafkaUnusableError, KafkaError) as error:
         return [failed(check, f"can't be asked for ({error})", "see Kafka")]
     group = f"consumer group {settings.app_id} (AFTERSEND_APP_ID)"
@@ -145,16 +145,16 @@ def _group(responses: Any) -> tuple[str, int]:
     return "unknown", 0
 
 
-def _behind(positions: list[Position]) -> list[Finding]:
+def _behind(positions: list[PartitionLag]) -> list[Finding]:
     check = "workers: lag"
     now = time.time()
     if not positions:
         return [warning(check, "there are no topics to be behind on", "run `aftersend topics apply`")]
     late: dict[str, tuple[int, float]] = {}
     for one in positions:
-        if one.seconds(now) > _LATE:
+        if one.lag_seconds(now) > _LATE:
             records, seconds = late.get(one.topic, (0, 0.0))
-            late[one.topic] = records + one.waiting, max(seconds, one.seconds(now))
+            late[one.topic] = records + one.waiting, max(seconds, one.lag_seconds(now))
     if not late:
         waiting = sum(one.waiting for one in positions)
         return [ok(check, f"{waiting:,} records wait, none for more than {_LATE:g} s")]
@@ -168,7 +168,7 @@ def _behind(positions: list[Position]) -> list[Finding]:
     ]
 
 
-def _lost(positions: list[Position]) -> list[Finding]:
+def _lost(positions: list[PartitionLag]) -> list[Finding]:
     advice = "nothing brings them back; raise AFTERSEND_RAW_RETENTION_DAYS and run `aftersend topics apply`, and don't "
     advice += "leave workers stopped for so long"
     return [
@@ -182,12 +182,12 @@ def _lost(positions: list[Position]) -> list[Finding]:
     ]
 
 
-def _clock(settings: Settings, positions: list[Position], members: int) -> list[Finding]:
+def _clock(settings: Settings, positions: list[PartitionLag], members: int) -> list[Finding]:
     """Judge the leader's clock by what it has written and nobody has read; a group without members has none."""
     ticks = [one for one in positions if one.topic == settings.topics.clock]
     if not members or not ticks or ticks[0].oldest is None:
         return []
-    waited = ticks[0].seconds(time.time())
+    waited = ticks[0].lag_seconds(time.time())
     if waited > _TICKS * settings.clock_interval:
         advice = "see the workers' logs: without ticks nothing expires and no delivery is frozen"
         return [warning("workers: clock", f"a tick has not been read for {waited:.0f} s", advice)]

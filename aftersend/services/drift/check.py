@@ -14,8 +14,8 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.services.drift import live
-from aftersend.services.drift.findings import Drift, Report
-from aftersend.services.drift.recount import Partition
+from aftersend.services.drift.findings import Drift, DriftReport
+from aftersend.services.drift.recount import PartitionRecount
 from aftersend.services.installation import codec
 from aftersend.services.kpis import RedisKpis
 from aftersend.tables.codec import is_kpi_key
@@ -29,7 +29,7 @@ _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 Offsets = dict[tuple[str, int], int]
 
 
-async def check(settings: Settings, partitions: int, only: str | None, *, with_redis: bool) -> Report:
+async def check(settings: Settings, partitions: int, only: str | None, *, with_redis: bool) -> DriftReport:
     """Compare rows, KPI topic and Redis.
 
     Args:
@@ -38,12 +38,12 @@ async def check(settings: Settings, partitions: int, only: str | None, *, with_r
         only: the one delivery of interest; None: all.
         with_redis: look at Redis too.
     """
-    report = Report()
-    versions = live.Versions()
+    report = DriftReport()
+    versions = live.PartVersions()
     offsets: Offsets = {}
     for number in range(partitions):
         # One after the other, so that only one partition's rows are in memory.
-        partition = Partition(number, codec(settings), settings.retention_days * DAY)
+        partition = PartitionRecount(number, codec(settings), settings.retention_days * DAY)
         offsets |= await _partition(settings, partition, report, only)
         versions.take(partition.parts.values())
     if with_redis:
@@ -51,7 +51,7 @@ async def check(settings: Settings, partitions: int, only: str | None, *, with_r
     return report
 
 
-async def _partition(settings: Settings, partition: Partition, report: Report, only: str | None) -> Offsets:
+async def _partition(settings: Settings, partition: PartitionRecount, report: DriftReport, only: str | None) -> Offsets:
     """Recount one partition; return how far its KPI topic was read."""
     topics = settings.topics
     starts: dict[tuple[str, int], int | None] = {
@@ -61,7 +61,7 @@ async def _partition(settings: Settings, partition: Partition, report: Report, o
     attempt = 0
     while True:
         ends = await changelog.read(settings.kafka_options(), starts, partition.apply)
-        found = Report()
+        found = DriftReport()
         drift = partition.compare(found, only)
         if not drift or attempt == TRIES:
             break
@@ -79,7 +79,7 @@ async def _partition(settings: Settings, partition: Partition, report: Report, o
 
 
 async def _redis(
-    settings: Settings, versions: live.Versions, offsets: Offsets, report: Report, only: str | None
+    settings: Settings, versions: live.PartVersions, offsets: Offsets, report: DriftReport, only: str | None
 ) -> list[Drift]:
     client = RedisKpis(settings)
     drift: list[Drift] = []
@@ -93,7 +93,7 @@ async def _redis(
         ids = client.deliveries() if only is None else [only]
         hashes = {delivery_id: values for delivery_id in ids if (values := client.read(delivery_id))}
         offsets = await _read_on(settings, versions, offsets)
-        found = Report()
+        found = DriftReport()
         oldest = time.time() - settings.redis_expiry_days * DAY
         drift = live.compare(hashes, versions, found, oldest, only)
         if not drift or attempt == TRIES:
@@ -104,7 +104,7 @@ async def _redis(
     return drift
 
 
-async def _read_on(settings: Settings, versions: live.Versions, offsets: Offsets) -> Offsets:
+async def _read_on(settings: Settings, versions: live.PartVersions, offsets: Offsets) -> Offsets:
     """Read the KPI topic on from where it was read to."""
 
     def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:

@@ -27,7 +27,7 @@ class Drift(msgspec.Struct, frozen=True):
     found: int | None
 
 
-class Report(msgspec.Struct):
+class DriftReport(msgspec.Struct):
     """What came of comparing everything."""
 
     drift: list[Drift] = []

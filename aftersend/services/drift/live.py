@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aftersend.schemas.kpi import DeliveryKpis
-from aftersend.services.drift.findings import REDIS, Drift, Report, differences
+from aftersend.services.drift.findings import REDIS, Drift, DriftReport, differences
 from aftersend.services.kpis import flat
 
 _PART_PREFIX: Final = "_p"
@@ -17,7 +17,7 @@ _META: Final = frozenset({"started_at", "updated_at", "revision"})
 Key = tuple[str, int]
 
 
-class Versions:
+class PartVersions:
     """What each part of a delivery's KPIs has been of late.
 
     Redis lags behind Kafka by some tenths of a second, and does not say by how many versions. So a part there is right
@@ -51,7 +51,11 @@ class Versions:
 
 
 def compare(
-    hashes: Mapping[str, Mapping[str, str]], versions: Versions, report: Report, oldest: float, only: str | None
+    hashes: Mapping[str, Mapping[str, str]],
+    versions: PartVersions,
+    report: DriftReport,
+    oldest: float,
+    only: str | None,
 ) -> list[Drift]:
     """Return where Redis says something else than Kafka.
 
@@ -83,7 +87,12 @@ def compare(
 
 
 def _part(
-    delivery_id: str, partition: int, found: dict[str, int] | None, versions: Versions, oldest: float, report: Report
+    delivery_id: str,
+    partition: int,
+    found: dict[str, int] | None,
+    versions: PartVersions,
+    oldest: float,
+    report: DriftReport,
 ) -> list[Drift]:
     key = delivery_id, partition
     allowed = versions.allowed(key)

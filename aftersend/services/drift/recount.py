@@ -12,7 +12,7 @@ from aftersend.rules.kpi.indicators import INDICATORS, bucket_of, kpis, statuses
 from aftersend.rules.recipient.lifecycle import STATUS_NUMBER, Fact, facts_of_names
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.drift.findings import HEADERS, ROWS, Drift, Report, differences
+from aftersend.services.drift.findings import HEADERS, ROWS, Drift, DriftReport, differences
 from aftersend.tables.codec import (
     CLOCK_KEY,
     SEPARATOR,
@@ -37,10 +37,10 @@ TALLIES: Final = {
 NAMES: Final = (*(indicator.name for indicator in INDICATORS), *TALLIES)
 
 #: What counting needs of a row: its class in the KPIs, and its tallies in the order of `TALLIES`.
-Gist = tuple[int, tuple[int, ...]]
+RowCounts = tuple[int, tuple[int, ...]]
 
 
-class Partition:
+class PartitionRecount:
     """What the status and KPI topics hold of one partition, as far as they were read.
 
     Args:
@@ -54,9 +54,9 @@ class Partition:
         self.parts: dict[str, DeliveryKpis] = {}
         self._codec = codec
         self._retention = retention
-        self._rows: dict[str, dict[str, Gist]] = {}
+        self._rows: dict[str, dict[str, RowCounts]] = {}
         #: Rows that look the same share one object: there are few classes and many rows.
-        self._gists: dict[Gist, Gist] = {}
+        self._gists: dict[RowCounts, RowCounts] = {}
         #: By delivery, recipients whose row says one thing to consumers and another one to a restart.
         self._torn: dict[str, set[str]] = {}
         #: By what the rows say in JSON.
@@ -85,7 +85,7 @@ class Partition:
         if facts not in self._facts:
             self._facts[facts] = facts_of_names(msgspec.json.decode(facts, type=list[str]))
         status, bits = STATUS_NUMBER[state.status, state.final], self._facts[facts]
-        gist = gist_of(state, status, bits)
+        gist = counts_of_row(state, status, bits)
         self._rows.setdefault(state.delivery_id, {})[state.recipient] = self._gists.setdefault(gist, gist)
         row = decode_row(row_from_headers(record.headers))
         if (row.status, row.facts, row.version) == (status, bits, state.version):
@@ -111,7 +111,7 @@ class Partition:
             return True
         return part is not None and part.started_at + self._retention <= self._tick
 
-    def compare(self, report: Report, only: str | None) -> list[Drift]:
+    def compare(self, report: DriftReport, only: str | None) -> list[Drift]:
         """Return where the KPI topic says something else than the rows, or a row's header than the row.
 
         Args:
@@ -139,7 +139,7 @@ class Partition:
         return sum(len(rows) for delivery_id, rows in self._rows.items() if only is None or delivery_id == only)
 
 
-def gist_of(state: RecipientState, status: int, facts: int) -> Gist:
+def counts_of_row(state: RecipientState, status: int, facts: int) -> RowCounts:
     """Return what counting needs of a row, as consumers read it.
 
     Args:
@@ -152,7 +152,7 @@ def gist_of(state: RecipientState, status: int, facts: int) -> Gist:
     return bucket_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 
 
-def count(gists: Iterable[Gist]) -> dict[str, int]:
+def count(gists: Iterable[RowCounts]) -> dict[str, int]:
     """Return the KPIs and statuses of rows, by the names that Redis has for them."""
     cells: dict[int, int] = {}
     totals = dict.fromkeys(TALLIES, 0)

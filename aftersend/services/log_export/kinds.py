@@ -27,7 +27,7 @@ TOTALS: Final = "totals"
 _USUAL: Final = ("efs", "creatio", "escala")
 
 
-class Choice(NamedTuple):
+class LogChoice(NamedTuple):
     """What is to be written."""
 
     view: View
@@ -50,7 +50,7 @@ def kinds_of(view: View) -> tuple[str, ...]:
     return (*names, TOTALS)
 
 
-def choose(view: str | None, kind: str | None, declared: str = "") -> Choice:
+def choose(view: str | None, kind: str | None, declared: str = "") -> LogChoice:
     """Return what is meant.
 
     Args:
@@ -65,6 +65,6 @@ def choose(view: str | None, kind: str | None, declared: str = "") -> Choice:
     for name in filter(None, names):
         chosen = VIEWS[name]
         if kind is None or kind in kinds_of(chosen):
-            return Choice(chosen, kind or kinds_of(chosen)[0])
+            return LogChoice(chosen, kind or kinds_of(chosen)[0])
     chosen = VIEWS[view or _USUAL[0]]
     raise UsageError(f"the view {chosen.name} has no {kind}, but {', '.join(kinds_of(chosen))}")

@@ -15,7 +15,7 @@ from aftersend.rules.views.base import ViewLog
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso
 
-Line = Mapping[str, Any]
+LogLine = Mapping[str, Any]
 
 #: What a view calls the column of its statuses.
 _STATUS: Final = ("status", "response")
@@ -24,7 +24,7 @@ _REASON: Final = ("reason_value", "reason", "reason_type")
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
-class Filter:
+class LogFilter:
     """Which of a log's lines are wanted.
 
     Args:
@@ -54,7 +54,7 @@ class Filter:
         if wrong := [name for name in statuses if name.casefold() not in {one.casefold() for one in known}]:
             raise UsageError(f"there is no status {', '.join(map(repr, wrong))}, but {', '.join(known)}")
 
-    def line(self, recipient: str, row: Row) -> Line | None:
+    def line(self, recipient: str, row: Row) -> LogLine | None:
         """Return a row's line; None: it is not wanted."""
         if row.facts & Fact.TEST and not self._tests:
             return None
@@ -66,7 +66,7 @@ class Filter:
         return line
 
 
-class Reasons:
+class ReasonCounts:
     """Counts lines by their failure reason."""
 
     columns = (*_REASON, "recipients")
@@ -74,18 +74,18 @@ class Reasons:
     def __init__(self) -> None:
         self._counts: Counter[tuple[Any, ...]] = Counter()
 
-    def add(self, line: Line) -> None:
+    def add(self, line: LogLine) -> None:
         """Count a line."""
         self._counts[tuple(line[name] for name in _REASON)] += 1
 
-    def lines(self) -> list[Line]:
+    def lines(self) -> list[LogLine]:
         """Return the reasons, the most frequent first."""
         return [
             dict(zip(self.columns, (*reason, number), strict=True)) for reason, number in self._counts.most_common()
         ]
 
 
-def csv_writer(columns: Sequence[str], out: TextIO) -> Callable[[Line], None]:
+def csv_writer(columns: Sequence[str], out: TextIO) -> Callable[[LogLine], None]:
     """Write the heading; return what writes a line.
 
     Text that a spreadsheet would take for a formula gets an apostrophe before it.
@@ -97,16 +97,16 @@ def csv_writer(columns: Sequence[str], out: TextIO) -> Callable[[Line], None]:
     write = csv.writer(out, lineterminator="\n").writerow
     write(columns)
 
-    def line(values: Line) -> None:
+    def line(values: LogLine) -> None:
         write([_cell(name, values[name]) for name in columns])
 
     return line
 
 
-def json_writer(out: TextIO) -> Callable[[Line], None]:
+def json_writer(out: TextIO) -> Callable[[LogLine], None]:
     """Return what writes a line as one JSON object."""
 
-    def line(values: Line) -> None:
+    def line(values: LogLine) -> None:
         out.write(orjson.dumps({name: _value(name, value) for name, value in values.items()}).decode() + "\n")
 
     return line

@@ -1,4 +1,4 @@
-"""What two looks come to: how quickly the numbers move, and how far behind the pipeline is."""
+"""Rates between two snapshots of an installation: events and records a second, and the lag of the pipeline."""
 
 from __future__ import annotations
 
@@ -10,86 +10,93 @@ import msgspec
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES
 from aftersend.schemas.times import iso
 from aftersend.services.kpis import Kpis
-from aftersend.services.monitor.snapshot import Look
+from aftersend.services.monitor.snapshot import Snapshot
 
 
-class Flow(msgspec.Struct):
-    """One topic that the pipeline reads."""
+class TopicRate(msgspec.Struct):
+    """One topic that the workers consume."""
 
     topic: str
     partitions: int
-    #: Offsets committed a second: records, and the ends of transactions. None: not known yet.
+    #: Offsets committed a second: records and transaction markers. None: the snapshots have no partition in common.
     per_second: float | None
-    #: Records that wait, and for how long the first of them has, seconds.
+    #: Records that are not consumed yet.
     waiting: int
-    seconds: float
-    #: Offsets deleted before they were read.
+    #: Age of the oldest of them, seconds.
+    lag_seconds: float
+    #: Offsets that were deleted before they were consumed.
     lost: int
 
 
-class Moving(msgspec.Struct):
+class DeliveryRate(msgspec.Struct):
     """One delivery."""
 
     kpis: Kpis
-    #: Events that were decided on, a second; None: not known yet.
+    #: Events folded a second; None: there is no earlier snapshot to compare with.
     per_second: float | None
 
 
-class Pulse(msgspec.Struct):
-    """How things stand, and how they move."""
+class Rates(msgspec.Struct):
+    """A snapshot, and the rates since the snapshot before it."""
 
+    #: Time of the snapshot, seconds since 1970.
     at: float
-    flows: list[Flow]
-    deliveries: list[Moving]
-    #: Events by decision since ever, of all deliveries, and a second.
+    topics: list[TopicRate]
+    deliveries: list[DeliveryRate]
+    #: Events of all deliveries by decision, since each delivery began.
     decisions: dict[str, int]
+    #: The same a second; empty: there is no earlier snapshot to compare with.
     decisions_per_second: dict[str, float]
+    #: Servers that did not answer, as error messages.
     problems: list[str]
 
     @property
     def events_per_second(self) -> float | None:
-        """Events that were decided on, a second; None: not known yet."""
+        """Events folded a second; None: there is no earlier snapshot to compare with."""
         return sum(self.decisions_per_second.values()) if self.decisions_per_second else None
 
     def as_json(self, limit: int) -> dict[str, Any]:
-        """Return what scripts read."""
+        """Return the JSON object of `aftersend top --json`, with at most `limit` deliveries."""
         return {
             "at": iso(self.at),
             "events_per_second": _rounded(self.events_per_second),
             "decisions": self.decisions,
             "decisions_per_second": {name: round(value, 3) for name, value in self.decisions_per_second.items()},
-            "topics": [
-                {
-                    "topic": flow.topic,
-                    "partitions": flow.partitions,
-                    "records_per_second": _rounded(flow.per_second),
-                    "lag_records": flow.waiting,
-                    "lag_seconds": round(flow.seconds, 3),
-                    "lost_offsets": flow.lost,
-                }
-                for flow in self.flows
-            ],
-            "deliveries": [
-                {
-                    "delivery_id": one.kpis.delivery_id,
-                    "events_per_second": _rounded(one.per_second),
-                    "updated_at": iso(one.kpis.updated_at),
-                    "kpis": {name: number for name, number in one.kpis.kpis.items() if number},
-                    "rates": {name: msgspec.to_builtins(rate) for name, rate in one.kpis.rates().items()},
-                    "decisions": {name: number for name, number in one.kpis.decisions.items() if number},
-                }
-                for one in self.deliveries[:limit]
-            ],
+            "topics": [_topic_as_json(topic) for topic in self.topics],
+            "deliveries": [_delivery_as_json(delivery) for delivery in self.deliveries[:limit]],
             "known_deliveries": len(self.deliveries),
             "problems": self.problems,
         }
+
+
+def _topic_as_json(topic: TopicRate) -> dict[str, Any]:
+    return {
+        "topic": topic.topic,
+        "partitions": topic.partitions,
+        "records_per_second": _rounded(topic.per_second),
+        "lag_records": topic.waiting,
+        "lag_seconds": round(topic.lag_seconds, 3),
+        "lost_offsets": topic.lost,
+    }
+
+
+def _delivery_as_json(delivery: DeliveryRate) -> dict[str, Any]:
+    kpis = delivery.kpis
+    return {
+        "delivery_id": kpis.delivery_id,
+        "events_per_second": _rounded(delivery.per_second),
+        "updated_at": iso(kpis.updated_at),
+        "kpis": {name: number for name, number in kpis.kpis.items() if number},
+        "rates": {name: msgspec.to_builtins(rate) for name, rate in kpis.rates().items()},
+        "decisions": {name: number for name, number in kpis.decisions.items() if number},
+    }
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-#: By which deliveries can be sorted: the key, and how. All but the name put the largest first.
+#: Sort keys of deliveries. All but `name` sort in descending order.
 SORTS: Final = ("activity", "updated", "audience", "delivered", "opens", "bounces", "complaints", "name")
 
 _KPI_OF_SORT: Final = {
@@ -101,79 +108,84 @@ _KPI_OF_SORT: Final = {
 }
 
 
-def pulse(look: Look, before: Look | None, topics: Iterable[str], sort: str = "activity") -> Pulse:
-    """Return what two looks come to.
+def compute_rates(snapshot: Snapshot, before: Snapshot | None, topics: Iterable[str], sort: str = "activity") -> Rates:
+    """Return a snapshot with the rates since the one before it.
 
     Args:
-        look: the later one.
-        before: the earlier one; None: there was none, and nothing is known of speeds.
-        topics: in the order in which they are shown.
+        snapshot: the later snapshot.
+        before: the earlier snapshot; None: there is none, and no rate is known.
+        topics: names, in the order in which they are shown.
         sort: one of `SORTS`.
     """
-    seconds = look.ticks - before.ticks if before is not None else 0.0
-    compare_redis = before if before is not None and look.has_deliveries and before.has_deliveries and seconds else None
-    moving = [Moving(kpis, _speed(kpis, compare_redis, seconds)) for kpis in look.deliveries.values()]
+    seconds = snapshot.monotonic - before.monotonic if before is not None else 0.0
+    if not seconds:
+        before = None
+    # Without the earlier counters all that was ever counted would seem to have come at once.
+    with_counters = before if before is not None and snapshot.has_deliveries and before.has_deliveries else None
+    deliveries = [
+        DeliveryRate(kpis, _events_per_second(kpis, with_counters, seconds)) for kpis in snapshot.deliveries.values()
+    ]
     decisions = dict.fromkeys(DECISION_NAMES, 0)
     gained = dict.fromkeys(DECISION_NAMES, 0)
-    for kpis in look.deliveries.values():
+    for kpis in snapshot.deliveries.values():
         for name in DECISION_NAMES:
             decisions[name] += kpis.decisions[name]
-            if compare_redis is not None:
-                gained[name] += _gain(kpis, compare_redis, name)
-    return Pulse(
-        look.at,
-        _flows(look, before if seconds else None, seconds, topics),
-        _sorted(moving, sort),
+            if with_counters is not None:
+                gained[name] += _gain(kpis, with_counters, name)
+    return Rates(
+        snapshot.at,
+        _topic_rates(snapshot, before, seconds, topics),
+        _sorted(deliveries, sort),
         decisions,
-        {name: number / seconds for name, number in gained.items()} if compare_redis is not None else {},
-        look.problems,
+        {name: number / seconds for name, number in gained.items()} if with_counters is not None else {},
+        snapshot.problems,
     )
 
 
-def _gain(kpis: Kpis, before: Look, name: str) -> int:
-    """Return by how much a decision grew: it never shrinks, but a Redis that lost everything is filled again."""
-    known = before.deliveries.get(kpis.delivery_id)
-    return max(0, kpis.decisions[name] - (known.decisions[name] if known is not None else 0))
+def _gain(kpis: Kpis, before: Snapshot, decision: str) -> int:
+    """Return the growth of a decision's counter; never negative, since a Redis that lost data is repopulated."""
+    earlier = before.deliveries.get(kpis.delivery_id)
+    return max(0, kpis.decisions[decision] - (earlier.decisions[decision] if earlier is not None else 0))
 
 
-def _speed(kpis: Kpis, before: Look | None, seconds: float) -> float | None:
+def _events_per_second(kpis: Kpis, before: Snapshot | None, seconds: float) -> float | None:
     if before is None:
         return None
     return sum(_gain(kpis, before, name) for name in DECISION_NAMES) / seconds
 
 
-def _flows(look: Look, before: Look | None, seconds: float, topics: Iterable[str]) -> list[Flow]:
-    known = {(p.topic, p.partition): p for p in before.positions} if before is not None else {}
-    flows = []
+def _topic_rates(snapshot: Snapshot, before: Snapshot | None, seconds: float, topics: Iterable[str]) -> list[TopicRate]:
+    earlier = {(p.topic, p.partition): p for p in before.positions} if before is not None else {}
+    rates = []
     for topic in topics:
-        mine = [position for position in look.positions if position.topic == topic]
-        if not mine:
+        positions = [position for position in snapshot.positions if position.topic == topic]
+        if not positions:
             continue
-        pairs = [(p, known[p.topic, p.partition]) for p in mine if (p.topic, p.partition) in known]
-        # Partitions that were never committed may be begun any time; from then on they count.
+        # A partition without a committed offset counts from its first commit on.
+        pairs = [(p, earlier[p.topic, p.partition]) for p in positions if (p.topic, p.partition) in earlier]
         gained = sum(max(0, p.start - old.start) for p, old in pairs)
-        flows.append(
-            Flow(
+        rates.append(
+            TopicRate(
                 topic,
-                len(mine),
+                len(positions),
                 gained / seconds if pairs else None,
-                sum(p.waiting for p in mine),
-                max(p.seconds(look.at) for p in mine),
-                sum(p.lost for p in mine),
+                sum(p.waiting for p in positions),
+                max(p.lag_seconds(snapshot.at) for p in positions),
+                sum(p.lost for p in positions),
             )
         )
-    return flows
+    return rates
 
 
-def _sorted(moving: list[Moving], sort: str) -> list[Moving]:
-    def latest(one: Moving) -> tuple[float, str]:
-        return -one.kpis.updated_at, one.kpis.delivery_id
+def _sorted(deliveries: list[DeliveryRate], sort: str) -> list[DeliveryRate]:
+    def latest(delivery: DeliveryRate) -> tuple[float, str]:
+        return -delivery.kpis.updated_at, delivery.kpis.delivery_id
 
     if sort == "name":
-        return sorted(moving, key=lambda one: one.kpis.delivery_id)
+        return sorted(deliveries, key=lambda delivery: delivery.kpis.delivery_id)
     if sort == "updated":
-        return sorted(moving, key=latest)
+        return sorted(deliveries, key=latest)
     if sort == "activity":
-        return sorted(moving, key=lambda one: (-(one.per_second or 0.0), *latest(one)))
+        return sorted(deliveries, key=lambda delivery: (-(delivery.per_second or 0.0), *latest(delivery)))
     kpi = _KPI_OF_SORT[sort]
-    return sorted(moving, key=lambda one: (-one.kpis.kpis[kpi], *latest(one)))
+    return sorted(deliveries, key=lambda delivery: (-delivery.kpis.kpis[kpi], *latest(delivery)))

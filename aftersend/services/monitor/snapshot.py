@@ -1,4 +1,4 @@
-"""What `aftersend top` looks at: the deliveries' hashes in Redis, and the group's offsets in Kafka."""
+"""Snapshots of an installation for `aftersend top`: KPI hashes in Redis, offsets of the consumer group in Kafka."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 
 from aftersend.config.installation import raw_sources
 from aftersend.config.settings import Settings
-from aftersend.errors import AftersendError, KafkaUnusableError, RedisUnusableError
+from aftersend.errors import AftersendError, KafkaUnusableError
 from aftersend.rules.kpi.indicators import RATES
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES
 from aftersend.services.kpis import Kpis, RedisKpis, from_counters
-from aftersend.services.lag import Lag, Position
+from aftersend.services.lag import LagReader, PartitionLag
 
-#: Of a hash only what is shown is fetched: its parts, which are for Aftersend alone, are most of it.
+#: KPIs that are shown. Only these fields of a hash are fetched: its partition parts, which are most of it, are not.
 KPIS: Final = (
     "audience",
     "sent",
@@ -35,28 +35,33 @@ KPIS: Final = (
 _TIMES: Final = ("started_at", "updated_at")
 _FIELDS: Final = (*dict.fromkeys((*KPIS, *(n for rate in RATES for n in (rate.numerator, rate.denominator)))),)
 _ALL: Final = (*_TIMES, *_FIELDS, *DECISION_NAMES)
+#: Hashes read in one round trip.
 _PAGE: Final = 500
-#: Kafka gets so long to answer; the next look tries again.
-_PATIENCE: Final = 5.0
+#: Kafka has to answer within this time, seconds; the next snapshot tries again.
+_KAFKA_TIMEOUT_SECONDS: Final = 5.0
 
 
-class Look(msgspec.Struct):
-    """How things stood at one moment."""
+class Snapshot(msgspec.Struct):
+    """State of an installation at one moment."""
 
-    #: Seconds since 1970, and of a clock that never jumps.
+    #: Wall clock, seconds since 1970.
     at: float
-    ticks: float
-    #: By id. Empty where Redis does not answer.
+    #: Monotonic clock, seconds.
+    monotonic: float
+    #: By delivery id; empty where Redis does not answer.
     deliveries: dict[str, Kpis] = {}
-    positions: list[Position] = []
-    #: Why something is missing.
+    #: Empty where Kafka does not answer.
+    positions: list[PartitionLag] = []
+    #: Servers that did not answer, as error messages.
     problems: list[str] = []
+    #: Redis answered.
     has_deliveries: bool = True
+    #: Kafka answered.
     has_positions: bool = True
 
 
-class Eye:
-    """Looks again and again; what does not answer is told, and asked again the next time.
+class SnapshotReader:
+    """Reads snapshots; a server that does not answer is reported in the snapshot and asked again by the next one.
 
     Args:
         settings: of the installation.
@@ -66,54 +71,55 @@ class Eye:
         topics = settings.topics
         self._settings = settings
         self._redis = RedisKpis(settings)
-        self._lag: Lag | None = None
+        self._lag: LagReader | None = None
         self.topics: tuple[str, ...] = (*(topics.raw(name) for name in raw_sources()), topics.clock, topics.events)
 
     async def close(self) -> None:
         """Disconnect."""
-        await self._hang_up()
+        await self._disconnect_kafka()
         self._redis.client.close()
 
-    async def look(self) -> Look:
-        """Return how things stand."""
-        look = Look(time.time(), time.monotonic())
-        kafka, live = await asyncio.gather(
+    async def read(self) -> Snapshot:
+        """Return the current state."""
+        snapshot = Snapshot(time.time(), time.monotonic())
+        positions, deliveries = await asyncio.gather(
             self._positions(), asyncio.to_thread(self._deliveries), return_exceptions=True
         )
-        if isinstance(kafka, list):
-            look.positions = kafka
+        if isinstance(positions, list):
+            snapshot.positions = positions
         else:
-            look.has_positions = False
-            look.problems.append(_told(kafka))
-        if isinstance(live, dict):
-            look.deliveries = live
+            snapshot.has_positions = False
+            snapshot.problems.append(_message(positions))
+        if isinstance(deliveries, dict):
+            snapshot.deliveries = deliveries
         else:
-            look.has_deliveries = False
-            look.problems.append(_told(live))
-        return look
+            snapshot.has_deliveries = False
+            snapshot.problems.append(_message(deliveries))
+        return snapshot
 
-    async def _positions(self) -> list[Position]:
+    async def _positions(self) -> list[PartitionLag]:
         try:
             if self._lag is None:
-                self._lag = await Lag(self._settings, min(self._settings.request_timeout, _PATIENCE)).__aenter__()
-            return await self._lag.look(self.topics)
+                timeout = min(self._settings.request_timeout, _KAFKA_TIMEOUT_SECONDS)
+                self._lag = await LagReader(self._settings, timeout).__aenter__()
+            return await self._lag.read(self.topics)
         except KafkaUnusableError:
-            await self._hang_up()
+            await self._disconnect_kafka()
             raise
 
-    async def _hang_up(self) -> None:
+    async def _disconnect_kafka(self) -> None:
         lag, self._lag = self._lag, None
         if lag is not None:
             try:
                 await lag.__aexit__()
             except (KafkaError, OSError):
-                return  # there is nobody to take leave of
+                return  # the broker is away, and the connection with it
 
     def _deliveries(self) -> dict[str, Kpis]:
         found = {}
-        known = self._redis.deliveries()
-        for start in range(0, len(known), _PAGE):
-            page = known[start : start + _PAGE]
+        ids = self._redis.deliveries()
+        for start in range(0, len(ids), _PAGE):
+            page = ids[start : start + _PAGE]
             pipe = self._redis.client.pipeline(transaction=False)
             for delivery_id in page:
                 pipe.hmget(self._redis.key(delivery_id), _ALL)
@@ -132,7 +138,7 @@ def _kpis(delivery_id: str, values: dict[str, str | None]) -> Kpis:
     return from_counters(delivery_id, {name: int(value or 0) for name, value in values.items()}, *times)
 
 
-def _told(error: BaseException) -> str:
-    if isinstance(error, (KafkaUnusableError, RedisUnusableError, AftersendError)):
+def _message(error: BaseException) -> str:
+    if isinstance(error, AftersendError):
         return str(error)
     raise error

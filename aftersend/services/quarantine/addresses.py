@@ -15,7 +15,7 @@ from aftersend.services.contacts import read_all
 from aftersend.services.progress import ShowProgress
 
 
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
+class QuarantineFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which addresses are meant."""
 
     #: One of `aftersend.rules.contact.quarantine.ADDRESS_STATUSES`.
@@ -36,14 +36,16 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Held(msgspec.Struct):
+class QuarantineEntry(msgspec.Struct):
     """One address that is meant."""
 
     contact: Contact
     standing: AddressStatus
 
 
-async def find(settings: Settings, filters: Filters, now: float, show: ShowProgress | None = None) -> list[Held]:
+async def find(
+    settings: Settings, filters: QuarantineFilter, now: float, show: ShowProgress | None = None
+) -> list[QuarantineEntry]:
     """Return the addresses that are meant, the latest first.
 
     Args:
@@ -52,12 +54,12 @@ async def find(settings: Settings, filters: Filters, now: float, show: ShowProgr
         now: as of when, seconds since 1970.
         show: opens a progress display; None: nobody watches.
     """
-    found: dict[str, Held] = {}
+    found: dict[str, QuarantineEntry] = {}
 
     def take(address: str, contact: Contact | None) -> None:
         how = address_status(contact, now)
         if contact is not None and filters.hold(contact, how):
-            found[address] = Held(contact, how)
+            found[address] = QuarantineEntry(contact, how)
         else:
             found.pop(address, None)  # what it was before does not hold any more
 
@@ -74,12 +76,12 @@ def words(contact: Contact) -> str:
     return " ".join(part for part in parts if part)
 
 
-def by_error(found: list[Held]) -> Counter[tuple[str, str]]:
+def by_error(found: list[QuarantineEntry]) -> Counter[tuple[str, str]]:
     """Count addresses by their domain and the class of the error."""
     return Counter((held.contact.recipient.rpartition("@")[2], held.standing.why) for held in found)
 
 
-def as_json(held: Held) -> dict[str, Any]:
+def as_json(held: QuarantineEntry) -> dict[str, Any]:
     """Return an address as scripts read it."""
     contact, how = held.contact, held.standing
     error = {} if contact.error is None else msgspec.to_builtins(contact.error) | {"at": iso(contact.error.at)}

@@ -9,13 +9,13 @@ import msgspec
 from aftersend.config.settings import Settings
 from aftersend.schemas.raw import RawRecord
 from aftersend.services.cluster import partitions_of
-from aftersend.services.quarantine.addresses import Held
-from aftersend.services.raw_records import feed
+from aftersend.services.quarantine.addresses import QuarantineEntry
+from aftersend.services.raw_records import write_raw_records
 from aftersend.sources.own import operations
 from aftersend.sources.own.operations.payload import OperationRecord
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What an operator has decided about some addresses."""
 
     #: When he looked, seconds since 1970.
@@ -26,7 +26,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     batch: str
 
 
-def records(found: list[Held], decision: Decision) -> Iterator[RawRecord]:
+def records(found: list[QuarantineEntry], decision: ReleaseRequest) -> Iterator[RawRecord]:
     """Yield the raw records that release addresses, keyed by address."""
     for held in found:
         recipient = held.contact.recipient
@@ -36,7 +36,9 @@ def records(found: list[Held], decision: Decision) -> Iterator[RawRecord]:
         yield RawRecord(operations.NAME, msgspec.json.encode(record), recipient.encode(), int(decision.at * 1000))
 
 
-async def write(settings: Settings, found: list[Held], decision: Decision, on_written: Callable[[int], None]) -> int:
+async def write(
+    settings: Settings, found: list[QuarantineEntry], decision: ReleaseRequest, on_written: Callable[[int], None]
+) -> int:
     """Write releases to their raw topic; return how many, all of them acknowledged.
 
     Args:
@@ -49,4 +51,6 @@ async def write(settings: Settings, found: list[Held], decision: Decision, on_wr
         KafkaUnusableError: if the topic is missing, or Kafka does not take them.
     """
     partitions = await partitions_of(settings, settings.topics.raw(operations.NAME))
-    return await feed(settings, records(found, decision), {operations.NAME: partitions}, on_sent=on_written)
+    return await write_raw_records(
+        settings, records(found, decision), {operations.NAME: partitions}, on_sent=on_written
+    )

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aftersend.console.api.app import Api
-from aftersend.console.api.backend import Held
-from aftersend.console.auth import Gate
-from aftersend.console.errors import ApiError, Code
+from aftersend.console.api.backend import AddressRecord
+from aftersend.console.auth import TokenAuth
+from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.publish.kpis import Kpis, from_counters
-from aftersend.publish.redis.reader import Page, Position
+from aftersend.publish.redis.reader import DeliveryPage, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.answers import Explanation
-from aftersend.services.explanations import Wish
+from aftersend.services.answers import ApiExplanation
+from aftersend.services.explanations import ExplainOptions
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
@@ -42,17 +42,17 @@ class Memory:
         self.url = ""
         self.moved = False
         #: How explanations were asked for.
-        self.wishes: list[Wish] = []
+        self.wishes: list[ExplainOptions] = []
         #: What verdicts were asked for.
         self.asked: list[tuple[str, ...]] = []
 
     async def read(self, delivery_id: str) -> Kpis | None:
         return from_counters("sale", {"audience": 4, "delivered": 2}, 1.0, 2.0) if delivery_id == "sale" else None
 
-    async def page(self, order: str, after: Position | None, limit: int) -> Page:
+    async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
         kpis = await self.read("sale")
         assert kpis is not None
-        return Page([kpis], 1, (-2.0, "sale") if after is None else None)
+        return DeliveryPage([kpis], 1, (-2.0, "sale") if after is None else None)
 
     def normalise(self, address: str) -> str:
         try:
@@ -80,22 +80,22 @@ class Memory:
 
     def _check(self) -> None:
         if self.moved:
-            raise ApiError(Code.PARTITION_MOVING, "gone")
+            raise ApiError(ErrorCode.PARTITION_MOVING, "gone")
 
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
         self._check()
         return STATE if (delivery_id, recipient) == ("sale", KNOWN) else None
 
-    async def recipient(self, recipient: str) -> Held:
+    async def recipient(self, recipient: str) -> AddressRecord:
         self._check()
-        return Held([STATE], CONTACT) if recipient == KNOWN else Held([], None)
+        return AddressRecord([STATE], CONTACT) if recipient == KNOWN else AddressRecord([], None)
 
-    async def explain(self, delivery_id: str, recipient: str, wish: Wish) -> Explanation | None:
+    async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
         self._check()
-        self.wishes.append(wish)
+        self.wishes.append(options)
         if (delivery_id, recipient) != ("sale", KNOWN):
             return None
-        return Explanation(
+        return ApiExplanation(
             delivery_id="sale",
             recipient=KNOWN,
             status="hard_bounce",
@@ -124,8 +124,8 @@ class Answer(NamedTuple):
         return code
 
 
-def api(memory: Memory, **gate: Any) -> Api:
-    return Api(Gate(gate.pop("tokens", {OPERATOR: "operator", VIEWER: "viewer"}), **gate), memory, memory, "1.2.3")
+def api(memory: Memory, **auth: Any) -> Api:
+    return Api(TokenAuth(auth.pop("tokens", {OPERATOR: "operator", VIEWER: "viewer"}), **auth), memory, memory, "1.2.3")
 
 
 async def ask(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aftersend.console.auth import Gate
+from aftersend.console.auth import TokenAuth
 from aftersend.console.errors import ApiError
 from tests.unit.console.making import OPERATOR, VIEWER, Memory, api, ask
 
@@ -13,7 +13,7 @@ HOST = "127.0.0.1:6066"
 @pytest.mark.parametrize("token, role", TOKENS.items())
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
 def test_a_token_has_its_role(token: str, role: str, scheme: str) -> None:
-    assert role == Gate(TOKENS).role(f"{scheme} {token}", HOST)
+    assert role == TokenAuth(TOKENS).role(f"{scheme} {token}", HOST)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_a_token_has_its_role(token: str, role: str, scheme: str) -> None:
 )
 def test_without_a_token_of_ours_nobody_is_let_in(header: str | None) -> None:
     with pytest.raises(ApiError) as refused:
-        Gate(TOKENS).role(header, HOST)
+        TokenAuth(TOKENS).role(header, HOST)
 
     assert (401, "unauthorized") == (refused.value.status, refused.value.code)
     assert "Bearer" in refused.value.headers["WWW-Authenticate"]
@@ -35,18 +35,18 @@ async def test_without_tokens_the_api_is_off() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:6066", "localhost:6066", "localhost", "[::1]:6066", "LOCALHOST"])
 def test_open_to_all_on_this_machine(host: str) -> None:
-    assert "operator" == Gate({}, open_to_all=True).role(None, host)
+    assert "operator" == TokenAuth({}, open_to_all=True).role(None, host)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:6066", "127.0.0.1.evil.example", "", None])
 def test_open_to_all_is_not_open_to_pages_from_elsewhere(host: str | None) -> None:
     """A name that somebody has made lead to this machine."""
     with pytest.raises(ApiError) as refused:
-        Gate({}, open_to_all=True).role(None, host)
+        TokenAuth({}, open_to_all=True).role(None, host)
 
     assert 403 == refused.value.status
 
 
 def test_tokens_close_what_was_open() -> None:
     with pytest.raises(ApiError):
-        Gate(TOKENS, open_to_all=True).role(None, HOST)
+        TokenAuth(TOKENS, open_to_all=True).role(None, HOST)

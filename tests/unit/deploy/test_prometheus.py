@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aftersend.publish.prometheus.catalog import METRICS, Kind
+from aftersend.publish.prometheus.catalog import METRICS, MetricType
 from tests.paths import DEPLOY
 
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "aftersend.json").read_text())
@@ -18,7 +18,7 @@ GROUPS = yaml.safe_load((DEPLOY / "prometheus" / "aftersend.rules.yml").read_tex
 EXPORTED = {
     name + suffix
     for name, metric in METRICS.items()
-    for suffix in (("_bucket", "_sum", "_count") if metric.kind is Kind.HISTOGRAM else ("",))
+    for suffix in (("_bucket", "_sum", "_count") if metric.kind is MetricType.HISTOGRAM else ("",))
 }
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
 OTHERS = {"process_cpu_seconds_total", "process_resident_memory_bytes"}

@@ -4,7 +4,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import RATES
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.services.kpis import Summed, flat, from_counters, from_hash
+from aftersend.services.kpis import KpiSums, flat, from_counters, from_hash
 from aftersend.tables.codec import CLOCK_KEY, encode_clock
 
 
@@ -38,7 +38,7 @@ def record(value: DeliveryKpis) -> FetchedRecord:
 
 
 def test_partitions_are_added_up() -> None:
-    summed = Summed()
+    summed = KpiSums()
     summed.apply("kpis", 0, [record(part(0, 1)), record(part(0, 5, started_at=90.0))])
     summed.apply("kpis", 1, [record(part(1, 7)), Record(CLOCK_KEY, encode_clock(1, 5.0)), Record(b"gone\t1", None)])
 
@@ -52,7 +52,7 @@ def test_partitions_are_added_up() -> None:
 
 
 def test_archived_in_one_partition_is_archived() -> None:
-    summed = Summed()
+    summed = KpiSums()
     summed.apply("kpis", 0, [record(part(0, 1)), record(part(1, 1, archived=True))])
 
     assert summed.deliveries()["d"].as_json()["archived"]

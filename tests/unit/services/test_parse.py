@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from aftersend.schemas.event import Feedback
-from aftersend.services.parse import Parsed, parse_stream
+from aftersend.services.parse import ParsedRecord, parse_stream
 from aftersend.sources.base import SourceError
 
 
@@ -22,7 +22,7 @@ def parser(raw: bytes) -> list[Feedback]:
 
 def parsed(text: str) -> list[tuple[int, list[str], bool]]:
     results = list(parse_stream(parser, io.BytesIO(text.encode())))
-    assert all(isinstance(result, Parsed) for result in results)
+    assert all(isinstance(result, ParsedRecord) for result in results)
     return [(one.line, [event.event_id for event in one.events], bool(one.error)) for one in results]
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.public_records import ContactCard, RecipientRow, mask_address, mask_ip, mask_url, masked, shown
+from aftersend.services.public_records import PublicContact, PublicRow, mask_address, mask_ip, mask_url, masked, shown
 from tests.unit.console.making import CONTACT, STATE
 
 
@@ -54,11 +54,11 @@ def test_what_is_not_personal_stays(value: object) -> None:
     assert value == masked(value)
 
 
-@pytest.mark.parametrize("record, view", [(RecipientState, RecipientRow), (Contact, ContactCard)])
+@pytest.mark.parametrize("record, view", [(RecipientState, PublicRow), (Contact, PublicContact)])
 def test_a_view_has_every_field_of_its_record(record: type[msgspec.Struct], view: type[msgspec.Struct]) -> None:
     assert set(record.__struct_fields__) - {"schema"} == set(view.__struct_fields__)
 
 
-@pytest.mark.parametrize("record, view", [(STATE, RecipientRow), (CONTACT, ContactCard)])
+@pytest.mark.parametrize("record, view", [(STATE, PublicRow), (CONTACT, PublicContact)])
 def test_what_is_shown_is_what_the_view_says(record: msgspec.Struct, view: type[msgspec.Struct]) -> None:
     msgspec.convert(shown(record), view, strict=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from aftersend.errors import UsageError
-from aftersend.services.suppression import Asked, read
+from aftersend.services.suppression import AddressQuery, read
 
 
 def keys(text: str) -> list[str]:
@@ -15,7 +15,7 @@ def test_one_address_a_line() -> None:
 
 
 def test_the_spelling_is_kept_for_the_answer() -> None:
-    assert [Asked("Jane@Example.org", "jane@example.org")] == list(read(["Jane@Example.org\n"], "test"))
+    assert [AddressQuery("Jane@Example.org", "jane@example.org")] == list(read(["Jane@Example.org\n"], "test"))
 
 
 @pytest.mark.parametrize("heading", ["email", "Recipient", "\ufeffE-Mail", "address"])

@@ -11,7 +11,7 @@ from aftersend.rules.recipient.lifecycle import KIND_NUMBER, Fact
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.services.views import Histograms, as_json
+from aftersend.services.views import DeliveryHistograms, as_json
 from aftersend.tables.codec import CLOCK_KEY, HEADER, encode_clock, encode_row
 
 DELIVERED = bucket_of(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
@@ -38,7 +38,7 @@ def record(partition: int, cells: dict[int, int], events: dict[int, int], delive
 
 def told(*names: str) -> list[ViewReport]:
     """Return views of a delivery that lies in two partitions, one of which has moved on."""
-    histograms = Histograms("d")
+    histograms = DeliveryHistograms("d")
     histograms.apply("kpis", 0, [record(0, {DEFERRED: 1}, {}), record(0, {DELIVERED: 2}, {OPENS: 1})])
     histograms.apply("kpis", 1, [record(1, {DELIVERED: 1, DEFERRED: 3, OPENED: 2}, {OPENS: 4}), record(1, {}, {}, "e")])
     histograms.apply("kpis", 1, [Record(CLOCK_KEY, encode_clock(1, 5.0))])
@@ -54,14 +54,14 @@ def test_partitions_are_added_up_and_the_latest_of_each_counts() -> None:
 
 
 def test_a_delivery_that_is_not_there_has_no_views() -> None:
-    histograms = Histograms("nobody-knows")
+    histograms = DeliveryHistograms("nobody-knows")
     histograms.apply("kpis", 0, [record(0, {DELIVERED: 2}, {}), Record(b"nobody-knows\t0", None)])
 
     assert [] == histograms.reports(VIEWS.values())
 
 
 def test_a_delivery_whose_id_has_a_tab_is_found() -> None:
-    histograms = Histograms("a\tb")
+    histograms = DeliveryHistograms("a\tb")
     histograms.apply("kpis", 0, [record(0, {DELIVERED: 2}, {}, "a\tb"), record(0, {DELIVERED: 9}, {}, "a")])
 
     assert 2 == histograms.reports([VIEWS["efs"]])[0].counts["audience"]

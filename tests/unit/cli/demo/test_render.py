@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from rich.console import Console, RenderableType
 
-from aftersend.cli.demo.render import COLUMNS, State, View, line, local_time, verdict
-from aftersend.sandbox.demo.watch import Snapshot
+from aftersend.cli.demo.render import COLUMNS, DemoProgress, DemoRenderer, local_time, progress_line, result_line
+from aftersend.sandbox.demo.watch import DemoSnapshot
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
@@ -15,7 +15,9 @@ NAMES = ("autumn-sale", "order-confirmation", "a delivery with a name far too lo
 DELIVERIES = {
     name: Counter({column.name: 123_456 for column in COLUMNS} | dict.fromkeys(DECISIONS, 23_456)) for name in NAMES
 }
-STATE = State(Snapshot(DELIVERIES, parsed=999_000), written=1_000_000, clock=1_757_851_200.0, share=0.5, speed=2000.0)
+STATE = DemoProgress(
+    DemoSnapshot(DELIVERIES, parsed=999_000), written=1_000_000, clock=1_757_851_200.0, share=0.5, speed=2000.0
+)
 WIDTHS = pytest.mark.parametrize("width", [80, 100, 120, 200])
 
 
@@ -32,7 +34,7 @@ def report(*differences: str) -> CheckReport:
 
 @WIDTHS
 def test_the_live_view_fits_and_shows_every_number_whole(width: int) -> None:
-    lines = rendered(View("1,000 recipients").live(STATE, width, 40), width)
+    lines = rendered(DemoRenderer("1,000 recipients").live(STATE, width, 40), width)
     assert all(len(shown) <= width for shown in lines)
     assert 9 <= len(lines) <= 14
     text = "\n".join(lines)
@@ -44,20 +46,20 @@ def test_the_live_view_fits_and_shows_every_number_whole(width: int) -> None:
 
 @WIDTHS
 def test_the_final_view_tells_decisions_by_source(width: int) -> None:
-    lines = rendered(View("1,000 recipients").final(report(), width), width)
+    lines = rendered(DemoRenderer("1,000 recipients").final(report(), width), width)
     assert all(len(shown) <= width for shown in lines)
     (applied,) = [shown.split() for shown in lines if shown.strip().startswith("applied")]
     assert ["applied", "7", "0", "7"] == applied[:4]
 
 
 def test_the_verdict_is_plain() -> None:
-    assert verdict(report()).plain.startswith("✓ numbers equal")
-    assert verdict(report("x is 1, should be 2")).plain.startswith("✗ numbers differ")
+    assert result_line(report()).plain.startswith("✓ numbers equal")
+    assert result_line(report("x is 1, should be 2")).plain.startswith("✗ numbers differ")
 
 
 def test_more_deliveries_than_the_screen_has_rows_are_counted() -> None:
     many = {f"delivery-{number}": Counter(audience=number) for number in range(50)}
-    lines = rendered(View("").live(STATE._replace(snapshot=Snapshot(many)), 100, 24), 100)
+    lines = rendered(DemoRenderer("").live(STATE._replace(snapshot=DemoSnapshot(many)), 100, 24), 100)
     assert len(lines) < 24
     assert any("… 40 more" in shown for shown in lines)
 
@@ -68,4 +70,4 @@ def test_times_say_their_zone() -> None:
 
 
 def test_a_line_says_it_all_where_there_is_no_terminal() -> None:
-    assert "1,000,000 raw records, 999,000 parsed" in line(STATE)
+    assert "1,000,000 raw records, 999,000 parsed" in progress_line(STATE)

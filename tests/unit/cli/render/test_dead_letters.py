@@ -5,12 +5,20 @@ import base64
 import pytest
 
 from aftersend.cli.render.dead_letters import Overview, as_json, content, picture
-from aftersend.services.dead_letters.letters import Letter, Place
+from aftersend.services.dead_letters.letters import DeadLetter, RecordPosition
 
 
-def letter(at: int = 1000, value: bytes | None = b"{}", offset: int = 5, error: str = "SourceError") -> Letter:
-    return Letter(
-        Place("letters", 0, offset), at, b"k", value, [("h", b"\xff")], Place("raw", 1, 2), error, "why", "1.0"
+def letter(at: int = 1000, value: bytes | None = b"{}", offset: int = 5, error: str = "SourceError") -> DeadLetter:
+    return DeadLetter(
+        RecordPosition("letters", 0, offset),
+        at,
+        b"k",
+        value,
+        [("h", b"\xff")],
+        RecordPosition("raw", 1, 2),
+        error,
+        "why",
+        "1.0",
     )
 
 

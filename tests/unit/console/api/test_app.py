@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aftersend.console.api.routes import ROUTES
 from aftersend.console.errors import STATUSES
 from aftersend.rules.views import VIEWS
-from aftersend.services.explanations import Wish
+from aftersend.services.explanations import ExplainOptions
 from tests.unit.console.making import KNOWN, VIEWER, Memory, api, ask
 
 ROW = f"/api/v1/deliveries/sale/recipients/{KNOWN}"
@@ -131,7 +131,11 @@ async def test_an_explanation_as_of_a_time_and_in_views() -> None:
     for query in ("", "?as_of=1767225600.5&view=creatio,efs", "?as_of=2026-01-01T02:00:00%2B02:00&view=all"):
         assert 200 == (await ask(api(memory), f"{ROW}/explanation{query}")).status
 
-    assert [Wish(), Wish(1767225600.5, ("efs", "creatio")), Wish(1767225600.0, tuple(VIEWS))] == memory.wishes
+    assert [
+        ExplainOptions(),
+        ExplainOptions(1767225600.5, ("efs", "creatio")),
+        ExplainOptions(1767225600.0, tuple(VIEWS)),
+    ] == memory.wishes
 
 
 # A partition that moves.

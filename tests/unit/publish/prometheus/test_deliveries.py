@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersend.publish.prometheus.catalog import NONE, OTHER
-from aftersend.publish.prometheus.deliveries import Deliveries
+from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.rules.kpi.indicators import bucket_of, event_counter, kpis, merged
 from aftersend.rules.recipient.lifecycle import DELIVERED, OPENED, SENT, Decision, Fact
 from aftersend.schemas.kpi import KpiPartial
@@ -31,7 +31,7 @@ NAMES = ("a", "b", "c", "d", "", OTHER)
 class Store:
     """A partition's tables, and the folding of batches into them."""
 
-    def __init__(self, shown: Deliveries, partition: int) -> None:
+    def __init__(self, shown: DeliveryMetrics, partition: int) -> None:
         self.shown = shown
         self.partition = partition
         self.parts: dict[str, KpiPartial] = {}
@@ -56,7 +56,7 @@ class Store:
         self.shown.folded(self.partition, {*cells, *events}, all_cells, all_events)
 
 
-def shown_by(deliveries: Deliveries, name: str) -> dict[str, float]:
+def shown_by(deliveries: DeliveryMetrics, name: str) -> dict[str, float]:
     """Return the values of a gauge by delivery."""
     return {
         sample.labels["delivery"]: sample.value
@@ -71,7 +71,7 @@ def rows(number: int) -> dict[int, int]:
 
 
 def test_the_ones_that_were_active_last_have_names() -> None:
-    deliveries = Deliveries(2)
+    deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
     for at, name in enumerate(("a", "b", "c", "a")):
@@ -80,16 +80,16 @@ def test_the_ones_that_were_active_last_have_names() -> None:
 
 
 def test_after_a_restart_the_tables_say_which_they_are() -> None:
-    before = Store(Deliveries(2), 0)
+    before = Store(DeliveryMetrics(2), 0)
     for at, name in enumerate(("a", "b", "c")):
         before.fold(at, {name: rows(at + 1)}, {})
-    deliveries = Deliveries(2)
+    deliveries = DeliveryMetrics(2)
     deliveries.opened(0, before)
     assert {"b": 2.0, "c": 3.0, OTHER: 1.0} == shown_by(deliveries, "delivered")
 
 
 def test_a_number_that_falls_falls_here_too() -> None:
-    deliveries = Deliveries(2)
+    deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
     store.fold(1, {"a": {CELLS[0]: 5}}, {})
@@ -99,7 +99,7 @@ def test_a_number_that_falls_falls_here_too() -> None:
 
 
 def test_a_partition_that_has_gone_is_not_shown() -> None:
-    deliveries = Deliveries(2)
+    deliveries = DeliveryMetrics(2)
     stores = [Store(deliveries, 0), Store(deliveries, 1)]
     for store in stores:
         deliveries.opened(store.partition, store)
@@ -113,7 +113,7 @@ def test_a_partition_that_has_gone_is_not_shown() -> None:
 
 def test_what_belongs_to_no_delivery_has_a_name_that_is_not_empty() -> None:
     """Prometheus takes an empty label for none at all."""
-    deliveries = Deliveries(2)
+    deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
     store.fold(1, {}, {"": {event_counter(1, SENT, Decision.UNATTRIBUTED): 4}})
@@ -137,7 +137,7 @@ BATCH = st.tuples(
 def test_the_sum_over_deliveries_is_the_tables_whoever_is_shown(
     batches: list[tuple[int, dict[str, dict[int, int]], dict[str, dict[int, int]], bool]], limit: int
 ) -> None:
-    deliveries = Deliveries(limit)
+    deliveries = DeliveryMetrics(limit)
     stores = [Store(deliveries, number) for number in range(3)]
     for store in stores:
         deliveries.opened(store.partition, store)

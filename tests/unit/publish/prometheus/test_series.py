@@ -1,7 +1,7 @@
-from aftersend.publish.prometheus.catalog import OTHER, Kind, Metric
-from aftersend.publish.prometheus.series import Counts, Distribution, Names, gauge
+from aftersend.publish.prometheus.catalog import OTHER, Metric, MetricType
+from aftersend.publish.prometheus.series import BoundedLabels, CounterSeries, HistogramSeries, gauge
 
-SECONDS = Metric("x_seconds", Kind.HISTOGRAM, "How long.", ("topic",), (0.5, 1.0, 2.5))
+SECONDS = Metric("x_seconds", MetricType.HISTOGRAM, "How long.", ("topic",), (0.5, 1.0, 2.5))
 
 
 def samples(family: object) -> dict[tuple[str, ...], float]:
@@ -10,14 +10,14 @@ def samples(family: object) -> dict[tuple[str, ...], float]:
 
 
 def test_a_series_that_is_always_there_begins_at_0() -> None:
-    counts = Counts(Metric("x_total", Kind.COUNTER, "How many.", ("topic",)), [("a",)])
+    counts = CounterSeries(Metric("x_total", MetricType.COUNTER, "How many.", ("topic",)), [("a",)])
     counts.add(("b",), 2)
     counts.add(("b",))
     assert {("x_total", "a"): 0.0, ("x_total", "b"): 3.0} == samples(counts.family())
 
 
 def test_a_bound_belongs_to_its_bucket_and_buckets_add_up() -> None:
-    measured = Distribution(SECONDS)
+    measured = HistogramSeries(SECONDS)
     for value in (0.5, 0.6, 1.0, 9.0):
         measured.observe(("a",), value)
     assert {
@@ -31,7 +31,7 @@ def test_a_bound_belongs_to_its_bucket_and_buckets_add_up() -> None:
 
 
 def test_each_value_stands_for_its_stride_and_the_last_for_the_rest() -> None:
-    measured = Distribution(SECONDS)
+    measured = HistogramSeries(SECONDS)
     measured.observe_all(("a",), [0.25, 2.0, 2.0], stride=4, total=9)
     found = samples(measured.family())
     assert 4.0 == found["x_seconds_bucket", "a", "0.5"]
@@ -40,13 +40,13 @@ def test_each_value_stands_for_its_stride_and_the_last_for_the_rest() -> None:
 
 
 def test_names_beyond_the_limit_are_one() -> None:
-    names = Names(2)
+    names = BoundedLabels(2)
     assert [("s", "a"), ("s", "b"), ("s", OTHER), ("s", "a")] == [names.bounded("s", name) for name in "abca"]
 
 
 def test_a_name_is_not_longer_than_a_label_may_be() -> None:
-    assert 200 == len(Names(1).bounded("s", "x" * 10_000)[1])
+    assert 200 == len(BoundedLabels(1).bounded("s", "x" * 10_000)[1])
 
 
 def test_a_gauge_may_be_negative() -> None:
-    assert {("x", "a"): -1.0} == samples(gauge(Metric("x", Kind.GAUGE, "How much.", ("topic",)), {("a",): -1.0}))
+    assert {("x", "a"): -1.0} == samples(gauge(Metric("x", MetricType.GAUGE, "How much.", ("topic",)), {("a",): -1.0}))

@@ -11,7 +11,7 @@ from aftersend.agents.normalise import ParsedBatch
 from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.processes.health import PartitionHealth, WorkerHealth
 from aftersend.publish.prometheus.catalog import OTHER
-from aftersend.publish.prometheus.deliveries import Deliveries
+from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.worker import WorkerMetrics
 from aftersend.rules.kpi.indicators import event_counter
@@ -33,7 +33,14 @@ def metrics() -> WorkerMetrics:
     standing = WorkerHealth(assigned=True, restoring=[], restored=12, answered=0, asked=0, partitions=[VIEW])
     sources = {1: "kumomta"}
     return WorkerMetrics(
-        ["raw", "events"], "events", sources, Heartbeat(clock), Deliveries(2), lambda: standing, lambda: True, clock
+        ["raw", "events"],
+        "events",
+        sources,
+        Heartbeat(clock),
+        DeliveryMetrics(2),
+        lambda: standing,
+        lambda: True,
+        clock,
     )
 
 
@@ -110,7 +117,7 @@ def test_where_it_stands(metrics: WorkerMetrics) -> None:
 
 def test_the_tables_tick_is_where_the_heartbeat_begins() -> None:
     heartbeat = Heartbeat(clock)
-    metrics = WorkerMetrics(["events"], "events", {}, heartbeat, Deliveries(0), lambda: None, lambda: False, clock)  # type: ignore[arg-type,return-value]
+    metrics = WorkerMetrics(["events"], "events", {}, heartbeat, DeliveryMetrics(0), lambda: None, lambda: False, clock)  # type: ignore[arg-type,return-value]
     store = MemoryStore()
     store.apply(Changes(tick=NOW - 30), {})
     metrics.opened(4, store)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersend.sandbox.demo.servers import DemoError, Part, _environment, _first_of_free_ports, _settings
+from aftersend.sandbox.demo.servers import DemoFailedError, ServerProcess, _environment, _first_of_free_ports, _settings
 from aftersend.sandbox.embedded.ports import is_free
 
 
@@ -34,11 +34,11 @@ def test_processes_get_ports_in_a_row() -> None:
 
 
 def test_a_worker_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
-    workers = Part("worker", {"PATH": os.environ["PATH"], "AFTERSEND_PARTITIONS": "none"}, tmp_path, [1])
+    workers = ServerProcess("worker", {"PATH": os.environ["PATH"], "AFTERSEND_PARTITIONS": "none"}, tmp_path, [1])
     workers.start()
     assert workers._process is not None
     workers._process.wait(30)
-    with pytest.raises(DemoError, match="exit code 3"):
+    with pytest.raises(DemoFailedError, match="exit code 3"):
         workers.check()
     assert not workers.ready()
     workers.stop()

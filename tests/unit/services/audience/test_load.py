@@ -8,31 +8,31 @@ from collections.abc import Iterable
 import msgspec
 
 from aftersend.schemas.event import Feedback
-from aftersend.services.audience.load import EVENTS_A_RECORD, Audience, State, records
-from aftersend.services.audience.table import Line
+from aftersend.services.audience.load import EVENTS_A_RECORD, AudienceLoader, InitialStatus, records
+from aftersend.services.audience.table import AudienceLine
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.sender import SOURCE
 
 parse = SOURCE.parser(SourceOptions())
 
 LINES = [
-    Line(2, "Jane@Example.org", test=False),
-    Line(3, "jo@example.org", test=True),
-    Line(4, "jane@example.ORG", test=False),
-    Line(5, "no address", test=False),
-    Line(6, "", test=False),
-    Line(7, " jane@example.org", test=False),
-    Line(8, "boss@brand.example", test=False),
+    AudienceLine(2, "Jane@Example.org", test=False),
+    AudienceLine(3, "jo@example.org", test=True),
+    AudienceLine(4, "jane@example.ORG", test=False),
+    AudienceLine(5, "no address", test=False),
+    AudienceLine(6, "", test=False),
+    AudienceLine(7, " jane@example.org", test=False),
+    AudienceLine(8, "boss@brand.example", test=False),
 ]
 
 
-def loaded(audience: Audience, lines: Iterable[Line] = LINES) -> list[Feedback]:
+def loaded(audience: AudienceLoader, lines: Iterable[AudienceLine] = LINES) -> list[Feedback]:
     """Return the events as the source's parser reads them."""
     return [event for record in records(audience.events(lines), 5.0) for event in parse(record.value)]
 
 
-def audience(state: State = "planned") -> Audience:
-    return Audience("d", state, {"boss@brand.example"}, "campaign")
+def audience(state: InitialStatus = "planned") -> AudienceLoader:
+    return AudienceLoader("d", state, {"boss@brand.example"}, "campaign")
 
 
 def test_what_lines_become() -> None:
@@ -67,13 +67,13 @@ def test_the_same_file_again_gives_the_same_ids() -> None:
 
 def test_another_delivery_or_state_gives_others() -> None:
     ids = {event.event_id for event in loaded(audience())}
-    assert ids.isdisjoint(event.event_id for event in loaded(Audience("e", "planned")))
+    assert ids.isdisjoint(event.event_id for event in loaded(AudienceLoader("e", "planned")))
     assert "ready" == loaded(audience("ready"))[0].type
     assert loaded(audience("ready"))[0].event_id not in ids
 
 
 def test_many_events_go_into_one_record() -> None:
-    lines = [Line(number, f"r{number}@example.org", test=False) for number in range(2 * EVENTS_A_RECORD + 1)]
+    lines = [AudienceLine(number, f"r{number}@example.org", test=False) for number in range(2 * EVENTS_A_RECORD + 1)]
     made = list(records(audience().events(lines), 5.0))
     assert [EVENTS_A_RECORD, EVENTS_A_RECORD, 1] == [len(list(parse(record.value))) for record in made]
     assert {("sender", None, 5000)} == {(record.source, record.key, record.timestamp_ms) for record in made}
@@ -81,7 +81,10 @@ def test_many_events_go_into_one_record() -> None:
 
 def test_memory_is_a_hash_for_each_address() -> None:
     number = 100_000
-    lines = (Line(i, f"recipient-with-a-long-name-{i}@some-long-domain.example.org", test=False) for i in range(number))
+    lines = (
+        AudienceLine(i, f"recipient-with-a-long-name-{i}@some-long-domain.example.org", test=False)
+        for i in range(number)
+    )
     one = audience()
     tracemalloc.start()
     for _ in records(one.events(lines), 5.0):

@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 
 from aftersend.errors import UsageError
-from aftersend.services.audience.table import Columns, Line, find_columns, open_text, read
+from aftersend.services.audience.table import AudienceColumns, AudienceLine, find_columns, open_text, read
 
 FIRST_LINES = [
-    ("email", Columns(",", 0, None, headings=True)),
-    ("name;E-Mail;city", Columns(";", 1, None, headings=True)),
-    ("id\tRecipient\tname", Columns("\t", 1, None, headings=True)),
-    ("name|Email Address", Columns("|", 1, None, headings=True)),
-    ("jane@example.org", Columns(",", 0, None, headings=False)),
-    ("Jane,jane@example.org", Columns(",", 1, None, headings=False)),
-    ('"Doe, Jane";email', Columns(";", 1, None, headings=True)),
-    ("not an address", Columns(",", 0, None, headings=False)),
-    ("", Columns(",", 0, None, headings=False)),
+    ("email", AudienceColumns(",", 0, None, headings=True)),
+    ("name;E-Mail;city", AudienceColumns(";", 1, None, headings=True)),
+    ("id\tRecipient\tname", AudienceColumns("\t", 1, None, headings=True)),
+    ("name|Email Address", AudienceColumns("|", 1, None, headings=True)),
+    ("jane@example.org", AudienceColumns(",", 0, None, headings=False)),
+    ("Jane,jane@example.org", AudienceColumns(",", 1, None, headings=False)),
+    ('"Doe, Jane";email', AudienceColumns(";", 1, None, headings=True)),
+    ("not an address", AudienceColumns(",", 0, None, headings=False)),
+    ("", AudienceColumns(",", 0, None, headings=False)),
 ]
 
 
 @pytest.mark.parametrize("first, columns", FIRST_LINES)
-def test_columns_are_found(first: str, columns: Columns) -> None:
+def test_columns_are_found(first: str, columns: AudienceColumns) -> None:
     assert columns == find_columns(f"{first}\r\n")
 
 
 def test_columns_are_named() -> None:
     found = find_columns("Mail Privat,Mail Beruf,Test?", address="mail beruf", test="test?")
-    assert Columns(",", 1, 2, headings=True) == found
+    assert AudienceColumns(",", 1, 2, headings=True) == found
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,11 @@ def test_what_is_not_found_is_said(first: str, options: dict[str, Any], said: st
 
 
 CONTENT = "name;email;test\r\nJané;jane@example.org;\r\n\r\nJo;jo@example.org;Yes\r\nNobody\r\n"
-LINES = [Line(2, "jane@example.org", test=False), Line(4, "jo@example.org", test=True), Line(5, "", test=False)]
+LINES = [
+    AudienceLine(2, "jane@example.org", test=False),
+    AudienceLine(4, "jo@example.org", test=True),
+    AudienceLine(5, "", test=False),
+]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -80,4 +84,4 @@ def test_what_can_not_be_opened_is_said(tmp_path: Path, encoding: str) -> None:
 
 def test_addresses_within_quotes() -> None:
     lines = ["email\n", '"jane@example.org"\n']
-    assert [Line(2, "jane@example.org", test=False)] == list(read(lines, find_columns("email"), "file"))
+    assert [AudienceLine(2, "jane@example.org", test=False)] == list(read(lines, find_columns("email"), "file"))

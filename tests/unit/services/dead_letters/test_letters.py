@@ -7,7 +7,7 @@ import pytest
 from aftersend.config.settings import Settings, load
 from aftersend.engine import dead_letters
 from aftersend.errors import UsageError
-from aftersend.services.dead_letters.letters import Filters, Letter, Place, letter_of, topics_of
+from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, RecordPosition, letter_of, topics_of
 from aftersend.sources.base import SourceError
 
 
@@ -29,7 +29,7 @@ class Channel:
         self.records.append(Record(0, timestamp, key, value, headers))
 
 
-def written(record: Record, topic: str = "feedback.raw.kumomta", message: str = "no JSON") -> Letter:
+def written(record: Record, topic: str = "feedback.raw.kumomta", message: str = "no JSON") -> DeadLetter:
     """Return what is read back of a record that the engine has put among the dead letters."""
     channel = Channel()
     dead_letters.write(channel, record, topic, 3, SourceError(message))  # type: ignore[arg-type]
@@ -41,8 +41,8 @@ def test_a_letter_says_what_the_engine_wrote() -> None:
 
     assert (b"key", b"{", 1_790_000_000_000) == (letter.key, letter.value, letter.timestamp)
     assert [("h", b"1"), ("h", b"2")] == letter.headers
-    assert Place("feedback.raw.kumomta", 3, 7) == letter.origin
-    assert Place("feedback.dead-letters", 1, 0) == letter.place
+    assert RecordPosition("feedback.raw.kumomta", 3, 7) == letter.origin
+    assert RecordPosition("feedback.dead-letters", 1, 0) == letter.place
     assert ("SourceError", "no JSON", "") == (letter.error, letter.message, letter.replayed)
     assert letter.version
 
@@ -58,39 +58,39 @@ def test_a_letter_that_comes_of_a_replay_says_so() -> None:
     letter = written(Record(headers=[("aftersend.replayed", b"feedback.raw.kumomta-3-2")]))
 
     assert "feedback.raw.kumomta-3-2" == letter.replayed
-    assert not Filters(replayed=False).mean(letter)
-    assert Filters().mean(letter)
+    assert not DeadLetterFilter(replayed=False).mean(letter)
+    assert DeadLetterFilter().mean(letter)
 
 
 def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
     letter = letter_of(Record(headers=[("aftersend.partition", b"none")]), "feedback.dead-letters", 0)
 
-    assert Place("", -1, -1) == letter.origin
+    assert RecordPosition("", -1, -1) == letter.origin
     assert "" == letter.error
 
 
 @pytest.mark.parametrize(
     "text, place",
     [
-        ("3:17", Place("letters", 3, 17)),
-        ("feedback.raw.kumomta-3-17", Place("feedback.raw.kumomta", 3, 17)),
-        ("feedback.dead-letters-0-0", Place("feedback.dead-letters", 0, 0)),
+        ("3:17", RecordPosition("letters", 3, 17)),
+        ("feedback.raw.kumomta-3-17", RecordPosition("feedback.raw.kumomta", 3, 17)),
+        ("feedback.dead-letters-0-0", RecordPosition("feedback.dead-letters", 0, 0)),
     ],
 )
-def test_places(text: str, place: Place) -> None:
-    assert place == Place.parse(text, "letters")
+def test_places(text: str, place: RecordPosition) -> None:
+    assert place == RecordPosition.parse(text, "letters")
 
 
 def test_a_place_is_read_as_it_is_written() -> None:
-    place = Place("feedback.dead-letters", 2, 30)
+    place = RecordPosition("feedback.dead-letters", 2, 30)
 
-    assert place == Place.parse(str(place), "")
+    assert place == RecordPosition.parse(str(place), "")
 
 
 @pytest.mark.parametrize("text", ["", "3", "3:", "3:x", "3:4:5", "-3-4", "topic-3", "topic-3-x", "topic-³-1"])
 def test_what_is_no_place(text: str) -> None:
     with pytest.raises(UsageError, match="is no place"):
-        Place.parse(text, "letters")
+        RecordPosition.parse(text, "letters")
 
 
 @pytest.fixture
@@ -114,17 +114,17 @@ def test_a_source_that_nobody_knows(settings: Settings) -> None:
 @pytest.mark.parametrize(
     "filters, meant",
     [
-        (Filters(), True),
-        (Filters(topics=frozenset({"feedback.raw.kumomta"})), True),
-        (Filters(topics=frozenset({"feedback.raw.tracking"})), False),
-        (Filters(error="sourceerror"), True),
-        (Filters(error="Source"), False),
-        (Filters(error="NO js"), True),
-        (Filters(since=1_790_000_000.0), True),
-        (Filters(since=1_790_000_000.1), False),
-        (Filters(until=1_790_000_000.0), False),
-        (Filters(until=1_790_000_000.1), True),
+        (DeadLetterFilter(), True),
+        (DeadLetterFilter(topics=frozenset({"feedback.raw.kumomta"})), True),
+        (DeadLetterFilter(topics=frozenset({"feedback.raw.tracking"})), False),
+        (DeadLetterFilter(error="sourceerror"), True),
+        (DeadLetterFilter(error="Source"), False),
+        (DeadLetterFilter(error="NO js"), True),
+        (DeadLetterFilter(since=1_790_000_000.0), True),
+        (DeadLetterFilter(since=1_790_000_000.1), False),
+        (DeadLetterFilter(until=1_790_000_000.0), False),
+        (DeadLetterFilter(until=1_790_000_000.1), True),
     ],
 )
-def test_filters(filters: Filters, meant: bool) -> None:
+def test_filters(filters: DeadLetterFilter, meant: bool) -> None:
     assert meant == filters.mean(written(Record()))

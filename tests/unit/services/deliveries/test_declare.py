@@ -12,7 +12,7 @@ from aftersend.errors import UsageError
 from aftersend.publish.kpis import from_counters
 from aftersend.schemas.delivery import Declaration, Delivery
 from aftersend.services.deliveries.declare import encode, merged
-from aftersend.services.deliveries.known import Known, as_json
+from aftersend.services.deliveries.known import DeliveryOverview, as_json
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.sender import SOURCE
 
@@ -55,7 +55,7 @@ def test_what_the_source_would_refuse_is_never_written() -> None:
 def test_what_scripts_read() -> None:
     settings = load(statistics_update_period_days=30)
     seen = from_counters("d", {"audience": 3}, 5.0, 6.0)
-    both = as_json(Known("d", KNOWN, seen), settings)
+    both = as_json(DeliveryOverview("d", KNOWN, seen), settings)
     assert (True, 14.0, 84.0, "1970-01-01T00:00:07.000Z", 3) == (
         both["declared"],
         both["statistics_update_period_days"],
@@ -63,7 +63,7 @@ def test_what_scripts_read() -> None:
         both["start"],
         both["audience"],
     )
-    heard_of = as_json(Known("d", None, seen), settings)
+    heard_of = as_json(DeliveryOverview("d", None, seen), settings)
     assert (False, 30) == (heard_of["declared"], heard_of["statistics_update_period_days"])
     assert json.dumps(heard_of)
-    assert "audience" not in as_json(Known("d", KNOWN), settings)
+    assert "audience" not in as_json(DeliveryOverview("d", KNOWN), settings)

@@ -6,8 +6,8 @@ import pytest
 
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.services.drift.findings import REDIS, Drift, Report
-from aftersend.services.drift.live import Versions, compare
+from aftersend.services.drift.findings import REDIS, Drift, DriftReport
+from aftersend.services.drift.live import PartVersions, compare
 
 NEVER = 0.0
 
@@ -27,26 +27,26 @@ def hashed(*parts: int | None, total: int | None = None) -> dict[str, str]:
 
 
 @pytest.fixture
-def versions() -> Versions:
-    result = Versions()
+def versions() -> PartVersions:
+    result = PartVersions()
     result.take([part(0, 1), part(1, 5)])
     result.begin()
     return result
 
 
-def drift(hashes: dict[str, dict[str, str]], versions: Versions, oldest: float = NEVER) -> list[Drift]:
-    return compare(hashes, versions, Report(), oldest, None)
+def drift(hashes: dict[str, dict[str, str]], versions: PartVersions, oldest: float = NEVER) -> list[Drift]:
+    return compare(hashes, versions, DriftReport(), oldest, None)
 
 
-def test_the_same_everywhere(versions: Versions) -> None:
+def test_the_same_everywhere(versions: PartVersions) -> None:
     assert [] == drift({"d": hashed(1, 5)}, versions)
 
 
-def test_a_part_that_is_behind(versions: Versions) -> None:
+def test_a_part_that_is_behind(versions: PartVersions) -> None:
     assert [Drift("d", 1, REDIS, "delivered", 5, 4)] == drift({"d": hashed(1, 4)}, versions)
 
 
-def test_a_part_that_has_moved_on_meanwhile(versions: Versions) -> None:
+def test_a_part_that_has_moved_on_meanwhile(versions: PartVersions) -> None:
     """Kafka had 5 when the comparison began, then 6 and 7: Redis may show any of them."""
     versions.take([part(1, 6), part(1, 7)])
 
@@ -56,52 +56,52 @@ def test_a_part_that_has_moved_on_meanwhile(versions: Versions) -> None:
     assert drift({"d": hashed(1, 8)}, versions)
 
 
-def test_what_was_before_the_comparison_counts_no_longer(versions: Versions) -> None:
+def test_what_was_before_the_comparison_counts_no_longer(versions: PartVersions) -> None:
     versions.take([part(1, 6)])
     versions.begin()
 
     assert [Drift("d", 1, REDIS, "delivered", 6, 5)] == drift({"d": hashed(1, 5)}, versions)
 
 
-def test_a_part_that_has_come_up_meanwhile(versions: Versions) -> None:
+def test_a_part_that_has_come_up_meanwhile(versions: PartVersions) -> None:
     versions.take([part(2, 3)])
 
     assert [] == drift({"d": hashed(1, 5)}, versions)
     assert [] == drift({"d": hashed(1, 5, 3)}, versions)
 
 
-def test_totals_are_the_sums_of_the_parts(versions: Versions) -> None:
+def test_totals_are_the_sums_of_the_parts(versions: PartVersions) -> None:
     assert [Drift("d", None, REDIS, "delivered", 6, 9)] == drift({"d": hashed(1, 5, total=9)}, versions)
 
 
-def test_a_part_that_is_missing(versions: Versions) -> None:
+def test_a_part_that_is_missing(versions: PartVersions) -> None:
     assert [Drift("d", 1, REDIS, "delivered", 5, 0)] == drift({"d": hashed(1)}, versions)
 
 
-def test_a_part_that_kafka_does_not_know(versions: Versions) -> None:
+def test_a_part_that_kafka_does_not_know(versions: PartVersions) -> None:
     assert [Drift("d", 2, REDIS, "delivered", 0, 8)] == drift({"d": hashed(1, 5, 8)}, versions)
 
 
-def test_a_delivery_that_redis_has_lost(versions: Versions) -> None:
+def test_a_delivery_that_redis_has_lost(versions: PartVersions) -> None:
     found = drift({}, versions)
 
     assert [("d", 0), ("d", 1)] == [(one.delivery_id, one.partition) for one in found]
 
 
-def test_a_delivery_that_left_redis_after_its_time(versions: Versions) -> None:
-    report = Report()
+def test_a_delivery_that_left_redis_after_its_time(versions: PartVersions) -> None:
+    report = DriftReport()
 
     assert [] == compare({}, versions, report, 2000.0, None)
     assert {"d"} == report.expired
 
 
-def test_a_delivery_of_which_kafka_knows_nothing(versions: Versions) -> None:
+def test_a_delivery_of_which_kafka_knows_nothing(versions: PartVersions) -> None:
     assert ["ghost"] == [one.delivery_id for one in drift({"d": hashed(1, 5), "ghost": hashed(2)}, versions)]
 
 
-def test_only_the_delivery_of_interest(versions: Versions) -> None:
+def test_only_the_delivery_of_interest(versions: PartVersions) -> None:
     versions.take([part(0, 1, delivery_id="other")])
     versions.begin()
 
-    assert [] == compare({"d": hashed(1, 5)}, versions, Report(), NEVER, "d")
-    assert ["other"] == [one.delivery_id for one in compare({}, versions, Report(), NEVER, "other")]
+    assert [] == compare({"d": hashed(1, 5)}, versions, DriftReport(), NEVER, "d")
+    assert ["other"] == [one.delivery_id for one in compare({}, versions, DriftReport(), NEVER, "other")]

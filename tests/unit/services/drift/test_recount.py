@@ -10,8 +10,8 @@ import pytest
 from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.kpi import DeliveryKpis
-from aftersend.services.drift.findings import HEADERS, ROWS, Drift, Report
-from aftersend.services.drift.recount import Partition as Recount
+from aftersend.services.drift.findings import HEADERS, ROWS, Drift, DriftReport
+from aftersend.services.drift.recount import PartitionRecount as Recount
 from tests.unit.folding_in_memory import START, Partition, Record, events, tick
 
 
@@ -36,7 +36,7 @@ def recounted(partition: Partition, retention: float = 120 * DAY) -> Recount:
 
 
 def drift(recount: Recount, only: str | None = None) -> list[Drift]:
-    return recount.compare(Report(), only)
+    return recount.compare(DriftReport(), only)
 
 
 def campaign() -> Iterable[Feedback]:
@@ -53,7 +53,7 @@ def test_what_was_folded_is_what_is_counted(partition: Partition) -> None:
     partition.fold([*campaign(), *campaign()])
 
     recount = recounted(partition)
-    report = Report()
+    report = DriftReport()
 
     assert [] == recount.compare(report, None)
     assert {"d", "other"} == report.deliveries
@@ -138,7 +138,7 @@ def test_deliveries_past_their_retention_are_archived(partition: Partition) -> N
     partition.fold(campaign())
     partition.fold([tick(START + 121 * DAY)])
 
-    report = Report()
+    report = DriftReport()
 
     assert [] == recounted(partition).compare(report, None)
     assert {"d", "other"} == report.archived
@@ -149,7 +149,7 @@ def test_rows_that_are_just_going(partition: Partition) -> None:
     partition.fold(campaign())
     recount = recounted(partition)
     recount.apply(partition.settings.topics.status, 0, [Record(9, 0, b"d\ta@x.org", None)])  # type: ignore[list-item]
-    report = Report()
+    report = DriftReport()
 
     assert [] == recount.compare(report, None)
     assert {"d"} == report.archived
@@ -157,7 +157,7 @@ def test_rows_that_are_just_going(partition: Partition) -> None:
 
 def test_past_the_retention_by_the_clock(partition: Partition) -> None:
     partition.fold([*campaign(), tick(START + 2 * DAY)])
-    report = Report()
+    report = DriftReport()
 
     recounted(partition, retention=DAY).compare(report, None)
 

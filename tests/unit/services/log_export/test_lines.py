@@ -8,7 +8,7 @@ import pytest
 
 from aftersend.errors import UsageError
 from aftersend.rules.views import VIEWS
-from aftersend.services.log_export.lines import Filter, Reasons, csv_writer, json_writer
+from aftersend.services.log_export.lines import LogFilter, ReasonCounts, csv_writer, json_writer
 from tests.unit.rules.making import START, event
 from tests.unit.rules.views.making import row_of
 
@@ -19,8 +19,8 @@ DELIVERED = row_of("sent", "delivered")
 TEST = row_of(event("sent", test=True))
 
 
-def keep(*, statuses: tuple[str, ...] = (), reasons: tuple[str, ...] = (), tests: bool = False) -> Filter:
-    return Filter(SENDING, statuses, reasons, EFS.statuses, tests=tests)
+def keep(*, statuses: tuple[str, ...] = (), reasons: tuple[str, ...] = (), tests: bool = False) -> LogFilter:
+    return LogFilter(SENDING, statuses, reasons, EFS.statuses, tests=tests)
 
 
 def test_by_status_in_any_case() -> None:
@@ -44,15 +44,15 @@ def test_tests_are_left_out_unless_asked_for() -> None:
 
 def test_what_a_log_does_not_have() -> None:
     with pytest.raises(UsageError, match="no status"):
-        Filter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
+        LogFilter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
     with pytest.raises(UsageError, match="no reason"):
-        Filter(TRACKING, (), ("1",), EFS.statuses, tests=False)
+        LogFilter(TRACKING, (), ("1",), EFS.statuses, tests=False)
     with pytest.raises(UsageError, match="no status 'Gone', but Pending, Sent, Failed, Excluded"):
         keep(statuses=("Gone",))
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:
-    reasons = Reasons()
+    reasons = ReasonCounts()
     for recipient, row in (("a@example.org", DELIVERED), ("b@example.org", BOUNCED), ("c@example.org", BOUNCED)):
         line = keep().line(recipient, row)
         assert line is not None

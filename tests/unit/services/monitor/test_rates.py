@@ -1,12 +1,12 @@
-"""What two looks come to."""
+"""Rates between two snapshots."""
 
 from typing import get_args
 
 from aftersend.cli.commands.top import Sort
 from aftersend.services.kpis import Kpis, from_counters
-from aftersend.services.lag import Position
-from aftersend.services.monitor.rates import SORTS, pulse
-from aftersend.services.monitor.snapshot import Look
+from aftersend.services.lag import PartitionLag
+from aftersend.services.monitor.rates import SORTS, compute_rates
+from aftersend.services.monitor.snapshot import Snapshot
 
 NOW = 1_790_000_000.0
 TOPICS = ("raw", "events")
@@ -16,50 +16,52 @@ def delivery(name: str, updated_at: float = NOW, **counters: int) -> tuple[str, 
     return name, from_counters(name, counters, NOW - 100, updated_at)
 
 
-def look(ticks: float, *deliveries: tuple[str, Kpis], positions: tuple[Position, ...] = (), **more: bool) -> Look:
-    return Look(NOW, ticks, dict(deliveries), list(positions), **more)  # type: ignore[arg-type]
+def snapshot(
+    ticks: float, *deliveries: tuple[str, Kpis], positions: tuple[PartitionLag, ...] = (), **more: bool
+) -> Snapshot:
+    return Snapshot(NOW, ticks, dict(deliveries), list(positions), **more)  # type: ignore[arg-type]
 
 
-def at(committed: int | None, end: int, partition: int = 0, **more: float) -> Position:
-    return Position("raw", partition, committed, 0, end, **more)  # type: ignore[arg-type]
+def at(committed: int | None, end: int, partition: int = 0, **more: float) -> PartitionLag:
+    return PartitionLag("raw", partition, committed, 0, end, **more)  # type: ignore[arg-type]
 
 
-def test_a_single_look_knows_of_no_speed() -> None:
-    found = pulse(look(10, delivery("d", applied=5), positions=(at(5, 9),)), None, TOPICS)
+def test_one_snapshot_has_no_rates() -> None:
+    found = compute_rates(snapshot(10, delivery("d", applied=5), positions=(at(5, 9),)), None, TOPICS)
 
     assert {"applied": 5} == {name: n for name, n in found.decisions.items() if n}
     assert None is found.events_per_second
-    assert [None] == [flow.per_second for flow in found.flows]
+    assert [None] == [topic.per_second for topic in found.topics]
     assert [None] == [one.per_second for one in found.deliveries]
 
 
-def test_speeds_are_over_the_time_between_two_looks() -> None:
-    before = look(10, delivery("d", applied=5, late=1), positions=(at(100, 200), at(None, 50, 1)))
-    after = look(14, delivery("d", applied=25, late=3), positions=(at(300, 300), at(40, 50, 1)))
+def test_rates_are_over_the_time_between_two_snapshots() -> None:
+    before = snapshot(10, delivery("d", applied=5, late=1), positions=(at(100, 200), at(None, 50, 1)))
+    after = snapshot(14, delivery("d", applied=25, late=3), positions=(at(300, 300), at(40, 50, 1)))
 
-    found = pulse(after, before, TOPICS)
+    found = compute_rates(after, before, TOPICS)
 
     assert (5.0, 0.5, 0.0) == tuple(found.decisions_per_second[name] for name in ("applied", "late", "test"))
     assert 5.5 == found.events_per_second
     assert [5.5] == [one.per_second for one in found.deliveries]
-    assert [(200 + 40) / 4] == [flow.per_second for flow in found.flows]
+    assert [(200 + 40) / 4] == [topic.per_second for topic in found.topics]
 
 
 def test_a_delivery_that_is_new_has_had_all_its_events_since() -> None:
-    found = pulse(look(2, delivery("d", applied=8)), look(0), TOPICS)
+    found = compute_rates(snapshot(2, delivery("d", applied=8)), snapshot(0), TOPICS)
 
     assert 4.0 == found.events_per_second
 
 
-def test_a_redis_that_lost_everything_has_no_negative_speed() -> None:
-    found = pulse(look(2, delivery("d", applied=1)), look(0, delivery("d", applied=100)), TOPICS)
+def test_a_redis_that_lost_everything_has_no_negative_rate() -> None:
+    found = compute_rates(snapshot(2, delivery("d", applied=1)), snapshot(0, delivery("d", applied=100)), TOPICS)
 
     assert 0.0 == found.events_per_second
 
 
-def test_after_a_look_without_redis_there_is_no_speed() -> None:
+def test_after_a_snapshot_without_redis_there_is_no_rate() -> None:
     """Else all that was ever counted would seem to have come at once."""
-    found = pulse(look(2, delivery("d", applied=100)), look(0, has_deliveries=False), TOPICS)
+    found = compute_rates(snapshot(2, delivery("d", applied=100)), snapshot(0, has_deliveries=False), TOPICS)
 
     assert None is found.events_per_second
     assert [None] == [one.per_second for one in found.deliveries]
@@ -68,20 +70,20 @@ def test_after_a_look_without_redis_there_is_no_speed() -> None:
 def test_lag_is_the_sum_of_records_and_the_longest_wait() -> None:
     positions = (at(5, 9, waiting=4, oldest=NOW - 3), at(5, 9, 1, waiting=2, oldest=NOW - 8), at(9, 9, 2))
 
-    (flow,) = pulse(look(1, positions=positions), None, TOPICS).flows
+    (flow,) = compute_rates(snapshot(1, positions=positions), None, TOPICS).topics
 
-    assert ("raw", 3, 6, 8.0, 0) == (flow.topic, flow.partitions, flow.waiting, flow.seconds, flow.lost)
+    assert ("raw", 3, 6, 8.0, 0) == (flow.topic, flow.partitions, flow.waiting, flow.lag_seconds, flow.lost)
 
 
 def test_what_was_deleted_unread_is_told() -> None:
-    (flow,) = pulse(look(1, positions=(Position("raw", 0, 5, 12, 20),)), None, TOPICS).flows
+    (flow,) = compute_rates(snapshot(1, positions=(PartitionLag("raw", 0, 5, 12, 20),)), None, TOPICS).topics
 
     assert 7 == flow.lost
 
 
 def test_deliveries_are_sorted() -> None:
-    before = look(0, delivery("a", NOW - 2, applied=1), delivery("b", NOW - 3, applied=1), delivery("c", NOW - 1))
-    after = look(
+    before = snapshot(0, delivery("a", NOW - 2, applied=1), delivery("b", NOW - 3, applied=1), delivery("c", NOW - 1))
+    after = snapshot(
         1,
         delivery("a", NOW - 2, applied=1, unique_opens=3),
         delivery("b", NOW - 3, applied=9, delivered=4),
@@ -89,7 +91,8 @@ def test_deliveries_are_sorted() -> None:
     )
 
     orders = {
-        sort: "".join(one.kpis.delivery_id for one in pulse(after, before, TOPICS, sort).deliveries) for sort in SORTS
+        sort: "".join(one.kpis.delivery_id for one in compute_rates(after, before, TOPICS, sort).deliveries)
+        for sort in SORTS
     }
 
     assert {"activity": "bca", "updated": "cab", "delivered": "bca", "opens": "acb", "complaints": "cab"} == {
@@ -103,10 +106,10 @@ def test_the_command_knows_every_order() -> None:
 
 
 def test_scripts_get_every_number() -> None:
-    before = look(0, delivery("d", applied=2), positions=(at(0, 9),))
-    after = look(2, delivery("d", applied=4, delivered=3, sent=4), positions=(at(8, 9, waiting=1, oldest=NOW - 2),))
+    before = snapshot(0, delivery("d", applied=2), positions=(at(0, 9),))
+    after = snapshot(2, delivery("d", applied=4, delivered=3, sent=4), positions=(at(8, 9, waiting=1, oldest=NOW - 2),))
 
-    told = pulse(after, before, TOPICS).as_json(10)
+    told = compute_rates(after, before, TOPICS).as_json(10)
 
     assert 1.0 == told["events_per_second"]
     assert [

@@ -6,8 +6,8 @@ import pytest
 
 from aftersend.rules.contact.quarantine import address_status
 from aftersend.schemas.contact import Contact, ContactError
-from aftersend.services.quarantine.addresses import Filters, Held, as_json, by_error, words
-from aftersend.services.quarantine.release import Decision, records
+from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, as_json, by_error, words
+from aftersend.services.quarantine.release import ReleaseRequest, records
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.operations import SOURCE
 
@@ -21,9 +21,9 @@ def contact(**fields: Any) -> Contact:
     return Contact(1, "jane@example.org", **made | fields)
 
 
-def held(**fields: Any) -> Held:
+def held(**fields: Any) -> QuarantineEntry:
     one = contact(**fields)
-    return Held(one, address_status(one, NOW))
+    return QuarantineEntry(one, address_status(one, NOW))
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def held(**fields: Any) -> Held:
 )
 def test_filters(filters: dict[str, Any], meant: bool) -> None:
     one = held()
-    assert meant == Filters(**filters).hold(one.contact, one.standing)
+    assert meant == QuarantineFilter(**filters).hold(one.contact, one.standing)
 
 
 def test_who_complained_is_not_released_with_the_others() -> None:
     one = held(cause="complained", cause_at=NOW)
-    assert not Filters().hold(one.contact, one.standing)
-    assert Filters(state="denylisted").hold(one.contact, one.standing)
+    assert not QuarantineFilter().hold(one.contact, one.standing)
+    assert QuarantineFilter(state="denylisted").hold(one.contact, one.standing)
 
 
 def test_an_error_in_words() -> None:
@@ -63,7 +63,7 @@ def test_addresses_are_counted_by_domain_and_error() -> None:
 
 
 def test_a_release_is_a_record_that_its_source_can_read() -> None:
-    decision = Decision(at=NOW, by="ops", why="outage", batch="b")
+    decision = ReleaseRequest(at=NOW, by="ops", why="outage", batch="b")
     (record,) = records([held()], decision)
     (event,) = SOURCE.parser(SourceOptions())(record.value)
 
@@ -79,7 +79,7 @@ def test_a_release_is_a_record_that_its_source_can_read() -> None:
 
 
 def test_a_clock_that_is_behind_releases_what_it_has_seen() -> None:
-    (record,) = records([held()], Decision(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
+    (record,) = records([held()], ReleaseRequest(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
     (event,) = SOURCE.parser(SourceOptions())(record.value)
     assert NOW - DAY == event.occurred_at
 

@@ -1,30 +1,30 @@
-"""How it is drawn: never wider or higher than the terminal."""
+"""The screen is never wider or higher than the terminal."""
 
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from aftersend.cli.top.view import COLUMNS, fitting, screen, span, speed
+from aftersend.cli.render.top import COLUMNS, fitting, per_second, screen, time_span
 from aftersend.services.kpis import from_counters
-from aftersend.services.lag import Position
-from aftersend.services.monitor.rates import Pulse, pulse
-from aftersend.services.monitor.snapshot import Look
+from aftersend.services.lag import PartitionLag
+from aftersend.services.monitor.rates import Rates, compute_rates
+from aftersend.services.monitor.snapshot import Snapshot
 
 NOW = 1_790_000_000.0
 
 
-def busy(problems: list[str] | None = None) -> Pulse:
+def busy(problems: list[str] | None = None) -> Rates:
     names = [f"delivery-with-a-long-name-{i}" for i in range(40)]
     deliveries = {n: from_counters(n, {"applied": 10**6, "delivered": 10**7, "sent": 10**7}, NOW, NOW) for n in names}
-    positions = [Position(f"feedback.raw.source-{i}", 0, 5, 0, 10, 5, NOW - 100) for i in range(4)]
-    look = Look(NOW, 1.0, deliveries, positions, problems or [])
-    return pulse(look, None, [position.topic for position in positions])
+    positions = [PartitionLag(f"feedback.raw.source-{i}", 0, 5, 0, 10, 5, NOW - 100) for i in range(4)]
+    snapshot = Snapshot(NOW, 1.0, deliveries, positions, problems or [])
+    return compute_rates(snapshot, None, [position.topic for position in positions])
 
 
-def drawn(pulse: Pulse, width: int, height: int | None, deliveries: int = 20) -> list[str]:
+def drawn(rates: Rates, width: int, height: int | None, deliveries: int = 20) -> list[str]:
     console = Console(file=StringIO(), width=width, height=height, color_system=None)
-    console.print(screen(pulse, width, height, deliveries, "q quit"))
+    console.print(screen(rates, width, height, deliveries, "q quit"))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().rstrip("\n").split("\n")
 
@@ -42,7 +42,7 @@ def test_it_fits_into_the_terminal(width: int, height: int) -> None:
 
 
 def test_problems_take_their_room() -> None:
-    lines = drawn(busy(["Redis at 127.0.0.1:1 (AFTERSEND_REDIS_URL) can't be asked: " + "because " * 20]), 80, 24)
+    lines = drawn(busy(["Redis at 127.0.0.1:1 (AFTERSEND_REDIS_URL) does not answer: " + "because " * 20]), 80, 24)
 
     assert len(lines) <= 24
 
@@ -75,10 +75,10 @@ def test_without_room_the_least_important_columns_go() -> None:
         (1e6, "12 d"),
     ],
 )
-def test_spans(seconds: float, text: str) -> None:
-    assert text == span(seconds)
+def test_a_time_span_is_shown_in_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert text == time_span(seconds)
 
 
 @pytest.mark.parametrize("value, text", [(None, "-"), (0.0, "0"), (0.25, "0.2"), (9.99, "10.0"), (12345.6, "12,346")])
-def test_speeds(value: float | None, text: str) -> None:
-    assert text == speed(value)
+def test_a_rate_is_shown_with_the_digits_that_matter(value: float | None, text: str) -> None:
+    assert text == per_second(value)
