@@ -1,9 +1,9 @@
-"""The peers' job on several engines in one sitting, in turn, so that the machine's moods hit all alike.
+"""The peers' job on several engines in one session, in turn, so that the machine's moods hit all alike.
 
     python -m benchmarks --peers DIR [--parts events,raw] [--rounds 3] [--engines aftersend,kafka-streams,…]
 
 DIR is the folder with the peers (`gen.py`, `reference.py`, `python/`, `kafka-streams/`). A Kafka and a Redis are
-started for the sitting, the topics are filled, each engine runs once to warm the page cache and then so many times;
+started for the session, the topics are filled, each engine runs once to warm the page cache and then so many times;
 results count only if `reference.py` says `equal`. Prints one JSON line a run and a table of medians at the end.
 """
 
@@ -39,7 +39,7 @@ def commands(peers: Path, part: str) -> dict[str, Command]:
     }
 
 
-class Sitting:
+class Session:
     """Servers and topics that all engines share."""
 
     def __init__(self, peers: Path, kafka: EmbeddedKafka, redis: EmbeddedRedis) -> None:
@@ -87,7 +87,7 @@ class Sitting:
 
 
 def main() -> int:
-    """Run the sitting."""
+    """Run the session."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", type=Path, default=ROOT.parent / "shared" / "peers")
     parser.add_argument("--parts", default="events,raw")
@@ -101,17 +101,17 @@ def main() -> int:
         kafka = EmbeddedKafka(Path(data) / "kafka", heap="1g")
         redis = EmbeddedRedis(Path(data) / "redis")
         with kafka, redis:
-            sitting = Sitting(args.peers, kafka, redis)
+            session = Session(args.peers, kafka, redis)
             medians = []
             failed = False
             for part in args.parts.split(","):
-                sitting.fill(part)
+                session.fill(part)
                 runs: dict[str, list[float]] = {engine: [] for engine in wanted}
                 for turn in range(args.rounds + 1):
                     for engine, command in commands(args.peers, part).items():
                         if engine not in wanted or (engine == "stock-faust" and turn > 1):
                             continue
-                        line = sitting.run(engine, part, command)
+                        line = session.run(engine, part, command)
                         failed |= line is None
                         if line is not None and (turn or engine == "stock-faust"):
                             runs[engine].append(float(str(line["events_per_cpu_s"])))

@@ -22,7 +22,7 @@ from aftersend.services.kpis import read_kafka
 from aftersend.tables.alerts import DeliveryAlerts
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
-from tests.system.happenings import happen, happening
+from tests.system.events import event_input, write_events
 
 NOW: Final = float(int(time.time())) - 3600.0
 DAY: Final = 86_400.0
@@ -74,12 +74,12 @@ async def test_raised_once_and_ended(install: Install) -> None:
         [Input(installation.topics.raw("sender"), 0, None, json.dumps(declaration).encode(), int(NOW * 1000))]
     )
     for delivery in ("sale", "own"):
-        await happen(installation, NOW, "sent", delivery, PEOPLE[:120])
-        await happen(installation, NOW + 1, "hard_bounce", delivery, PEOPLE[:6])
-    await happen(installation, NOW - 31 * DAY, "hard_bounce", "closed", PEOPLE[:120])
+        await write_events(installation, NOW, "sent", delivery, PEOPLE[:120])
+        await write_events(installation, NOW + 1, "hard_bounce", delivery, PEOPLE[:6])
+    await write_events(installation, NOW - 31 * DAY, "hard_bounce", "closed", PEOPLE[:120])
     assert [] == await told(installation)
-    await happen(installation, NOW + 2, "hard_bounce", "sale", PEOPLE[6:7])
-    await happen(installation, NOW + 2, "hard_bounce", "own", PEOPLE[6:7])
+    await write_events(installation, NOW + 2, "hard_bounce", "sale", PEOPLE[6:7])
+    await write_events(installation, NOW + 2, "hard_bounce", "own", PEOPLE[6:7])
     (first,) = await until_told(installation, 1)
     assert ("sale", "raised", 7, "hard_bounced", 120, "sent", NOW + 2) == tuple(
         first[name]
@@ -91,20 +91,20 @@ async def test_raised_once_and_ended(install: Install) -> None:
     worker.kill()
     await worker.wait()
     worker.start()
-    await happen(installation, NOW + 3, "hard_bounce", "sale", PEOPLE[7:9])
+    await write_events(installation, NOW + 3, "hard_bounce", "sale", PEOPLE[7:9])
     deadline = time.monotonic() + PATIENCE
     while not any('delivery="sale"' in line for line in await page(port)):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.2)
     assert [("sale", "hard_bounces", "raised", 1)] == short(await told(installation))
 
-    await happen(installation, NOW + 4, "sent", "sale", PEOPLE[120:220])
+    await write_events(installation, NOW + 4, "sent", "sale", PEOPLE[120:220])
     assert ("sale", "hard_bounces", "ended", 2) == short(await until_told(installation, 2))[-1]
     assert not any("sale" in line for line in await page(port))
     worker.kill()
     await worker.wait()
     await installation.write(
-        [happening(installation, NOW + 5, "hard_bounce", "sale", recipient) for recipient in PEOPLE[100:110]]
+        [event_input(installation, NOW + 5, "hard_bounce", "sale", recipient) for recipient in PEOPLE[100:110]]
     )
     worker.start()
     assert ("sale", "hard_bounces", "raised", 3) == short(await until_told(installation, 3))[-1]
@@ -121,7 +121,7 @@ async def test_kills_while_shares_go_up_and_down(install: Install) -> None:
     deliveries = [f"d{number}" for number in range(6)]
     for round_ in range(4):
         records = [
-            happening(installation, NOW + round_, kind, delivery, recipient)
+            event_input(installation, NOW + round_, kind, delivery, recipient)
             for delivery in deliveries
             for kind, recipient in [
                 *(("sent", person) for person in choose.sample(PEOPLE, 60)),
@@ -183,7 +183,7 @@ async def test_two_who_believe_that_they_lead(install: Install) -> None:
         one.start()
     try:
         for round_ in range(3):  # beside the worker's own
-            await happen(installation, NOW + round_, "hard_bounce", f"d{round_}", PEOPLE[:110])
+            await write_events(installation, NOW + round_, "hard_bounce", f"d{round_}", PEOPLE[:110])
             await until_told(installation, round_ + 1)
     finally:
         for one in watchers:

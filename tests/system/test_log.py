@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from tests.system.chaos.installation import Input, Installation
-from tests.system.happenings import happen
+from tests.system.events import write_events
 
 NOW: Final = float(int(time.time())) - 3600.0
 PEOPLE: Final = [f"r{number}@example.org" for number in range(40)]
@@ -39,8 +39,8 @@ async def played(install: Callable[..., Installation]) -> Installation:
         ("sent", ["proof@example.org"], {"test": True}),
     ]
     for second, (kind, recipients, fields) in enumerate(steps):
-        await happen(installation, NOW + second, kind, "sale", recipients, **fields)
-    await happen(installation, NOW, "sent", "sale-two", ["other@example.org"])
+        await write_events(installation, NOW + second, kind, "sale", recipients, **fields)
+    await write_events(installation, NOW, "sent", "sale-two", ["other@example.org"])
     return installation
 
 

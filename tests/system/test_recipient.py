@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aftersend.errors import EXIT_OK
 from aftersend.schemas.times import iso
 from tests.system.chaos.installation import Installation
-from tests.system.happenings import happen
+from tests.system.events import write_events
 
 NOW = float(int(time.time())) - 3600.0
 WHO = "jane@example.org"
@@ -30,7 +30,7 @@ async def test_the_card(install: Callable[..., Installation]) -> None:
             ("not_sent", "later", {"reason": "previously_complained"}),
         ]
     ):
-        await happen(installation, NOW + second, kind, delivery, [WHO], occurred_at=NOW + second, **fields)
+        await write_events(installation, NOW + second, kind, delivery, [WHO], occurred_at=NOW + second, **fields)
 
     code, text = await installation.command("recipient", WHO.upper(), "--json")
     assert EXIT_OK == code, text

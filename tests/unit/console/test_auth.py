@@ -4,7 +4,7 @@ import pytest
 
 from aftersend.console.auth import TokenAuth
 from aftersend.console.errors import ApiError
-from tests.unit.console.making import OPERATOR, VIEWER, Memory, api, ask
+from tests.unit.console.factories import OPERATOR, VIEWER, Memory, api, ask
 
 TOKENS = {OPERATOR: "operator", VIEWER: "viewer"}
 HOST = "127.0.0.1:6066"

@@ -17,8 +17,8 @@ from aftersend.docgen.schemas import DIRECTORY, DOCUMENTED, documents, write
 from aftersend.rules.kpi.indicators import ROW_KPIS
 from aftersend.schemas.event import EVENT_TYPES, Feedback
 from aftersend.tables.codec import CLOCK_KEY
-from tests.unit.rules.making import HOUR, START, event
-from tests.unit.tables.making import CODEC, Partition, rows, texts, tick
+from tests.unit.rules.factories import HOUR, START, event
+from tests.unit.tables.factories import CODEC, Partition, rows, texts, tick
 
 
 @cache

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.public_records import PublicContact, PublicRow, mask_address, mask_ip, mask_url, masked, shown
-from tests.unit.console.making import CONTACT, STATE
+from tests.unit.console.factories import CONTACT, STATE
 
 
 @pytest.mark.parametrize(

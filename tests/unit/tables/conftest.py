@@ -8,7 +8,7 @@ import pytest
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
-from tests.unit.tables.making import Partition
+from tests.unit.tables.factories import Partition
 
 
 @pytest.fixture(params=["memory", "rocksdb"])

@@ -27,8 +27,8 @@ from aftersend.tables.codec import (
     split_row_key,
     unpack_contact,
 )
-from tests.unit.rules.making import DAY, START, event, folded
-from tests.unit.tables.making import CODEC, Partition, contacts, counts, header, rows, texts, tick, times
+from tests.unit.rules.factories import DAY, START, event, folded
+from tests.unit.tables.factories import CODEC, Partition, contacts, counts, header, rows, texts, tick, times
 
 names = st.lists(texts, max_size=3).map("\t".join)
 

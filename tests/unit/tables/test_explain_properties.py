@@ -18,9 +18,9 @@ from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.delivery import Declaration
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import DAY, HOUR, MINUTE, NUMBERS, START
+from tests.unit.rules.factories import DAY, HOUR, MINUTE, NUMBERS, START
 from tests.unit.tables.batch.test_fold_properties import DELIVERIES, RECIPIENTS, any_events, divided, taken
-from tests.unit.tables.making import Partition
+from tests.unit.tables.factories import Partition
 
 ROWS = [(delivery, recipient) for delivery in DELIVERIES for recipient in RECIPIENTS]
 TIMES = timing(numbers=NUMBERS)

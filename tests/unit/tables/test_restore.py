@@ -8,8 +8,8 @@ from aftersend.rules.recipient.timing import timing
 from aftersend.tables import restore
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
-from tests.unit.rules.making import DAY, NUMBERS, event
-from tests.unit.tables.making import Partition, Record, tick
+from tests.unit.rules.factories import DAY, NUMBERS, event
+from tests.unit.tables.factories import Partition, Record, tick
 
 QUICK = timing(freeze=DAY, retention=2 * DAY, numbers=NUMBERS)
 

@@ -16,7 +16,7 @@ from aftersend.console.api.routes import MAX_BODY
 from aftersend.console.errors import STATUSES
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.services.answers import MAX_ADDRESSES
-from tests.unit.console.making import KNOWN, VIEWER, Answer, Memory, api, ask
+from tests.unit.console.factories import KNOWN, VIEWER, Answer, Memory, api, ask
 
 CHECK = "/api/v1/suppression/check"
 JSON = {"content-type": "application/json"}

@@ -8,7 +8,7 @@ from aftersend.rules.contact.fold import CONTACT_EFFECT, MAX_NOTICES, update
 from aftersend.rules.recipient.lifecycle import KIND_NAME, KINDS, Fact, kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
-from tests.unit.rules.making import DAY, START, event
+from tests.unit.rules.factories import DAY, START, event
 
 
 def told(contact: Contact | None, type_: str, at: float = 0.0, *, facts: int = 0, **fields: Any) -> Contact | None:

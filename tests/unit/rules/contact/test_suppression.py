@@ -9,7 +9,7 @@ from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF, REASONS, Sup
 from aftersend.rules.recipient.lifecycle import kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
-from tests.unit.rules.making import DAY, START, event
+from tests.unit.rules.factories import DAY, START, event
 
 
 def after(*happened: tuple[str, dict[str, Any]]) -> Contact | None:

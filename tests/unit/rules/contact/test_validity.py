@@ -6,7 +6,7 @@ from aftersend.rules.contact.fold import update
 from aftersend.rules.contact.validity import REASONS, VALIDITY_POLICIES
 from aftersend.rules.recipient.lifecycle import kind_of
 from aftersend.schemas.contact import Contact
-from tests.unit.rules.making import event
+from tests.unit.rules.factories import event
 
 
 def after(*reasons: str, policy: str = "five-in-a-row", type_: str = "hard_bounce") -> Contact:

@@ -16,7 +16,7 @@ from aftersend.rules.recipient.timing import timing
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
+from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event
 
 TIMES = timing(numbers=NUMBERS)
 

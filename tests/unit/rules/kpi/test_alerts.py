@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersend.rules.kpi.alerts import THRESHOLDS, Alert, AlertChanges, Threshold, compare_with_thresholds
-from tests.unit.rules.views.making import counts
+from tests.unit.rules.views.factories import counts
 
 NONE: frozenset[str] = frozenset()
 

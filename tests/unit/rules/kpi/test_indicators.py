@@ -29,7 +29,7 @@ from aftersend.rules.recipient.lifecycle import (
     Decision,
 )
 from aftersend.schemas.event import FoldEvent
-from tests.unit.rules.making import DAY, event, folded
+from tests.unit.rules.factories import DAY, event, folded
 
 cells = st.dictionaries(
     st.builds(bucket_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),

@@ -8,7 +8,7 @@ from aftersend.rules.recipient.fold import MAX_DIAGNOSTIC
 from aftersend.rules.recipient.history import MAX_ENTRIES
 from aftersend.schemas.event import NOT_SENT_REASONS
 from aftersend.schemas.recipient import Failure
-from tests.unit.rules.making import DAY, HOUR, MINUTE, START, event, folded
+from tests.unit.rules.factories import DAY, HOUR, MINUTE, START, event, folded
 
 TERMINAL = ("hard_bounce", "rejected", "invalid_address", "failed", "unknown", "unsubscribed", "complained", "not_sent")
 #: In the order of their ranks.

@@ -10,7 +10,7 @@ from aftersend.rules.recipient.history import MAX_ENTRIES
 from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
 from aftersend.schemas.event import EVENT_TYPES, FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import HOUR, MINUTE, START, Folding, event, folded
+from tests.unit.rules.factories import HOUR, MINUTE, START, Folding, event, folded
 
 #: Types that lead to no terminal status.
 NON_TERMINAL = (

@@ -14,9 +14,9 @@ from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import FoldEvent
 from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.bounce_classes import outcome
-from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event, folded
-from tests.unit.rules.views.making import OVER, counts, movements, report, row_of, status
-from tests.unit.tables.making import Partition, tick
+from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event, folded
+from tests.unit.rules.views.factories import OVER, counts, movements, report, row_of, status
+from tests.unit.tables.factories import Partition, tick
 
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
 

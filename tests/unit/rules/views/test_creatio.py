@@ -6,8 +6,8 @@ from aftersend.rules.recipient.lifecycle import STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.creatio import RESPONSES, VIEW, error_chart, response_of
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
-from tests.unit.rules.making import START, event
-from tests.unit.rules.views.making import OVER, cells, counts, report, row_of, status
+from tests.unit.rules.factories import START, event
+from tests.unit.rules.views.factories import OVER, cells, counts, report, row_of, status
 
 #: What happened, the response, whether it is final, and what it does to the contact: do not use email, not valid.
 RESPONSE_OF: list[tuple[tuple[str | FoldEvent, ...], str, bool, bool, bool]] = [

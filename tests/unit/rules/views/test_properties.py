@@ -13,9 +13,9 @@ from aftersend.rules.recipient.lifecycle import FACT_NAMES, STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import WINDOWS, event, folded
+from tests.unit.rules.factories import WINDOWS, event, folded
 from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_events
-from tests.unit.rules.views.making import OVER, cell, cells, history, report
+from tests.unit.rules.views.factories import OVER, cell, cells, history, report
 
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
 

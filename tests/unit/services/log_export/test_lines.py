@@ -9,8 +9,8 @@ import pytest
 from aftersend.errors import UsageError
 from aftersend.rules.views import VIEWS
 from aftersend.services.log_export.lines import LogFilter, ReasonCounts, csv_writer, json_writer
-from tests.unit.rules.making import START, event
-from tests.unit.rules.views.making import row_of
+from tests.unit.rules.factories import START, event
+from tests.unit.rules.views.factories import row_of
 
 EFS = VIEWS["efs"]
 SENDING, EXCLUSIONS, TRACKING = EFS.logs

@@ -24,8 +24,8 @@ from aftersend.tables.batch.declarations import publishes
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
-from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
-from tests.unit.tables.making import TOPICS, Partition, Record, tick
+from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event
+from tests.unit.tables.factories import TOPICS, Partition, Record, tick
 
 #: Freeze after 30 days, rows forgotten after 120, windows of 48 hours.
 TIMES = timing(numbers=NUMBERS)

@@ -7,8 +7,8 @@ import pytest
 
 from aftersend.rules.recipient.history import unpack_history
 from aftersend.tables.codec import unpack_contact
-from tests.unit.rules.making import DAY, START, event
-from tests.unit.tables.making import Partition
+from tests.unit.rules.factories import DAY, START, event
+from tests.unit.tables.factories import Partition
 
 # What can't be read.
 

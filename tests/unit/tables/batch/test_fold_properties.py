@@ -19,8 +19,8 @@ from aftersend.tables.codec import decode_row, row_from_headers, split_row_key
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
-from tests.unit.rules.making import DAY, HOUR, MINUTE, event
-from tests.unit.tables.making import CODEC, TOPICS, Partition, Record, tick
+from tests.unit.rules.factories import DAY, HOUR, MINUTE, event
+from tests.unit.tables.factories import CODEC, TOPICS, Partition, Record, tick
 
 DELIVERIES = ("one", "two")
 RECIPIENTS = ("a@example.org", "b@example.org", "c@example.org")

@@ -8,8 +8,8 @@ from aftersend.rules.recipient.lifecycle import KIND_NAME
 from aftersend.rules.recipient.timing import timing
 from aftersend.tables.codec import decode_clock
 from aftersend.tables.stores.base import PartitionStore
-from tests.unit.rules.making import DAY, HOUR, NUMBERS, START, event
-from tests.unit.tables.making import Partition, tick
+from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event
+from tests.unit.tables.factories import Partition, tick
 
 QUICK = timing(freeze=DAY, retention=2 * DAY, numbers=NUMBERS)
 

@@ -6,8 +6,8 @@ import pytest
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.tables.codec import decode_partial, encode_row
-from tests.unit.rules.making import START, event
-from tests.unit.tables.making import Partition, header
+from tests.unit.rules.factories import START, event
+from tests.unit.tables.factories import Partition, header
 
 
 def test_a_batch_writes_rows_kpis_and_contacts(partition: Partition) -> None:

@@ -8,8 +8,8 @@ from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.reasons import REASONS, reason_of
 from aftersend.schemas.event import NOT_SENT_REASONS
 from aftersend.sources.parsing.bounce_classes import CLASSES
-from tests.unit.rules.making import START, event
-from tests.unit.rules.views.making import OVER, row_of
+from tests.unit.rules.factories import START, event
+from tests.unit.rules.views.factories import OVER, row_of
 
 LOGS = {log.name: log for log in VIEWS["efs"].logs}
 

@@ -9,8 +9,8 @@ from aftersend.rules.recipient.lifecycle import STATUSES, Fact
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage, stage_of
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
-from tests.unit.rules.making import DAY, event
-from tests.unit.rules.views.making import OVER, cell, counts, history, movements, report, row_of, status
+from tests.unit.rules.factories import DAY, event
+from tests.unit.rules.views.factories import OVER, cell, counts, history, movements, report, row_of, status
 
 TAKEN = "Taken into account by the service provider"
 POLICY_NAMES = ("without-efs", "efs", "v8", "enhanced-mta")

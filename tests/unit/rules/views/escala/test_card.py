@@ -8,8 +8,8 @@ from aftersend.rules.views.escala.card import CardLine, as_json, card
 from aftersend.schemas.contact import Contact, Notice
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import DAY, START, event
-from tests.unit.rules.views.making import OVER, row_of
+from tests.unit.rules.factories import DAY, START, event
+from tests.unit.rules.views.factories import OVER, row_of
 
 
 def contact_of(*events: FoldEvent) -> Contact | None:

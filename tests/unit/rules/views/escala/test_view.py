@@ -3,8 +3,8 @@
 import pytest
 
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
-from tests.unit.rules.making import event
-from tests.unit.rules.views.making import OVER, counts, movements, report, row_of, status
+from tests.unit.rules.factories import event
+from tests.unit.rules.views.factories import OVER, counts, movements, report, row_of, status
 
 SHOWN: list[tuple[tuple[str | FoldEvent, ...], str]] = [
     (("planned", "ready"), "Planned"),

@@ -24,7 +24,7 @@ from aftersend.tables.batch.fold import BatchFold, BatchResult, FoldOptions
 from aftersend.tables.codec import HEADER, Codec, decode_row, unpack_contact
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
-from tests.unit.rules.making import NUMBERS, event
+from tests.unit.rules.factories import NUMBERS, event
 
 TOPICS: Final = Topics()
 CODEC: Final = Codec(TOPICS, NUMBERS)

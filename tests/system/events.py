@@ -1,4 +1,4 @@
-"""Events for system tests, put on the events topic as normalise would."""
+"""Canonical events for system tests, written to the events topic as normalise writes them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from aftersend.schemas.partitioning import partition_of
 from tests.system.chaos.installation import Input, Installation
 
 
-def happening(installation: Installation, at: float, kind: str, delivery: str, recipient: str, **fields: Any) -> Input:
+def event_input(
+    installation: Installation, at: float, kind: str, delivery: str, recipient: str, **fields: Any
+) -> Input:
     """Return an event that arrives at a time, seconds since 1970."""
     event = Feedback(f"{delivery}/{recipient}/{kind}/{at}", delivery, recipient, kind, source="tracking", **fields)
     partition = partition_of(recipient, installation.settings.partitions)
     return Input(installation.topics.events, partition, recipient.encode(), msgspec.json.encode(event), int(at * 1000))
 
 
-async def happen(
+async def write_events(
     installation: Installation, at: float, kind: str, delivery: str, recipients: Iterable[str], **fields: Any
 ) -> None:
     """Write the same event of some recipients, and wait until it is folded."""
     await installation.write(
-        [happening(installation, at, kind, delivery, recipient, **fields) for recipient in recipients]
+        [event_input(installation, at, kind, delivery, recipient, **fields) for recipient in recipients]
     )
     await installation.await_caught_up()

@@ -13,7 +13,7 @@ from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.making import START, WINDOWS, event, folded
+from tests.unit.rules.factories import START, WINDOWS, event, folded
 
 #: Stands for the end of the row's window, as a sweep notices it.
 OVER: Final = "validity over"
