@@ -32,8 +32,6 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 #: A closed door is told of at most so often, seconds.
 _REMIND_SECONDS: Final = 60.0
 _IDENTITY: Final = ("", "identity")
-#: Sources that take any answer from 400 to 499 for their last word: a slow body of theirs is no reason to lose it.
-_TAKES_4XX_FOR_FINAL: Final = frozenset({"ses"})
 
 
 class Refused(Exception):  # noqa: N818 - no error of ours
@@ -165,8 +163,9 @@ class GatewayApp:
             async with asyncio.timeout(self._read_timeout):
                 body = await self._read(receive, progress, door.max_bytes)
         except TimeoutError:
-            answer = answers.later if door.source in _TAKES_4XX_FOR_FINAL else answers.slow
-            raise Refused(answer, "too slow") from None
+            # A slow body is no reason to lose it where the provider would not send it again.
+            final = answers.slow.status in door.final_statuses
+            raise Refused(answers.later if final else answers.slow, "too slow") from None
         now = time.time()
         query = scope.get("query_string", b"")
         target = scope["raw_path"] + b"?" + query if query else scope["raw_path"]

@@ -12,10 +12,7 @@ of how much of a guess was right.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import hmac
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
@@ -23,10 +20,11 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
-from aftersend.gateway.secrets import SHORTEST, Keyring
+from aftersend.gateway.secrets import Keyring
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import Source
-from aftersend.sources.webhook import Accepted, SignatureError, Verifier, Webhook, WebhookOptions, WebhookRequest
+from aftersend.sources.signing import credentials
+from aftersend.sources.webhook import Accepted, Verifier, Webhook, WebhookOptions, WebhookRequest
 
 PREFIX: Final = "/webhooks/"
 #: Sources that have no webhook of their own, such as an MTA's log hook: how long they wait is theirs to set.
@@ -35,7 +33,6 @@ _PLAIN_ANSWER_WITHIN: Final = 30.0
 _SHARE: Final = 0.8
 
 _ACCEPTED: Final = Accepted()
-_BASIC, _BEARER = "basic", "bearer"
 
 #: GETs an https address and returns the body; raises OSError.
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -55,6 +52,8 @@ class Door(msgspec.Struct, frozen=True):
     verify: Verifier | None
     #: It is the Authorization header that is checked.
     by_credentials: bool = False
+    #: Answers after which the provider does not send the request again.
+    final_statuses: frozenset[int] = frozenset()
     #: Of the raw records.
     headers: tuple[tuple[str, bytes], ...] = ()
 
@@ -106,7 +105,7 @@ class Doors:
         enough = source.name in self._settings.gateway_token_sources
         for token, tenant in self._keyring.tokens.items():
             yield _digest(token), self._make(source, tenant, by_token=enough)
-        if source.webhook is None:
+        if _unsigned(source.webhook):
             for secret in self._secrets(source, ""):
                 yield _digest(secret), self._make(source, "", by_token=True)
 
@@ -123,28 +122,33 @@ class Doors:
             min(webhook.max_bytes, settings.gateway_max_body_bytes) if webhook else settings.gateway_max_body_bytes,
             _SHARE * (webhook.answer_within if webhook else _PLAIN_ANSWER_WITHIN),
             None,
+            final_statuses=webhook.final_statuses if webhook else frozenset(),
             headers=((TENANT_HEADER, tenant.encode()),) if tenant else (),
         )
         secrets = self._secrets(source, tenant)
-        if source.name in settings.gateway_open or (webhook is None and by_token):
+        if source.name in settings.gateway_open or (by_token and _unsigned(webhook)):
             return msgspec.structs.replace(door, verify=_unchecked)
         if not secrets:
             return door
-        if webhook is None:
-            return msgspec.structs.replace(door, verify=_credentials(source.name, secrets), by_credentials=True)
-        return msgspec.structs.replace(door, verify=self._verifier(source.name, webhook, secrets))
-
-    def _verifier(self, name: str, webhook: Webhook, secrets: tuple[str, ...]) -> Verifier:
-        tolerance = self._settings.gateway_tolerance
-        options = WebhookOptions(
-            secrets=secrets, tolerance=webhook.tolerance if tolerance is None else tolerance, fetch=self._fetch
+        return msgspec.structs.replace(
+            door, verify=self._verifier(source.name, webhook, secrets), by_credentials=_unsigned(webhook)
         )
+
+    def _verifier(self, name: str, webhook: Webhook | None, secrets: tuple[str, ...]) -> Verifier:
+        tolerance = self._settings.gateway_tolerance
+        if tolerance is None:
+            tolerance = webhook.tolerance if webhook else 0.0
+        options = WebhookOptions(secrets=secrets, tolerance=tolerance, fetch=self._fetch)
         try:
-            return webhook.verifier(options)
+            return (webhook.verifier if webhook else credentials.verifier)(options)
         except ValueError as error:
-            raise SettingsError(
-                f"setting 'gateway_secrets', source {name}: {error}; wanted: {webhook.secrets_help}"
-            ) from error
+            wanted = f"; wanted: {webhook.secrets_help}" if webhook else ""
+            raise SettingsError(f"setting 'gateway_secrets', source {name}: {error}{wanted}") from error
+
+
+def _unsigned(webhook: Webhook | None) -> bool:
+    """Whether requests are signed by nobody: credentials or a token are all that they show."""
+    return webhook is None or webhook.by_credentials
 
 
 def _digest(text: str) -> bytes:
@@ -153,35 +157,3 @@ def _digest(text: str) -> bytes:
 
 async def _unchecked(_request: WebhookRequest) -> Accepted:
     return _ACCEPTED
-
-
-def _credentials(name: str, secrets: tuple[str, ...]) -> Verifier:
-    """Return the check of an Authorization header: `Bearer <secret>`, or `Basic` with the secret as `user:password`.
-
-    Raises:
-        SettingsError: if a secret is too short.
-    """
-    if any(len(secret) < SHORTEST for secret in secrets):
-        raise SettingsError(f"setting 'gateway_secrets', source {name}: a secret has less than {SHORTEST} characters")
-    wanted = [secret.encode() for secret in secrets]
-
-    async def check(request: WebhookRequest) -> Accepted:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        shown = _shown(scheme.lower(), given.strip())
-        # All are compared, whichever it is.
-        if sum([hmac.compare_digest(shown, secret) for secret in wanted]):
-            return _ACCEPTED
-        raise SignatureError("the Authorization header is missing or wrong")
-
-    return check
-
-
-def _shown(scheme: str, given: str) -> bytes:
-    if scheme == _BEARER:
-        return given.encode("latin-1", "replace")
-    if scheme == _BASIC:
-        try:
-            return base64.b64decode(given, validate=True)
-        except (binascii.Error, ValueError):
-            return b""
-    return b""

@@ -23,8 +23,8 @@ class WebhookRequest(msgspec.Struct, frozen=True):
     body: bytes
     #: When it came, seconds since 1970.
     received_at: float
-    #: Path and query of the request's line, as they came. Only for sources whose requests prove nothing else, such as
-    #: SNS's raw delivery: a secret may be in there. Never logged.
+    #: Path and query of the request's line, as they came. Only for sources whose requests prove nothing else: a
+    #: secret may be in there. Never logged.
     target: str = ""
 
 
@@ -36,8 +36,8 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 #: Checks a request; raises `SignatureError` where it is not genuine, and `OSError` where that can't be said now, since
-#: a certificate could not be fetched: then the answer has to be a 5xx, for the provider to come again (SNS takes a 4xx
-#: for final). It may await only what `WebhookOptions.fetch` brings.
+#: a certificate could not be fetched: then the answer has to be a 5xx, for the provider to come again (some take
+#: a 4xx as final, `Webhook.final_statuses`). It may await only what `WebhookOptions.fetch` brings.
 Verifier = Callable[[WebhookRequest], Awaitable[Accepted]]
 
 
@@ -69,6 +69,12 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     secrets_help: str
     #: How old a signed timestamp may be unless the installation says otherwise, seconds.
     tolerance: float = 0.0
+    #: Whether requests are signed by nobody and show credentials instead (`aftersend.sources.signing.credentials`). The
+    #: same secret as the last part of the path is enough then.
+    by_credentials: bool = False
+    #: HTTP statuses of answers after which the provider does not send the request again. All others from 300 on make it
+    #: come again.
+    final_statuses: frozenset[int] = frozenset()
 
 
 def check_age(signed_at: float, received_at: float, tolerance: float) -> None:

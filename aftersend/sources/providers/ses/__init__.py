@@ -29,6 +29,8 @@ SOURCE: Final = Source(
         # fit into a Kafka record.
         max_bytes=1_000_000,
         answer_within=15.0,
+        # SNS takes a client error as permanent, but for 429.
+        final_statuses=frozenset(range(400, 500)) - {429},
         verifier=_verifier,
         secrets_help=(
             "the ARNs of the SNS topics that SES publishes to; for subscriptions with raw delivery also `raw:` and a "
