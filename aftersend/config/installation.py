@@ -22,6 +22,12 @@ def raw_sources() -> tuple[str, ...]:
     return tuple(REGISTRY)
 
 
+def response_windows() -> dict[str, float]:
+    """Return how long rows wait for an outcome, by source, where that is not the installation's default; seconds."""
+    windows = {name: source.response_window_seconds for name, source in REGISTRY.items()}
+    return {name: window for name, window in windows.items() if window is not None}
+
+
 def source_options(settings: Settings) -> SourceOptions:
     """Return what the installation has set for its sources."""
     return SourceOptions(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aftersend.config.installation import source_numbers
+from aftersend.config.installation import response_windows, source_numbers
 from aftersend.config.settings import ANY_TENANT, AlertLimit, AlertName, Settings
 from aftersend.rules.kpi.alerts import THRESHOLDS, Threshold, Thresholds
 from aftersend.rules.recipient.timing import DAY, HOUR, Timing, timing
@@ -20,6 +20,7 @@ def fold_timing(settings: Settings) -> Timing:
         freeze=settings.statistics_update_period_days * DAY,
         retention=settings.retention_days * DAY,
         window=settings.response_window_hours * HOUR,
+        windows=response_windows(),
         numbers=source_numbers(),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -95,5 +95,14 @@ class Source(msgspec.Struct, frozen=True):
     parser: Callable[[SourceOptions], Parser]
     #: How it comes in over HTTP; None: it does not.
     webhook: Webhook | None = None
-    #: Anything else a tool may want to say of the source.
-    notes: dict[str, Any] = {}
+    #: Other names that the provider and its documentation use.
+    aliases: tuple[str, ...] = ()
+    #: How long after `sent` a row waits for an outcome until it expires, seconds; None: as long as the installation
+    #: says (`response_window_hours`). No shorter than the source itself tries to deliver.
+    response_window_seconds: float | None = None
+    #: Whether a token in the path of a request is enough (the default of the setting `gateway_token_sources`). Only for
+    #: a source that signs nothing and reports on recipients; never for one that gives orders.
+    token_suffices: bool = False
+    #: The module that writes what the source sends, for demo and trials; "": there is none. By name, since production
+    #: never imports it.
+    simulator: str = ""

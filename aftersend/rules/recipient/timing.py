@@ -15,13 +15,8 @@ from aftersend.schemas.event import MESSAGE_TYPES, Feedback
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-#: How long a source may stay silent after `sent` before the row expires, in seconds (`docs/domain.md §2.7`).
-SOURCE_WINDOWS: Final = {
-    "unione": 24 * HOUR,
-    "elastic_email": 48 * HOUR,
-    "sendgrid": 72 * HOUR,
-    "adobe": 3.5 * DAY,
-}
+#: How long a source without a window of its own may stay silent after `sent` before the row expires, in seconds
+#: (`docs/domain.md §2.7`).
 DEFAULT_WINDOW: Final = 48 * HOUR
 
 
@@ -41,7 +36,7 @@ def timing(
     freeze: float = 30 * DAY,
     retention: float = 120 * DAY,
     window: float = DEFAULT_WINDOW,
-    windows: Mapping[str, float] = SOURCE_WINDOWS,
+    windows: Mapping[str, float] | None = None,
     numbers: Mapping[str, int] | None = None,
 ) -> Timing:
     """Build a `Timing`.
@@ -50,7 +45,7 @@ def timing(
         freeze: the statistics update period, seconds.
         retention: how long rows are kept after the delivery's start, seconds.
         window: for sources without one of their own, seconds.
-        windows: by the source's name, seconds.
+        windows: of the sources that have one of their own, by name, seconds.
         numbers: of the sources, by name.
 
     Raises:
@@ -60,7 +55,7 @@ def timing(
         raise ValueError(f"the retention ({retention} s) must not end before the freeze ({freeze} s)")
     by_number = [window] * (MAX_SOURCE + 1)
     for name, number in (numbers or {}).items():
-        by_number[number] = windows.get(name, window)
+        by_number[number] = (windows or {}).get(name, window)
     return Timing(freeze, retention, tuple(by_number))
 
 

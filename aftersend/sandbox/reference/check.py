@@ -15,7 +15,7 @@ import msgspec
 import redis.asyncio as redis_client
 from redis.exceptions import RedisError
 
-from aftersend.config.installation import raw_sources, source_numbers, source_options
+from aftersend.config.installation import raw_sources, response_windows, source_numbers, source_options
 from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
@@ -36,8 +36,6 @@ from aftersend.sources.registry import REGISTRY
 
 _HOUR: Final = 3600.0
 _DAY: Final = 24 * _HOUR
-#: How long a source may stay silent before a row counts as unknown, in seconds, where that is not the default.
-_WINDOWS: Final = {"unione": 24 * _HOUR, "elastic_email": 48 * _HOUR, "sendgrid": 72 * _HOUR, "adobe": 84 * _HOUR}
 #: Redis shows what was committed a moment ago; differences that are still there after so many seconds are some.
 _REDIS_TIMEOUT_SECONDS: Final = 15.0
 
@@ -132,7 +130,7 @@ def options_of(settings: Settings) -> ReferenceOptions:
         freeze=settings.statistics_update_period_days * _DAY,
         retention=settings.retention_days * _DAY,
         window=settings.response_window_hours * _HOUR,
-        windows={name: window for name, window in _WINDOWS.items() if name in known},
+        windows=response_windows(),
         raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
         events_topic=topics.events,
         address_validity=settings.address_validity,

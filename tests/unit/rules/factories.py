@@ -22,9 +22,10 @@ MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-#: UniOne's window is 24 hours, SendGrid's 72; KumoMTA and tracking have the default of 48.
+#: Two sources have windows of their own; the others have the default of 48 hours.
 NUMBERS: Final = {"kumomta": 1, "tracking": 2, "unione": 3, "sendgrid": 4}
-WINDOWS: Final = timing(numbers=NUMBERS).windows
+OWN_WINDOWS: Final = {"unione": 24 * HOUR, "sendgrid": 72 * HOUR}
+WINDOWS: Final = timing(numbers=NUMBERS, windows=OWN_WINDOWS).windows
 
 _ids = itertools.count()
 

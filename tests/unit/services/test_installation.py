@@ -6,9 +6,9 @@ from aftersend.config.installation import foreign_topics, parsers, raw_sources, 
 from aftersend.config.settings import AlertName, Settings, load
 from aftersend.errors import SettingsError
 from aftersend.rules.kpi.alerts import THRESHOLDS
-from aftersend.services.installation import alert_thresholds
+from aftersend.services.installation import alert_thresholds, fold_timing
 from aftersend.sources.base import SourceOptions
-from aftersend.sources.registry import REGISTRY
+from aftersend.sources.registry import NUMBERS, REGISTRY
 
 
 def test_every_option_of_the_sources_is_a_setting() -> None:
@@ -40,6 +40,15 @@ def test_every_source_has_a_parser_and_a_raw_topic() -> None:
     assert REGISTRY.keys() == parsers(settings).keys() == set(raw_sources())
     assert {f"t.raw.{name}" for name in raw_sources()} < layouts.keys()
     assert ("172800000", 3) == (layouts["t.events"].config["retention.ms"], layouts["t.events"].partitions)
+
+
+def test_rows_wait_as_long_as_their_source_tries() -> None:
+    """In hours; a source that is not named here has the installation's own window."""
+    windows = fold_timing(load(response_window_hours=24)).windows
+
+    assert dict.fromkeys(NUMBERS, 24.0) | {"sendgrid": 72.0} == {
+        name: windows[number] / 3600 for name, number in NUMBERS.items()
+    }
 
 
 def test_topics_that_others_lay_out() -> None:

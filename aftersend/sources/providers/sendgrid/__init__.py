@@ -21,6 +21,9 @@ SOURCE: Final = Source(
     name=NAME,
     number=2,
     title="SendGrid Event Webhook",
+    aliases=("twilio",),
+    # SendGrid retries a deferred message for 72 hours.
+    response_window_seconds=72 * 3600.0,
     parser=parser,
     webhook=Webhook(
         content_types=frozenset({"application/json"}),

@@ -6,7 +6,6 @@ from aftersend.rules.recipient.timing import (
     DAY,
     DEFAULT_WINDOW,
     HOUR,
-    SOURCE_WINDOWS,
     closing_times,
     replaces,
     terms_of,
@@ -16,19 +15,17 @@ from aftersend.rules.recipient.timing import (
 from aftersend.schemas.delivery import Declaration, DeliveryTerms
 
 
-def test_windows_of_the_sources() -> None:
-    numbers = {"unione": 1, "elastic_email": 2, "sendgrid": 3, "adobe": 4, "kumomta": 5}
-    windows = timing(numbers=numbers).windows
+def test_sources_without_a_window_of_their_own_have_the_default() -> None:
+    windows = timing(windows={"slow": 72 * HOUR}, numbers={"slow": 1, "kumomta": 2}).windows
 
-    assert [24, 48, 72, 84, 48] == [windows[number] / HOUR for number in numbers.values()]
+    assert (48 * HOUR, 72 * HOUR, 48 * HOUR) == windows[:3]
     assert 48 * HOUR == DEFAULT_WINDOW == windows[0], "of a source that nobody knows"
-    assert SOURCE_WINDOWS.keys() < numbers.keys()
 
 
 def test_the_default_can_be_set() -> None:
-    windows = timing(window=HOUR, numbers={"unione": 1, "kumomta": 2}).windows
+    windows = timing(window=HOUR, windows={"slow": 72 * HOUR}, numbers={"slow": 1, "kumomta": 2}).windows
 
-    assert (HOUR, 24 * HOUR, HOUR) == windows[:3]
+    assert (HOUR, 72 * HOUR, HOUR) == windows[:3]
 
 
 def test_defaults() -> None:

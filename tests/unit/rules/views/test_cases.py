@@ -206,8 +206,8 @@ def test_case_16_one_address_twice_in_a_delivery(name: str) -> None:
     assert status(name, "sent", "delivered") == status(name, "sent", copy, "delivered")
 
 
-@pytest.mark.parametrize("source, hours", [("kumomta", 48), ("adobe", 84)])
-def test_case_17_no_feedback(source: str, hours: int) -> None:
+@pytest.mark.parametrize("hours", [48, 84])
+def test_case_17_no_feedback(hours: int) -> None:
     """48 hours, or 3.5 days of Adobe's MTA; by a tick, without any further event."""
     partition = Partition(times=timing(numbers=NUMBERS, windows={"kumomta": hours * HOUR}))
     partition.take(event("sent"))
@@ -220,7 +220,6 @@ def test_case_17_no_feedback(source: str, hours: int) -> None:
     assert ["Sent", "Failed", "Failed", "Sent", "Unknown response", "No feedback"] == [
         status_now(partition, name) for name in VIEWS
     ]
-    assert hours * HOUR == timing(numbers={source: 1}).windows[1]
 
 
 @pytest.mark.parametrize("name", VIEWS)
