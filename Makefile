@@ -9,7 +9,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast chaos bench lint format lock clean
+.PHONY: help install demo test test-fast chaos bench lint format docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ lint: $(VENV)/.deps ## Check style, types and the layers
 format: $(VENV)/.deps ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix-only --quiet
 	@$(BIN)/ruff format
+
+docs: $(VENV)/.deps ## Generate the pages in docs/reference from the code
+	@$(BIN)/python -m aftersend.docgen
 
 lock: $(VENV)/.deps ## Lock the dependencies anew (ARGS="--upgrade-package redis" to raise one)
 	@sh deploy/lock.sh $(BIN)/uv $(ARGS)

@@ -1,1 +1,1 @@
-"""Writes the generated pages of docs/ from the code."""
+"""Generates the reference pages in `docs/reference` from the code: `python -m aftersend.docgen`."""

@@ -1,18 +1,13 @@
-"""The JSON Schemas of what consumers read, made from the structs and the names of the rules.
+"""The JSON Schemas of what consumers read, `docs/reference/schemas`, from the structs and the names of the rules.
 
-    python -m aftersend.docgen.schemas [DIRECTORY]
-
-writes them to `docs/reference/schemas`; a test checks that they are current. They are not in `schemas`, which must not
-import the names that the rules give to statuses, facts and KPIs.
+They are not made in `schemas`, which must not import the names that the rules give to statuses, facts and KPIs.
 """
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +24,6 @@ from aftersend.schemas.kpi import Clock, DeliveryKpis
 from aftersend.schemas.recipient import Cause, PublicFailure, RecipientState
 from aftersend.schemas.version import SCHEMA_VERSION
 
-DIRECTORY: Final = Path(__file__).parents[2] / "docs" / "reference" / "schemas"
 #: By the name of the file.
 DOCUMENTED: Final[dict[str, type[msgspec.Struct]]] = {
     "recipient-state": RecipientState,
@@ -149,13 +143,6 @@ def documents() -> dict[str, str]:
     }
 
 
-def write(directory: Path = DIRECTORY) -> None:
-    """Write the JSON Schemas."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, text in documents().items():
-        (directory / name).write_text(text, encoding="utf-8")
-
-
 def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
     _, definitions = msgspec.json.schema_components([struct])
     for name, definition in definitions.items():
@@ -185,14 +172,3 @@ def _comments(struct: type) -> dict[str, str]:
     """Return the comments (`#:`) of a struct's fields."""
     found = _COMMENTED.findall(inspect.getsource(struct))
     return {field: " ".join(line.strip().removeprefix("#: ") for line in text.splitlines()) for text, field in found}
-
-
-def main() -> None:
-    """Write the JSON Schemas to a directory."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("directory", type=Path, nargs="?", default=DIRECTORY)
-    write(parser.parse_args().directory)
-
-
-if __name__ == "__main__":
-    main()

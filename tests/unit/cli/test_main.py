@@ -12,9 +12,6 @@ from aftersend.cli import main as cli_main
 from aftersend.cli.main import COMMANDS, create_app, main
 from aftersend.errors import EXIT_CRASHED, EXIT_FAILED, EXIT_KAFKA, EXIT_USAGE, KafkaUnusableError
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
-from tests.paths import DOCS
-
-DOCS = DOCS / "reference" / "cli.md"
 
 
 def summary_of(help_text: str) -> str:
@@ -51,12 +48,6 @@ def test_the_overview_needs_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert not {"faust", "aiokafka", "redis", "pydantic", "aftersend.processes.worker"} & set(done.stderr.split())
-
-
-def test_the_page_has_every_command() -> None:
-    page = DOCS.read_text()
-
-    assert [] == [command.name for command in COMMANDS if f"aftersend {command.name}" not in page]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,4 @@
-from aftersend.docgen.metrics import render
 from aftersend.publish.prometheus.catalog import METRICS, SECTIONS
-from tests.paths import DOCS
-
-PAGE = DOCS / "reference" / "metrics.md"
-
-
-def test_the_page_is_current() -> None:
-    """If not: python -m aftersend.docgen.metrics > docs/reference/metrics.md."""
-    assert render() == PAGE.read_text()
 
 
 def test_no_name_is_given_twice() -> None:
