@@ -11,7 +11,8 @@ import time
 import tracemalloc
 from typing import Final
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.kpi.indicators import bucket_of, event_counter
 from aftersend.rules.recipient.lifecycle import Fact

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aftersend.config.installation import topic_layouts
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 from aftersend.engine import admin
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.embedded.ports import pick_free

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aftersend.config.installation import topic_layouts
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 

@@ -27,7 +27,8 @@ import redis
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.processes.worker import raw_sources, run_worker
 from aftersend.schemas.topics import layouts

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from aftersend.config.installation import source_numbers, topic_layouts
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import TransactionalWriter

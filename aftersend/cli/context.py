@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError
 from aftersend.processes import logs
 from aftersend.sources.base import SourceError

@@ -1,1 +1,1 @@
-"""Settings: one section a file, joined and loaded in one place."""
+"""Settings of an installation, one section a file, and their meaning for sources and topics."""

@@ -5,42 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from aftersend.config.settings import PREFIX, Settings
+from aftersend.config.sections import SECTIONS
+from aftersend.config.types import PREFIX
 from aftersend.docgen.template import fill, table
-
-#: The first setting of each section, as they stand in `Settings`.
-SECTIONS: Final = {
-    "app_id": "Group",
-    "kafka_bootstrap": "Kafka",
-    "topic_prefix": "Topics",
-    "session_timeout": "Rebalances, transactions and batches",
-    "redis_url": "Redis",
-    "store": "Store",
-    "statistics_update_period_days": "Time",
-    "alert_thresholds": "Alerts",
-    "delivery_keys": "Sources",
-    "breaker_share": "Breaker",
-    "web_host": "Health",
-    "advertised_url": "Query API",
-    "gateway_host": "Gateway",
-    "log_level": "Logging",
-}
 
 _LIMITS: Final = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
 
 
 def render() -> str:
     """Return the page."""
-    sections: list[tuple[str, list[tuple[str, str, str]]]] = []
-    for name, field in Settings.model_fields.items():
-        if name in SECTIONS:
-            sections.append((SECTIONS[name], []))
-        meaning = " ".join(filter(None, (field.description, _allowed(field))))
-        sections[-1][1].append((f"`{name}`", _default(field.default), meaning))
-    tables = (f"## {title}\n\n{table(('setting', 'default', 'meaning'), rows)}" for title, rows in sections)
+    tables = (f"## {title}\n\n{_table(section)}" for title, section in SECTIONS.items())
     return fill("settings", {"prefix": PREFIX, "sections": "\n\n".join(tables)})
+
+
+def _table(section: type[BaseModel]) -> str:
+    rows = []
+    for name, field in section.model_fields.items():
+        meaning = " ".join(filter(None, (field.description, _allowed(field))))
+        rows.append((f"`{name}`", _default(field.default), meaning))
+    return table(("setting", "default", "meaning"), rows)
 
 
 def _default(value: Any) -> str:

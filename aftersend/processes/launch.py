@@ -9,7 +9,9 @@ from typing import Final
 
 import structlog
 
-from aftersend.config.settings import PREFIX, Settings, load, misspelt
+from aftersend.config.loading import load, misspelt
+from aftersend.config.settings import Settings
+from aftersend.config.types import PREFIX
 from aftersend.errors import EXIT_SETTINGS, AftersendError
 from aftersend.processes import logs, shutdown
 from aftersend.processes.supervisor import Child, supervise

@@ -16,7 +16,8 @@ from redis.exceptions import RedisError
 from starlette.routing import Mount
 
 from aftersend.agents.track import TrackState
-from aftersend.config.settings import MIN_TOKEN, Settings
+from aftersend.config.sections.api import MIN_TOKEN
+from aftersend.config.settings import Settings
 from aftersend.console.api.app import Api
 from aftersend.console.api.backend import AddressRecord
 from aftersend.console.auth import TokenAuth

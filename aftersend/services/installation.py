@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from aftersend.config.installation import response_windows, source_numbers
-from aftersend.config.settings import ANY_TENANT, AlertLimit, AlertName, Settings
+from aftersend.config.sections.alerts import ANY_TENANT, AlertLimit, AlertName
+from aftersend.config.settings import Settings
 from aftersend.rules.kpi.alerts import THRESHOLDS, Threshold, Thresholds
 from aftersend.rules.recipient.timing import DAY, HOUR, Timing, timing
 from aftersend.tables.codec import Codec

@@ -12,7 +12,8 @@ from aiokafka import AIOKafkaProducer
 
 from aftersend.agents.track import Track, TrackState
 from aftersend.config.installation import topic_layouts
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import TransactionalWriter

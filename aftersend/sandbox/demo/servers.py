@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 from aftersend.sandbox.embedded.guard import Guard

@@ -11,7 +11,8 @@ from typing import Any, Final
 from pydantic import ValidationError, model_validator
 
 from aftersend.config.installation import parsers
-from aftersend.config.settings import Settings, misspelt, problems_of
+from aftersend.config.loading import misspelt, problems_of
+from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 
@@ -21,10 +22,14 @@ _NOTHING: Final[dict[str, Any]] = {}
 
 
 class _Lenient(Settings, extra="ignore"):
-    """Settings that name no setting are passed over, and so is what does not go together."""
+    """Settings without the checks that concern several of them; unknown names are ignored."""
 
     @model_validator(mode="after")
-    def _in_order(self) -> _Lenient:
+    def _open_on_loopback_only(self) -> _Lenient:
+        return self
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _Lenient:
         return self
 
 

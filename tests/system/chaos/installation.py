@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from aftersend.config.installation import raw_sources, topic_layouts
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
 from aftersend.errors import EXIT_OK

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersend.config.settings import load, misspelt
+from aftersend.config.loading import load, misspelt
 from aftersend.errors import EXIT_SETTINGS, SettingsError
 
 

@@ -1,10 +1,10 @@
+from aftersend.config.sections import SECTIONS
 from aftersend.config.settings import Settings
-from aftersend.docgen.settings import SECTIONS
 
 
 def test_every_setting_says_what_it_means() -> None:
     assert [] == [name for name, field in Settings.model_fields.items() if not (field.description or "").endswith(".")]
 
 
-def test_every_section_begins_with_a_setting() -> None:
-    assert set() == SECTIONS.keys() - Settings.model_fields.keys()
+def test_the_sections_are_all_the_settings_in_their_order() -> None:
+    assert list(Settings.model_fields) == [name for section in SECTIONS.values() for name in section.model_fields]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 from aftersend.errors import SettingsError
 from aftersend.gateway.endpoints import Door, Doors
 from aftersend.gateway.secrets import Keyring

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
 from aftersend.gateway import secrets
 

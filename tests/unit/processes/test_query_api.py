@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 from aftersend.errors import SettingsError
 from aftersend.processes.query_api import tokens_of
 

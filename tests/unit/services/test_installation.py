@@ -3,7 +3,9 @@ from typing import get_args
 import pytest
 
 from aftersend.config.installation import foreign_topics, parsers, raw_sources, source_options, topic_layouts
-from aftersend.config.settings import AlertName, Settings, load
+from aftersend.config.loading import load
+from aftersend.config.sections.alerts import AlertName
+from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
 from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.services.installation import alert_thresholds, fold_timing

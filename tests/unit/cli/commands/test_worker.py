@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from aftersend.cli.commands.worker import for_process
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 
 
 def test_each_process_has_a_directory_and_a_port_of_its_own() -> None:

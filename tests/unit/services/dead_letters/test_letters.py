@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from aftersend.config.settings import Settings, load
+from aftersend.config.loading import load
+from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
 from aftersend.errors import UsageError
 from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, RecordPosition, letter_of, topics_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 from aftersend.errors import UsageError
 from aftersend.publish.kpis import from_counters
 from aftersend.schemas.delivery import Declaration, Delivery

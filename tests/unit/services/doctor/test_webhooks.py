@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersend.config.settings import load
+from aftersend.config.loading import load
 from aftersend.sandbox.simulation.signing import make_keys
 from aftersend.services.doctor.findings import Finding
 from aftersend.services.doctor.webhooks import check_webhooks
