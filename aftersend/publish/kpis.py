@@ -17,7 +17,7 @@ _PART_PREFIX: Final = "_p"
 _TIMES: Final = frozenset({"started_at", "updated_at"})
 
 
-class KpiRate(msgspec.Struct):
+class RateValue(msgspec.Struct):
     """A ratio and what it was computed from."""
 
     #: None: there is nothing to divide by.
@@ -44,13 +44,13 @@ class Kpis(msgspec.Struct):
     #: source -> kind -> decision -> events; only Kafka tells.
     events: dict[str, dict[str, dict[str, int]]] = {}
 
-    def rates(self) -> dict[str, KpiRate]:
+    def rates(self) -> dict[str, RateValue]:
         """Return every rate with its numerator and denominator."""
         result = {}
         for rate in RATES:
             above, below = self.kpis.get(rate.numerator, 0), self.kpis.get(rate.denominator, 0)
             value = above / below if below else None
-            result[rate.name] = KpiRate(value, above, rate.numerator, below, rate.denominator)
+            result[rate.name] = RateValue(value, above, rate.numerator, below, rate.denominator)
         return result
 
     def as_json(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aftersend.publish.kpis import KpiRate
+from aftersend.publish.kpis import RateValue
 from aftersend.rules.contact import suppression
 from aftersend.services.public_records import PublicContact, PublicRow, Time
 
@@ -27,7 +27,7 @@ class ApiDelivery(msgspec.Struct, kw_only=True):
     started_at: Time | None
     updated_at: Time | None
     kpis: Annotated[dict[str, int], Meta(description="by the names of aftersend/rules/kpi/indicators.py")]
-    rates: Annotated[dict[str, KpiRate], Meta(description="each with its numerator and denominator")]
+    rates: Annotated[dict[str, RateValue], Meta(description="each with its numerator and denominator")]
     statuses: Annotated[dict[str, int], Meta(description="recipients at each status; their sum is the audience")]
     decisions: Annotated[dict[str, int], Meta(description="events by what was done with them")]
 

@@ -172,7 +172,7 @@ _COMPONENT_NAMES: Final = {
     "ApiRecordPosition": "RecordPlace",
     "ApiStatusChange": "Shown",
     "ApiStep": "Step",
-    "KpiRate": "Rate",
+    "RateValue": "Rate",
     "SuppressionAnswer": "Suppression",
     "SuppressionRequest": "SuppressionQuestion",
     "CheckedAddress": "Checked",
