@@ -45,6 +45,15 @@ class NormaliseState(msgspec.Struct):
     parse: Parser | None
 
 
+class ParsedBatch(msgspec.Struct):
+    """What came of a batch of raw records."""
+
+    records: int
+    events: int
+    #: Records that could not be read, by the class of the error.
+    errors: dict[str, int]
+    #: (source, the provider's name for a type) -> events of types that the parser does not know.
+    unknown: dict[tuple[str, str], int]
 
 
 #: Told of each committed batch of raw records: its topic, and what came of it.
