@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Final
 
 import msgspec
+from cyclopts import Parameter
 
 from aftersend.cli.context import command_settings
 from aftersend.config.installation import parsers
@@ -15,8 +16,11 @@ from aftersend.services.parse import parse_stream
 from aftersend.sources.base import Parser
 from aftersend.sources.registry import REGISTRY
 
+#: Choices, for the command's help and its errors.
+_HELP: Final = f"One of {', '.join(REGISTRY)}; as in the name of the raw topic."
 
-def parse(source: str, file: Path | None = None, /) -> int:
+
+def parse(source: Annotated[str, Parameter(help=_HELP)], file: Path | None = None, /) -> int:
     """Turn a provider's raw bytes into canonical events.
 
     Prints each event as a line of JSON, as it would stand on the events topic, and says on standard error which records
@@ -25,11 +29,11 @@ def parse(source: str, file: Path | None = None, /) -> int:
 
     For example:
 
-        aftersend parse kumomta record.json
-        zstdcat /var/log/kumomta/* | aftersend parse kumomta | jq .type
+        aftersend parse <source> record.json
+        zstdcat /var/log/mta/* | aftersend parse <source> | jq .type
 
     Args:
-        source: kumomta, sendgrid, ses or tracking; as in the name of the raw topic.
+        source: Whose bytes they are.
         file: One record, or one a line; without it, standard input is read.
     """
     settings = command_settings()

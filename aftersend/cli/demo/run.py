@@ -133,7 +133,9 @@ class Demo:
         self._say("starting worker and gateway")
         await _start(set_up)
         player, providers = self._cast(set_up)
-        self._say("playing the campaign: three hours in fast motion, from an MTA's log, SendGrid and Amazon SES")
+        self._say(
+            f"playing the campaign: three hours in fast motion, from an MTA's log and webhooks of {', '.join(SHARES)}"
+        )
         began = time.monotonic()
         await self._watch(_play_and_wait(player, providers, set_up), set_up, player, providers)
         seconds = time.monotonic() - began
@@ -150,7 +152,7 @@ class Demo:
         settings, options = set_up.settings, self._options
         now = time.time()
         left, providers = options.recipients, []
-        for name, (share, _) in SHARES.items():
+        for name, share in SHARES.items():
             recipients = options.recipients * share // 100
             if recipients:
                 left -= recipients
@@ -173,7 +175,7 @@ class Demo:
         self, work: Coroutine[Any, Any, None], set_up: DemoServers, player: Player, providers: list[Provider]
     ) -> None:
         """Show how things stand until the work is done."""
-        posted = sum(self._options.recipients * share // 100 for share, _ in SHARES.values())
+        posted = sum(self._options.recipients * share // 100 for share in SHARES.values())
         expected = _RECORDS_EACH * (self._options.recipients - posted) + _EVENTS_EACH * posted + _OTHER_RECORDS
         task = asyncio.ensure_future(work)
         watch = DemoMonitor(set_up.settings)
@@ -228,6 +230,7 @@ class Demo:
         """Stay until Ctrl-C, which is the way to end this, not an interruption."""
         settings = set_up.settings
         delivery_id, recipient = report.busiest
+        gateway = f"http://{settings.gateway_host}:{settings.gateway_port}"
         print(
             f"""
 Everything goes on running until you press Ctrl-C. In another terminal:
@@ -241,7 +244,7 @@ Everything goes on running until you press Ctrl-C. In another terminal:
   aftersend top                      # what goes on, live
   aftersend dead-letters list        # what could not be read, and why
   aftersend doctor
-  aftersend simulate sendgrid --key {set_up.keys} --url http://{settings.gateway_host}:{settings.gateway_port} --rate 50
+  aftersend simulate {next(iter(SHARES))} --key {set_up.keys} --url {gateway} --rate 50
   aftersend compute-stats            # recomputes every KPI from the rows
   curl http://{settings.web_host}:{settings.web_port}/ready
 

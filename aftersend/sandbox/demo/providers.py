@@ -11,9 +11,13 @@ from aftersend.config.settings import Settings
 from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
 from aftersend.sandbox.simulation.posting import Posted, Poster, batches
 from aftersend.sandbox.simulation.signing import signer
+from aftersend.sandbox.simulation.simulators import webhook_simulators
 
-#: How many of a hundred recipients a provider sends to, and how many events it puts into a request.
-SHARES: Final = {"sendgrid": (20, 50), "ses": (5, 1)}
+#: Of how many of a hundred recipients each provider reports that is in the demo.
+SHARES: Final = {name: webhook.demo_share for name, webhook in webhook_simulators().items() if webhook.demo_share}
+
+#: Events in a request, or fewer where the provider sends fewer.
+_BATCH: Final = 50
 
 
 class Provider:
@@ -21,7 +25,7 @@ class Provider:
 
     Args:
         settings: of the installation.
-        name: `sendgrid` or `ses`.
+        name: in `SHARES`.
         keys: the folder that `aftersend.sandbox.simulation.signing.make_keys` made.
         recipients: how many.
         deliveries: how many.
@@ -46,13 +50,13 @@ class Provider:
     ) -> None:
         self.name = name
         self._rate = rate
-        self._batch = SHARES[name][1]
+        self._batch = min(_BATCH, webhook_simulators()[name].batch)
         self._summary = Summary()
         self._records = simulate_campaign(
-            recipients, deliveries, seed, start, duration=duration, provider=name, summary=self._summary
+            recipients, deliveries, seed, start, duration=duration, source=name, summary=self._summary
         )
         url = f"http://{settings.gateway_host}:{settings.gateway_port}/webhooks/{name}"
-        self._poster = Poster(url, signer(name, keys).request)
+        self._poster = Poster(url, signer(name, keys))
 
     @property
     def posted(self) -> Posted:

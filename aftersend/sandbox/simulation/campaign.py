@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -24,12 +24,10 @@ from aftersend.sandbox.simulation.journeys import (
     Step,
 )
 from aftersend.sandbox.simulation.people import person
+from aftersend.sandbox.simulation.simulators import DEFAULT, simulator
 from aftersend.schemas.event import NOT_SENT_REASONS
 from aftersend.schemas.raw import RawRecord
-from aftersend.sources.mta.kumomta import simulator as mta
-from aftersend.sources.own.tracking import simulator as tracker
-from aftersend.sources.providers.sendgrid import simulator as sendgrid
-from aftersend.sources.providers.ses import simulator as ses
+from aftersend.sources.own import tracking
 from aftersend.sources.simulation.message import Delivery, Message
 from aftersend.sources.simulation.replies import REFUSALS
 
@@ -57,28 +55,6 @@ _SHOWCASE: Final = (
 #: The part of the run after a recipient's injection in which all of the rest happens to him.
 _TAIL: Final = 0.6
 _DAY: Final = 86_400.0
-
-#: What has come down as a record and is none.
-_BROKEN: Final = (
-    b'{"type":"Delivery","id":"1d98076abbbc11ed940250ebf67f93bd","sender":"bounces@mail.brand.ex',
-    b"<html><head><title>502 Bad Gateway</title></head></html>",
-    '{"type":"Bounce","recipient":"jürgen@webpost.example"}'.encode("latin-1"),
-    b'{"type":"Reception","timestamp":"today"}',
-)
-
-
-class Provider(Protocol):
-    """A module that writes what a provider tells of a message."""
-
-    def write(self, message: Message, step: str, number: int, at: float) -> bytes | None:
-        """Return one event; None: the provider says nothing of such a step."""
-
-    def broken(self, number: int, at: float) -> bytes:
-        """Return something that can't be read."""
-
-
-#: Providers that send webhooks, by their names in `aftersend.sources.registry`.
-PROVIDERS: Final[dict[str, Provider]] = {"sendgrid": sendgrid, "ses": ses}
 
 
 class Summary(msgspec.Struct):
@@ -125,7 +101,7 @@ def simulate_campaign(
     broken: int = 3,
     unattributed: int = 5,
     window: int = 50_000,
-    provider: str = "",
+    source: str = DEFAULT,
     summary: Summary | None = None,
 ) -> Iterator[RawRecord]:
     """Yield the raw records of a campaign in the order of their arrival; the same ones for the same arguments.
@@ -142,9 +118,10 @@ def simulate_campaign(
         unattributed: how many records name no delivery.
         window: how many recipients may have something to come at once; bounds the memory, at the price that in a
             larger campaign things happen sooner after injection.
-        provider: who tells of it all, a name in `PROVIDERS`; "": KumoMTA and the tracker. A provider's records are
-            single events, which are yet to be put into requests and signed; there is no older delivery then, since what
-            comes over HTTP has arrived when it comes.
+        source: who reports on it, a name in `simulators.SIMULATED`; together with the sender's own tracker, where it
+            reports no opens and clicks. The records of a source that sends webhooks are single events, which are yet to
+            be put into requests and signed; there is no older delivery then, since what comes over HTTP has arrived
+            when it comes.
         summary: filled while records are yielded.
 
     Raises:
@@ -152,30 +129,34 @@ def simulate_campaign(
     """
     if deliveries < 1:
         raise ValueError("a campaign has at least one delivery")
-    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates, provider)
+    run = _Run(random.Random(f"{seed} run"), summary or Summary(), duration, duplicates, source)
+    over_http = run.simulator.webhook is not None
+    suffix = source if over_http else ""
     tail = duration * _TAIL * min(1.0, window / max(1, recipients))
-    if not provider:
+    if not over_http:
         yield from run.old_delivery(seed, start)
     run.odd_records(start, broken, unattributed)
-    run.test_messages(seed, start, tail, [delivery(number, provider) for number in range(deliveries)])
+    run.test_messages(seed, start, tail, [delivery(number, suffix) for number in range(deliveries)])
     for number in range(recipients):
         injected_at = start + (duration - tail) * number / recipients
         yield from run.until(injected_at)
-        run.recipient(number, seed, _delivery_of(number, deliveries, provider), injected_at, tail)
+        run.recipient(number, seed, _delivery_of(number, deliveries, suffix), injected_at, tail)
     yield from run.until(float("inf"))
 
 
-def _delivery_of(number: int, deliveries: int, provider: str) -> Delivery:
+def _delivery_of(number: int, deliveries: int, suffix: str) -> Delivery:
     """Return the delivery of a recipient; two numbers in a row are one person, in two deliveries."""
     second = number % 2 and deliveries > 1
-    return delivery((number // 2 + (1 + number // 2 % (deliveries - 1) if second else 0)) % deliveries, provider)
+    return delivery((number // 2 + (1 + number // 2 % (deliveries - 1) if second else 0)) % deliveries, suffix)
 
 
 class _Run:
     """One run: what waits to arrive."""
 
-    def __init__(self, rng: random.Random, summary: Summary, duration: float, duplicates: float, provider: str) -> None:
-        self.provider = provider
+    def __init__(self, rng: random.Random, summary: Summary, duration: float, duplicates: float, source: str) -> None:
+        self.source = source
+        self.simulator = simulator(source)
+        self.tracker = simulator(tracking.NAME)
         self.rng = rng
         self.summary = summary
         self.duration = duration
@@ -292,21 +273,15 @@ class _Run:
 
     def _write(self, item: _Waiting) -> RawRecord | None:
         arrival_ms = int(item.arrival * 1000)
-        message = item.message
-        if self.provider:
-            return self._write_as(PROVIDERS[self.provider], item, arrival_ms)
+        message, source, writer = item.message, self.source, self.simulator
         if message is None:
-            return RawRecord("kumomta", _BROKEN[item.number % len(_BROKEN)], None, arrival_ms)
-        if item.writer == "mta":
-            return RawRecord("kumomta", mta.write(message, item.step, item.number, item.happened_at), None, arrival_ms)
-        value = tracker.write(message, item.step, item.number, item.happened_at)
-        return RawRecord("tracking", value, message.person.tracked.encode(), arrival_ms)
-
-    def _write_as(self, provider: Provider, item: _Waiting, arrival_ms: int) -> RawRecord | None:
-        if item.message is None:
-            return RawRecord(self.provider, provider.broken(item.number, item.happened_at), None, arrival_ms)
-        value = provider.write(item.message, item.step, item.number, item.happened_at)
-        return None if value is None else RawRecord(self.provider, value, None, arrival_ms)
+            return RawRecord(source, writer.broken(item.number, item.happened_at), None, arrival_ms)
+        if item.writer == "tracker" and not writer.tracks:
+            source, writer = tracking.NAME, self.tracker
+        value = writer.write(message, item.step, item.number, item.happened_at)
+        # A tracker writes what concerns one recipient to one partition.
+        key = message.person.tracked.encode() if source == tracking.NAME else None
+        return None if value is None else RawRecord(source, value, key, arrival_ms)
 
     def _count(self, item: _Waiting, record: RawRecord) -> None:
         summary = self.summary

@@ -21,9 +21,9 @@ _DELIVERIES: Final = (
 OLD_DELIVERY: Final = Delivery("summer-sale", "campaign", "Last days of summer", "https://brand.example/summer")
 
 
-def delivery(number: int, provider: str = "") -> Delivery:
-    """Return a delivery, another one for each number and for each provider that sends it."""
+def delivery(number: int, suffix: str = "") -> Delivery:
+    """Return a delivery, another one for each number and for each suffix (who sends it)."""
     made = _DELIVERIES[number % len(_DELIVERIES)]
     edition = number // len(_DELIVERIES)
-    parts = (made.id, provider, str(edition + 1) if edition else "")
+    parts = (made.id, suffix, str(edition + 1) if edition else "")
     return made._replace(id="-".join(filter(None, parts)))

@@ -14,14 +14,14 @@ import aiohttp
 import msgspec
 
 from aftersend.errors import AftersendError
-from aftersend.sandbox.simulation.signing import Request
 from aftersend.schemas.raw import RawRecord
+from aftersend.sources.simulation.simulator import Request, Sign
 
 #: Answers after which trying again is of no use: something is wrong with what is sent, or where to.
 _FINAL: Final = frozenset({400, 401, 403, 404, 405, 411, 413, 415})
 _HINTS: Final = {
-    401: "the gateway does not know this key: have AFTERSEND_GATEWAY_SECRETS_DIR (and, for SES, "
-    "AFTERSEND_GATEWAY_CERTIFICATES) say what `aftersend simulate --make-key` printed",
+    401: "the gateway does not know this key: have AFTERSEND_GATEWAY_SECRETS_DIR and "
+    "AFTERSEND_GATEWAY_CERTIFICATES say what `aftersend simulate --make-key` printed",
     403: "the gateway has no secret for this source: set AFTERSEND_GATEWAY_SECRETS_DIR to what `aftersend simulate "
     "--make-key` printed",
     404: "is --url that of a gateway of this version?",
@@ -35,9 +35,6 @@ _TIMEOUT: Final = 30.0
 _NOBODY: Final = 10.0
 #: How far ahead of its time a request may be sent, seconds: sleeping for less is not worth it.
 _TICK: Final = 0.02
-
-#: Signs events as one request.
-Sign = Callable[[list[bytes]], Request]
 
 
 class Posted(msgspec.Struct):

@@ -10,4 +10,11 @@ from aftersend.sources.mta.kumomta.parser import NAME, parser
 __all__ = ["NAME", "SOURCE"]
 
 
-SOURCE: Final = Source(name=NAME, number=1, title="KumoMTA log records", parser=parser)
+SOURCE: Final = Source(
+    name=NAME,
+    number=1,
+    title="KumoMTA log records",
+    parser=parser,
+    token_suffices=True,
+    simulator=f"{__name__}.simulator",
+)

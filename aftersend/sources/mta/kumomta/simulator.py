@@ -10,16 +10,25 @@ import msgspec
 
 from aftersend.sources.simulation.message import TENANT, Message, rfc3339
 from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
+from aftersend.sources.simulation.simulator import Simulator
 
 _NODE: Final = "557f3ad4-2c8c-11ee-976e-782d7e12e173"
 _RETURN_PATH: Final = "bounces@mail.brand.example"
 _SOURCES: Final = ("203.0.113.5", "203.0.113.6", "203.0.113.7")
 
+#: What has come down as a record and is none.
+_BROKEN: Final = (
+    b'{"type":"Delivery","id":"1d98076abbbc11ed940250ebf67f93bd","sender":"bounces@mail.brand.ex',
+    b"<html><head><title>502 Bad Gateway</title></head></html>",
+    '{"type":"Bounce","recipient":"jürgen@webpost.example"}'.encode("latin-1"),
+    b'{"type":"Reception","timestamp":"today"}',
+)
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def write(message: Message, step: str, attempt: int, at: float) -> bytes:
-    """Return a log record.
+def write(message: Message, step: str, attempt: int, at: float) -> bytes | None:
+    """Return a log record; None: the log says nothing of such a step.
 
     Args:
         message: what it is about.
@@ -27,9 +36,17 @@ def write(message: Message, step: str, attempt: int, at: float) -> bytes:
         attempt: how many attempts there were before.
         at: when it happened, seconds since 1970.
     """
+    writer = _WRITERS.get(step)
+    if writer is None:
+        return None
     record = _base(message, attempt, at)
-    _WRITERS[step](record, message, attempt, at)
+    writer(record, message, attempt, at)
     return _encode(record)
+
+
+def broken(number: int, _at: float) -> bytes:
+    """Return something that came down as a record and is none."""
+    return _BROKEN[number % len(_BROKEN)]
 
 
 def _base(message: Message, attempt: int, at: float) -> dict[str, Any]:
@@ -244,3 +261,5 @@ _WRITERS: Final[dict[str, Callable[[dict[str, Any], Message, int, float], None]]
     "opt_out": _report("opt-out"),
     "not_spam": _report("not-spam"),
 }
+
+SIMULATOR: Final = Simulator(write=write, broken=broken, tracks=False)

@@ -10,4 +10,11 @@ from aftersend.sources.own.tracking.parser import NAME, parser
 __all__ = ["NAME", "SOURCE"]
 
 
-SOURCE: Final = Source(name=NAME, number=4, title="the sender's own tracker and tools", parser=parser)
+SOURCE: Final = Source(
+    name=NAME,
+    number=4,
+    title="the sender's own tracker and tools",
+    parser=parser,
+    token_suffices=True,
+    simulator=f"{__name__}.simulator",
+)

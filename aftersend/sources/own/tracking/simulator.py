@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.sources.simulation.message import TENANT, Message, rfc3339
+from aftersend.sources.simulation.simulator import Simulator
 from aftersend.sources.simulation.user_agents import PROXIES, READERS, SCANNERS
 
 #: By step: the event, whose user agents, and what else the record says.
@@ -30,8 +31,8 @@ _EVENTS: Final[dict[str, tuple[str, tuple[str, ...], dict[str, Any]]]] = {
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def write(message: Message, step: str, number: int, at: float) -> bytes:
-    """Return a tracker's record.
+def write(message: Message, step: str, number: int, at: float) -> bytes | None:
+    """Return a tracker's record; None: the tracker takes no part in such a step.
 
     Args:
         message: what it is about.
@@ -39,6 +40,8 @@ def write(message: Message, step: str, number: int, at: float) -> bytes:
         number: which step of the message's journey it is.
         at: when it happened, seconds since 1970.
     """
+    if step not in _EVENTS:
+        return None
     event, agents, more = _EVENTS[step]
     record: dict[str, Any] = {
         "event": event,
@@ -65,3 +68,11 @@ def write(message: Message, step: str, number: int, at: float) -> bytes:
     elif event == "not_sent":
         record["reason"] = message.left_out
     return _encode(record)
+
+
+def broken(number: int, at: float) -> bytes:
+    """Return a record without an event, as faulty software of the sender's might write one."""
+    return _encode({"id": f"broken-{number}", "time": rfc3339(at)})
+
+
+SIMULATOR: Final = Simulator(write=write, broken=broken, tracks=True)

@@ -25,6 +25,7 @@ SOURCE: Final = Source(
     # SendGrid retries a deferred message for 72 hours.
     response_window_seconds=72 * 3600.0,
     parser=parser,
+    simulator=f"{__name__}.simulator",
     webhook=Webhook(
         content_types=frozenset({"application/json"}),
         # SendGrid sends what it has at 768 KiB. More than this would not fit into a Kafka record.

@@ -1,19 +1,25 @@
-"""Writes events as SendGrid's Event Webhook sends them (`aftersend.sources.providers.sendgrid.parser`).
+"""Writes events as SendGrid's Event Webhook sends them, and signs them as it does.
 
-Source: Twilio SendGrid, "Event Webhook Reference".
+Sources: Twilio SendGrid, "Event Webhook Reference" and "Getting Started with the Event Webhook Security Features".
 """
 
 from __future__ import annotations
 
 import hashlib
-from base64 import urlsafe_b64encode
+import time
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from aftersend.sources.simulation.keys import pem, read_pem
 from aftersend.sources.simulation.message import TENANT, Message
 from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
+from aftersend.sources.simulation.simulator import KeyMaterial, Request, Sign, Simulator, WebhookSimulator
 from aftersend.sources.simulation.user_agents import PROXIES, READERS, SCANNERS
 
 _IPS: Final = ("198.51.100.17", "198.51.100.18", "198.51.100.19")
@@ -240,3 +246,46 @@ _WRITERS: Final[dict[str, Callable[[dict[str, Any], Message, int], bool]]] = {
     "resubscribe": _simple("group_resubscribe", asm_group_id=_GROUP),
     "not_sent": _not_sent,
 }
+
+
+def make_key() -> KeyMaterial:
+    """Make a key on the curve P-256."""
+    key = generate_private_key(SECP256R1())
+    shown = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return KeyMaterial(pem(key), b64encode(shown).decode())
+
+
+def signer(private: bytes) -> Sign:
+    """Return what signs with a key (PEM).
+
+    Raises:
+        ValueError: if it is none on the curve P-256.
+    """
+    key = read_pem(private)
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise ValueError("no private key on the curve P-256, which SendGrid signs with")  # noqa: TRY004 - what is wrong is a file
+
+    def sign(events: list[bytes]) -> Request:
+        # SendGrid's bodies end with a line break, which is signed too.
+        body = b"[" + b",\r\n".join(events) + b"]\r\n"
+        at = str(int(time.time()))
+        signature = key.sign(at.encode() + body, ECDSA(SHA256()))
+        headers = {
+            "Content-Type": "application/json;charset=utf-8",
+            "User-Agent": "SendGrid Event API",
+            "X-Twilio-Email-Event-Webhook-Signature": b64encode(signature).decode(),
+            "X-Twilio-Email-Event-Webhook-Timestamp": at,
+        }
+        return Request(headers, body, len(events))
+
+    return sign
+
+
+SIMULATOR: Final = Simulator(
+    write=write,
+    broken=broken,
+    tracks=True,
+    webhook=WebhookSimulator(
+        batch=1000, key_file="sendgrid-private.pem", make_key=make_key, signer=signer, demo_share=20
+    ),
+)

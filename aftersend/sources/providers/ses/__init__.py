@@ -21,7 +21,9 @@ SOURCE: Final = Source(
     name=NAME,
     number=3,
     title="Amazon SES through SNS",
+    aliases=("amazon", "sns"),
     parser=parser,
+    simulator=f"{__name__}.simulator",
     webhook=Webhook(
         # SNS says text/plain unless the subscription's delivery policy sets another.
         content_types=frozenset({"text/plain", "application/json"}),

@@ -10,8 +10,8 @@ from aiohttp.test_utils import TestServer
 from aftersend.errors import AftersendError
 from aftersend.sandbox.simulation import posting
 from aftersend.sandbox.simulation.posting import Poster, batches
-from aftersend.sandbox.simulation.signing import Request
 from aftersend.schemas.raw import RawRecord
+from aftersend.sources.simulation.simulator import Request
 
 Serve = Callable[[Callable[[int, bytes], web.Response]], Awaitable[str]]
 

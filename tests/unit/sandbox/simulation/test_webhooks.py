@@ -13,22 +13,25 @@ import pytest
 from aftersend.errors import UsageError
 from aftersend.rules.recipient.lifecycle import KIND_STATUS, STATUS_NAME, kind_of
 from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
-from aftersend.sandbox.simulation.signing import CERTIFICATE_URL, Request, SnsSigner, make_keys, signer
+from aftersend.sandbox.simulation.signing import make_keys, signer
+from aftersend.sandbox.simulation.simulators import webhook_simulators
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.raw import RawRecord
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.registry import REGISTRY
 from aftersend.sources.simulation.replies import REFUSALS
+from aftersend.sources.simulation.simulator import Request
 from aftersend.sources.webhook import SignatureError, WebhookOptions, WebhookRequest
 
 START = 1757069812.0
 RECIPIENTS = 2_000
-PROVIDERS = ("sendgrid", "ses")
+WEBHOOKS = webhook_simulators()
+PROVIDERS = tuple(WEBHOOKS)
 
 
 def run(provider: str, **changes: Any) -> list[RawRecord]:
     arguments: dict[str, Any] = {"recipients": RECIPIENTS, "deliveries": 3, "seed": 1, "start": START}
-    return list(simulate_campaign(**arguments | changes, provider=provider))
+    return list(simulate_campaign(**arguments | changes, source=provider))
 
 
 def parsed(provider: str, records: list[RawRecord]) -> list[Feedback]:
@@ -64,7 +67,7 @@ def test_the_same_for_the_same_seed(provider: str, records: list[RawRecord]) -> 
 
 def test_all_but_the_broken_ones_can_be_read(provider: str, records: list[RawRecord]) -> None:
     summary = Summary()
-    list(simulate_campaign(RECIPIENTS, 3, 1, START, provider=provider, summary=summary))
+    list(simulate_campaign(RECIPIENTS, 3, 1, START, source=provider, summary=summary))
     parse = REGISTRY[provider].parser(SourceOptions())
     unreadable = 0
     for record in records:
@@ -139,8 +142,8 @@ def accepted(provider: str, request: Request, folder: Path) -> bool:
 
     async def fetch(url: str) -> bytes:
         fetched.append(url)
-        assert CERTIFICATE_URL == url
-        return (folder / "sns-certificate.pem").read_bytes()
+        assert WEBHOOKS[provider].certificate_url == url
+        return (folder / WEBHOOKS[provider].certificate_file).read_bytes()
 
     async def check() -> bool:
         webhook = REGISTRY[provider].webhook
@@ -159,9 +162,9 @@ def accepted(provider: str, request: Request, folder: Path) -> bool:
 
 
 def test_signatures_hold(provider: str, records: list[RawRecord], folder: Path) -> None:
-    signs = signer(provider, folder)
+    sign = signer(provider, folder)
     values = [record.value for record in records[:40]]
-    requests = [signs.request([value]) for value in values] if provider == "ses" else [signs.request(values)]
+    requests = [sign([value]) for value in values] if WEBHOOKS[provider].batch == 1 else [sign(values)]
 
     assert all(accepted(provider, request, folder) for request in requests[:4])
     spoilt = requests[0]._replace(body=requests[0].body.replace(b"autumn", b"winter").replace(b"a", b"b", 1))
@@ -172,9 +175,8 @@ def test_signatures_hold(provider: str, records: list[RawRecord], folder: Path) 
 
 
 def test_sns_signs_in_both_versions(records: list[RawRecord], folder: Path) -> None:
-    signs = signer("ses", folder)
-    assert isinstance(signs, SnsSigner)
-    envelopes = [json.loads(signs.request([msgspec.json.encode({"n": 1})]).body) for _ in range(2)]
+    sign = signer("ses", folder)
+    envelopes = [json.loads(sign([msgspec.json.encode({"n": 1})]).body) for _ in range(2)]
 
     assert {"1", "2"} == {envelope["SignatureVersion"] for envelope in envelopes}
     assert 1 == len({envelope["MessageId"] for envelope in envelopes})
