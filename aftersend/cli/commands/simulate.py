@@ -24,7 +24,7 @@ from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
 from aftersend.sandbox.simulation.deliveries import delivery
 from aftersend.sandbox.simulation.simulators import DEFAULT, SIMULATED, simulator
 from aftersend.schemas.raw import RawRecord
-from aftersend.services.raw_records import feed
+from aftersend.services.raw_records import write_raw_records
 from aftersend.sources.own import tracking
 
 #: What a campaign takes when nothing says otherwise: it ends now.
@@ -117,7 +117,7 @@ def simulate(
     else:
         partitions = wait_for(_partitions(settings, source))
         with progress("writing", expected, shown=shown) as on_sent:
-            wait_for(feed(settings, records, partitions, rate, on_sent))
+            wait_for(write_raw_records(settings, records, partitions, rate, on_sent))
     seconds = time.monotonic() - began
     ids = [delivery(number, source if webhook is not None else "").id for number in range(deliveries)]
     told |= {"seed": chosen, "seconds": round(seconds, 3), "deliveries": ids, **msgspec.to_builtins(summary)}
