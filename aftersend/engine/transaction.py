@@ -14,7 +14,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
 
-from aftersend.engine.aiokafka import connections
+from aftersend.engine.aiokafka import connections, producers
 from aftersend.errors import FencedError, TransactionFailedError
 
 log = structlog.get_logger(__name__)
@@ -27,12 +27,7 @@ _FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
 #: What aiokafka says to whoever goes on with a producer that has failed.
 _WRONG_STATE: Final = (IllegalOperation, AssertionError)
 
-_METADATA_SECONDS: Final = 0.1
 _CLOSE_SECONDS: Final = 5.0
-#: A sender that is cancelled waits for what it has under way; cancelled again, no more.
-_CANCELS: Final = 3
-_CANCEL_SECONDS: Final = 0.5
-
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
 
@@ -65,12 +60,11 @@ class Channel:
     def _roll(self) -> None:
         self._seal()
         self._builder = self._new()
-        self._append = self._builder._builder.append  # noqa: SLF001
+        self._append = producers.append_function(self._builder)
 
     def _seal(self) -> None:
         if self.count:
-            self._builder._relative_offset = self.count  # noqa: SLF001
-            self._builder.close()
+            producers.close_builder(self._builder, self.count)
             self.builders.append((self._builder, self.count))
         self.count, self._builder = 0, None
 
@@ -94,62 +88,6 @@ class Output:
         if channel is None:
             channel = self.channels[key] = Channel(self._new, topic, partition)
         return channel
-
-
-def _heard(future: asyncio.Future[Any]) -> None:
-    """Take note of an error that nobody waits for any more, since another one came first."""
-    if not future.cancelled():
-        future.exception()
-
-
-class _CalmClient:
-    """A client that its sender asks for metadata at intervals.
-
-    While a partition has no leader, aiokafka's sender asks without a pause: where no broker answers, that takes a core.
-    """
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def force_metadata_update(self) -> asyncio.Future[bool]:
-        return asyncio.ensure_future(self._update())
-
-    async def _update(self) -> bool:
-        updated: bool = await self._client.force_metadata_update()
-        if not updated:
-            await asyncio.sleep(_METADATA_SECONDS)
-        return updated
-
-
-def calm(producer: AIOKafkaProducer) -> None:
-    """Make a producer that was not started yet ask for metadata at intervals while a partition has no leader."""
-    sender = producer._sender  # noqa: SLF001 - the one who asks
-    sender.client = _CalmClient(sender.client)
-
-
-async def abandon(producer: AIOKafkaProducer) -> None:
-    """Disconnect a producer at once, whatever it has under way.
-
-    In order it would first deliver what it has, for as long as that takes. Without its connections whatever it has
-    under way ends at once; its futures may never be done.
-    """
-    producer._closed = True  # noqa: SLF001 - aiokafka knows no other end
-    manager = producer._txn_manager  # noqa: SLF001
-    if manager is not None and manager._transaction_waiter is not None:  # noqa: SLF001
-        # Of a transaction that failed before its end nobody waits for it.
-        manager._transaction_waiter.add_done_callback(_heard)  # noqa: SLF001
-    await producer.client.close()
-    sender = producer._sender.sender_task  # noqa: SLF001
-    for _ in range(_CANCELS):
-        if sender is not None and not sender.done():
-            sender.cancel()
-            await asyncio.wait({sender}, timeout=_CANCEL_SECONDS)
-    if sender is not None and sender.done() and not sender.cancelled():
-        sender.exception()
-    await producer.client.close()
 
 
 class TransactionalWriter:
@@ -177,7 +115,7 @@ class TransactionalWriter:
             max_request_size=8 * MAX_BATCH_BYTES,
             linger_ms=0,
         )
-        calm(self._producer)
+        producers.throttle_metadata(self._producer)
 
     async def start(self) -> None:
         """Fence whoever had the partition before, and end what it left open.
@@ -190,8 +128,7 @@ class TransactionalWriter:
     @property
     def epoch(self) -> tuple[int, int]:
         """Producer id and epoch: larger for every later owner."""
-        manager = self._producer._txn_manager  # noqa: SLF001 - aiokafka shows the epoch nowhere else
-        return manager.producer_id, manager.producer_epoch
+        return producers.epoch(self._producer)
 
     def output(self) -> Output:
         """Return an empty output for a batch."""
@@ -229,10 +166,9 @@ class TransactionalWriter:
         return ends
 
     def _cause_of(self, error: BaseException) -> BaseException:
-        """Return what an error comes from: a sender that has died leaves a state in which nothing is allowed."""
-        sender = self._producer._sender.sender_task  # noqa: SLF001
-        if isinstance(error, _WRONG_STATE) and sender is not None and sender.done() and not sender.cancelled():
-            return sender.exception() or error
+        """Return the cause of an error: after its sender has died, a producer only reports that its state is wrong."""
+        if isinstance(error, _WRONG_STATE):
+            return producers.sender_error(self._producer) or error
         return error
 
     async def _commit(
@@ -244,7 +180,7 @@ class TransactionalWriter:
         for channel in output.channels.values():
             for builder, count in channel.finish():
                 future = await producer.send_batch(builder, channel.topic, partition=channel.partition)
-                future.add_done_callback(_heard)
+                future.add_done_callback(producers.retrieve_exception)
                 sent.append((channel, count, future))
         ends: dict[tuple[str, int], int] = {}
         for channel, count, future in sent:
@@ -267,4 +203,4 @@ class TransactionalWriter:
             else:
                 return
         # Nobody wants any more what it has under way.
-        await abandon(producer)
+        await producers.force_close(producer)

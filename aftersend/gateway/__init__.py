@@ -1,1 +1,1 @@
-"""HTTP in: the webhooks of providers, stored in the raw topics as they come."""
+"""The webhook gateway: verifies requests of providers and stores their bodies, unparsed, in the raw topics."""

@@ -1,7 +1,8 @@
-"""What happens to a request: where it leads, whether it is genuine, and 200 once Kafka has it. ASGI, nothing around it.
+"""The ASGI application of the gateway: find the endpoint, verify the request, store its body, answer 200.
 
-Every other answer but 401, 403, 404, 405, 413 and 415 makes a provider come again, so whatever goes wrong on our side
-is a 503.
+Bodies are stored before they are parsed, and a request is answered with 200 only when Kafka has acknowledged it (Steps
+5 to 7 of `docs/guide/architecture.md`). Providers retry after any other answer but 401, 403, 404, 405, 413 and 415, so
+every failure on our side is a 503.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any, Final
 import structlog
 
 from aftersend.config.settings import Settings
-from aftersend.gateway.access_log import AccessLog
-from aftersend.gateway.answers import GONE, Answer, Answers
-from aftersend.gateway.budget import Budget
-from aftersend.gateway.endpoints import PREFIX, Door, Doors, Fetch
-from aftersend.gateway.raw_writer import RawTopic
-from aftersend.gateway.recorder import Recorder
-from aftersend.sources.webhook import SignatureError, WebhookRequest
+from aftersend.gateway.endpoints import PREFIX, Endpoint, Endpoints, Fetch
+from aftersend.gateway.http.access_log import AccessLog
+from aftersend.gateway.http.answers import CLIENT_GONE, Answer, Answers
+from aftersend.gateway.raw.budget import MemoryBudget
+from aftersend.gateway.raw.topic import RawTopic
+from aftersend.gateway.recorder import RequestRecorder
+from aftersend.sources.webhook import Accepted, SignatureError, Verifier, WebhookRequest
 
 log = structlog.get_logger(__name__)
 
@@ -29,29 +30,35 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-#: A closed door is told of at most so often, seconds.
-_REMIND_SECONDS: Final = 60.0
+#: Between two warnings about the same closed endpoint, seconds: providers retry for days.
+_WARN_INTERVAL_SECONDS: Final = 60.0
 _IDENTITY: Final = ("", "identity")
 
 
-class Refused(Exception):  # noqa: N818 - no error of ours
-    """A request gets another answer than 200; None: there is nobody left to answer."""
+class RequestRejected(Exception):  # noqa: N818 - the request is at fault, nothing here
+    """A request gets another answer than 200.
 
-    def __init__(self, answer: Answer | None, why: str) -> None:
-        super().__init__(why)
+    Args:
+        answer: None: the client has disconnected.
+        reason: for the access log.
+    """
+
+    def __init__(self, answer: Answer | None, reason: str) -> None:
+        super().__init__(reason)
         self.answer = answer
 
 
-class Progress:
-    """How far a request has come."""
+class RequestProgress:
+    """What is known of a request so far."""
 
-    __slots__ = ("ack_seconds", "held", "size", "source")
+    __slots__ = ("ack_seconds", "reserved", "size", "source")
 
     def __init__(self) -> None:
         self.source = ""
-        #: Bytes of the body that were read, and those of them that the budget holds for this request.
+        #: Bytes of the body that were read, and bytes that are reserved from the budget.
         self.size = 0
-        self.held = 0
+        self.reserved = 0
+        #: Seconds from the end of the body until Kafka's acknowledgement; None: not stored.
         self.ack_seconds: float | None = None
 
 
@@ -60,25 +67,25 @@ class GatewayApp:
 
     Args:
         settings: checked.
-        doors: may be replaced while requests come in.
+        endpoints: may be replaced while requests are processed.
         topics: by source.
-        budget: for what is in memory.
-        recorder: told of every request.
-        fetch: for addresses that a source wants visited.
-        ready: whether the gateway can do its work.
+        budget: for bodies in memory.
+        recorder: counts every request.
+        fetch: for confirmation URLs.
+        ready: whether webhooks are accepted.
     """
 
     def __init__(
         self,
         settings: Settings,
-        doors: Doors,
+        endpoints: Endpoints,
         topics: Mapping[str, RawTopic],
-        budget: Budget,
-        recorder: Recorder,
+        budget: MemoryBudget,
+        recorder: RequestRecorder,
         fetch: Fetch,
         ready: Callable[[], bool],
     ) -> None:
-        self.doors = doors
+        self.endpoints = endpoints
         self._topics = topics
         self._budget = budget
         self._recorder = recorder
@@ -87,26 +94,26 @@ class GatewayApp:
         self._answers = Answers(settings.gateway_retry_after)
         self._read_timeout = settings.gateway_read_timeout
         self._access = AccessLog(settings.gateway_access_log, show_ip=settings.gateway_log_ip)
-        self._reminded: dict[str, float] = {}
+        self._warned_at: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Process one request."""
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        progress = Progress()
+        progress = RequestProgress()
         why = ""
         try:
             answer: Answer | None = await self._answer(scope, receive, progress)
-        except Refused as refused:
-            answer, why = refused.answer, str(refused)
+        except RequestRejected as rejected:
+            answer, why = rejected.answer, str(rejected)
         except Exception:
-            # A source's check must not fail on anything that comes in. If it does, the provider keeps the request.
+            # A source's verifier must not raise anything else, whatever the request. If it does, the provider retries.
             log.exception("failed on a request", source=progress.source)
-            answer, why = self._answers.later, "failed"
+            answer, why = self._answers.retry_later, "failed"
         finally:
-            self._budget.give(progress.held)
-        status = answer.status if answer else GONE
+            self._budget.release(progress.reserved)
+        status = answer.status if answer else CLIENT_GONE
         self._recorder.answered(progress.source, status, progress.size, progress.ack_seconds)
         if status != HTTPStatus.OK or self._access.all:
             client = scope["client"][0] if scope.get("client") else ""
@@ -116,119 +123,121 @@ class GatewayApp:
             await send(answer.head)
             await send(answer.body)
 
-    async def _answer(self, scope: Scope, receive: Receive, progress: Progress) -> Answer:
+    async def _answer(self, scope: Scope, receive: Receive, progress: RequestProgress) -> Answer:
         answers = self._answers
         path: str = scope["path"]
-        door = self.doors.find(path)
-        if door is None:
+        endpoint = self.endpoints.find(path)
+        if endpoint is None:
             if path in {"/live", "/ready"}:
-                return answers.ok if path == "/live" or self._ready() else answers.later
-            raise Refused(answers.unknown, "no such webhook" if path.startswith(PREFIX) else "no such path")
-        progress.source = door.source
+                return answers.accepted if path == "/live" or self._ready() else answers.retry_later
+            raise RequestRejected(answers.not_found, "no such webhook" if path.startswith(PREFIX) else "no such path")
+        progress.source = endpoint.source
         method = scope["method"]
         if method != "POST":
-            if method in {"GET", "HEAD"}:  # providers look whether there is anything before they send
-                return answers.ok
-            raise Refused(answers.method, "wrong method")
+            if method in {"GET", "HEAD"}:  # providers probe the URL before they send
+                return answers.accepted
+            raise RequestRejected(answers.wrong_method, "wrong method")
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        topic = self._topics[door.source]
-        self._admit(door, headers, topic)
-        return await self._take(scope, receive, progress, door, headers)
-
-    def _admit(self, door: Door, headers: Mapping[str, str], topic: RawTopic) -> None:
-        """Refuse what can be refused before the body is there."""
-        answers = self._answers
-        if door.verify is None:
-            self._remind(door)
-            raise Refused(answers.closed, "no secret is set")
-        if door.content_types:
-            given = headers.get("content-type", "").partition(";")[0].strip().lower()
-            if given not in door.content_types:
-                raise Refused(answers.media_type, "wrong content type")
-        if headers.get("content-encoding", "").lower() not in _IDENTITY:
-            raise Refused(answers.media_type, "compressed")
-        length = headers.get("content-length", "")
-        if length.isdecimal() and int(length) > door.max_bytes:
-            raise Refused(answers.large, "too large")
-        if topic.stalled:
-            raise Refused(answers.later, "Kafka does not acknowledge")
-
-    async def _take(
-        self, scope: Scope, receive: Receive, progress: Progress, door: Door, headers: Mapping[str, str]
-    ) -> Answer:
-        """Read, check and store a request."""
-        answers = self._answers
-        body = None
-        try:
-            async with asyncio.timeout(self._read_timeout):
-                body = await self._read(receive, progress, door.max_bytes)
-        except TimeoutError:
-            # A slow body is no reason to lose it where the provider would not send it again.
-            final = answers.slow.status in door.final_statuses
-            raise Refused(answers.later if final else answers.slow, "too slow") from None
+        topic = self._topics[endpoint.source]
+        verify = self._check_headers(endpoint, headers, topic)
+        body = await self._receive(receive, progress, endpoint)
         now = time.time()
         query = scope.get("query_string", b"")
         target = scope["raw_path"] + b"?" + query if query else scope["raw_path"]
-        request = WebhookRequest(headers, body, now, target.decode("latin-1"))
-        verify = door.verify
-        if verify is None:
-            raise Refused(answers.closed, "no secret is set")
-        try:
-            accepted = await verify(request)
-        except SignatureError as error:
-            raise Refused(answers.no_credentials if door.by_credentials else answers.unsigned, str(error)) from None
-        except OSError as error:
-            raise Refused(answers.later, f"can't be checked now: {error}") from None
-        came = time.perf_counter()
-        stored = self._topics[door.source].put(body, int(now * 1000), list(door.headers))
-        progress.held = 0  # the topic gives it back
+        # Step 5. Verify that the provider sent the request.
+        accepted = await self._verify(verify, WebhookRequest(headers, body, now, target.decode("latin-1")), endpoint)
+        # Step 6. Put the unparsed body into the open batch of the raw topic.
+        received = time.perf_counter()
+        stored = topic.put(body, int(now * 1000), list(endpoint.headers))
+        progress.reserved = 0  # the topic releases it
+        # Step 7. Answer only when all replicas in sync have acknowledged the batch.
         if not await stored:
-            raise Refused(answers.later, "Kafka has not acknowledged")
-        progress.ack_seconds = time.perf_counter() - came
-        if accepted.visit:
-            await self._visit(door, accepted.visit)
-        return answers.ok
+            raise RequestRejected(answers.retry_later, "Kafka has not acknowledged")
+        progress.ack_seconds = time.perf_counter() - received
+        if accepted.confirm_url:
+            await self._confirm(endpoint, accepted.confirm_url)
+        return answers.accepted
 
-    async def _read(self, receive: Receive, progress: Progress, limit: int) -> bytes:
+    def _check_headers(self, endpoint: Endpoint, headers: Mapping[str, str], topic: RawTopic) -> Verifier:
+        """Reject what can be rejected before the body is read; return the endpoint's verifier."""
+        answers = self._answers
+        if endpoint.verify is None:
+            self._warn_closed(endpoint)
+            raise RequestRejected(answers.closed, "no secret is set")
+        if endpoint.content_types:
+            given = headers.get("content-type", "").partition(";")[0].strip().lower()
+            if given not in endpoint.content_types:
+                raise RequestRejected(answers.wrong_media_type, "wrong content type")
+        if headers.get("content-encoding", "").lower() not in _IDENTITY:
+            raise RequestRejected(answers.wrong_media_type, "compressed")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > endpoint.max_bytes:
+            raise RequestRejected(answers.too_large, "too large")
+        if topic.stalled:
+            raise RequestRejected(answers.retry_later, "Kafka does not acknowledge")
+        return endpoint.verify
+
+    async def _receive(self, receive: Receive, progress: RequestProgress, endpoint: Endpoint) -> bytes:
+        """Return the body, within the time that a request may take."""
+        answers = self._answers
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                return await self._read(receive, progress, endpoint.max_bytes)
+        except TimeoutError:
+            # A provider that takes the 408 as final would not retry.
+            final = answers.too_slow.status in endpoint.final_statuses
+            raise RequestRejected(answers.retry_later if final else answers.too_slow, "too slow") from None
+
+    async def _verify(self, verify: Verifier, request: WebhookRequest, endpoint: Endpoint) -> Accepted:
+        answers = self._answers
+        try:
+            return await verify(request)
+        except SignatureError as error:
+            answer = answers.wrong_credentials if endpoint.by_credentials else answers.wrong_signature
+            raise RequestRejected(answer, str(error)) from None
+        except OSError as error:
+            raise RequestRejected(answers.retry_later, f"can't be checked now: {error}") from None
+
+    async def _read(self, receive: Receive, progress: RequestProgress, limit: int) -> bytes:
         """Return the body.
 
         Raises:
-            Refused: if it gets too long, there is no room for it, or the other side has gone.
+            RequestRejected: if it is too long, exceeds the memory budget, or the client has disconnected.
         """
         chunks = []
         more = True
         while more:
             message = await receive()
             if message["type"] != "http.request":
-                raise Refused(None, "cut off")
+                raise RequestRejected(None, "cut off")
             chunk: bytes = message["body"]
             more = message.get("more_body", False)
             size = len(chunk)
             progress.size += size
             if progress.size > limit:
-                raise Refused(self._answers.large, "too large")
-            if not self._budget.take(size):
-                raise Refused(self._answers.later, "too much in memory")
-            progress.held += size
+                raise RequestRejected(self._answers.too_large, "too large")
+            if not self._budget.acquire(size):
+                raise RequestRejected(self._answers.retry_later, "too much in memory")
+            progress.reserved += size
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    async def _visit(self, door: Door, url: str) -> None:
-        """GET what the source wants visited; if that fails, the provider is to send the same again."""
+    async def _confirm(self, endpoint: Endpoint, url: str) -> None:
+        """GET a confirmation URL; if that fails, the provider sends its request again."""
         try:
             await self._fetch(url)
         except OSError as error:
-            log.warning("visit failed", source=door.source, error=str(error))
-            raise Refused(self._answers.later, "visit failed") from None
-        log.info("visited, as the message asked for", source=door.source)
+            log.warning("confirmation failed", source=endpoint.source, error=str(error))
+            raise RequestRejected(self._answers.retry_later, "confirmation failed") from None
+        log.info("subscription confirmed", source=endpoint.source)
 
-    def _remind(self, door: Door) -> None:
-        """Tell the operator of a door that nobody can use."""
+    def _warn_closed(self, endpoint: Endpoint) -> None:
+        """Warn the operator that a provider uses an endpoint without a secret."""
         now = time.monotonic()
-        if now - self._reminded.get(door.source, -_REMIND_SECONDS) >= _REMIND_SECONDS:
-            self._reminded[door.source] = now
+        if now - self._warned_at.get(endpoint.source, -_WARN_INTERVAL_SECONDS) >= _WARN_INTERVAL_SECONDS:
+            self._warned_at[endpoint.source] = now
             log.warning(
-                "a webhook was refused: its source has no secret; set AFTERSEND_GATEWAY_SECRETS, or put a file into "
+                "a webhook was rejected: its source has no secret; set AFTERSEND_GATEWAY_SECRETS, or put a file into "
                 "AFTERSEND_GATEWAY_SECRETS_DIR",
-                source=door.source,
+                source=endpoint.source,
             )

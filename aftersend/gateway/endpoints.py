@@ -1,13 +1,13 @@
-"""Which paths lead where, and what a request has to show there.
+"""The paths of the gateway, and how a request authenticates there.
 
-    /webhooks/<source>           a provider that signs, or credentials in the Authorization header
-    /webhooks/<source>/<token>   the same for the tenant that the token stands for; a source without signatures needs
-                                 nothing else
+    /webhooks/<source>           the provider signs, or sends credentials in the Authorization header
+    /webhooks/<source>/<token>   the same for the tenant of the token; for a source without signatures the token is
+                                 enough
     /webhooks/<source>/<tenant>  a tenant with secrets of its own
 
-A source without secrets is closed, unless it is opened on purpose: an address that takes anything from anybody must
-not come about by forgetting a setting. Tokens are looked up by their hash, so that the time this takes says nothing
-of how much of a guess was right.
+A source without secrets is closed unless `gateway_open` names it: a forgotten setting must not make an endpoint that
+accepts anything from anybody. Tokens are looked up by their hash, so that the time of the lookup does not depend on how
+much of a guess is right.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
-from aftersend.gateway.secrets import Keyring
+from aftersend.gateway.secrets import Secrets
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import Source
 from aftersend.sources.signing import credentials
 from aftersend.sources.webhook import Accepted, Verifier, Webhook, WebhookOptions, WebhookRequest
 
 PREFIX: Final = "/webhooks/"
-#: Sources that have no webhook of their own, such as an MTA's log hook: how long they wait is theirs to set.
-_PLAIN_ANSWER_WITHIN: Final = 30.0
-#: Of the time that a provider waits, what is left to the way there and back.
-_SHARE: Final = 0.8
+#: Response window of a source without a webhook of its own, seconds: clients such as an MTA's log hook choose their
+#: time-out themselves, and 30 s is a usual default.
+_DEFAULT_ANSWER_WITHIN: Final = 30.0
+#: Share of a provider's response window that the gateway uses; the rest is for the network.
+_WINDOW_SHARE: Final = 0.8
 
 _ACCEPTED: Final = Accepted()
 
@@ -38,100 +39,101 @@ _ACCEPTED: Final = Accepted()
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
-class Door(msgspec.Struct, frozen=True):
-    """Where a path leads."""
+class Endpoint(msgspec.Struct, frozen=True):
+    """What the gateway accepts at one path."""
 
     source: str
-    #: Whom the events are of unless they say so themselves; "": unknown.
+    #: Tenant of events that name none themselves; "": unknown.
     tenant: str
     content_types: frozenset[str]
     max_bytes: int
-    #: Seconds from the request's beginning until it has to be answered.
+    #: Seconds from the beginning of a request until its answer is due.
     answer_within: float
-    #: None: closed.
+    #: None: the endpoint is closed.
     verify: Verifier | None
-    #: It is the Authorization header that is checked.
+    #: Requests authenticate by the Authorization header.
     by_credentials: bool = False
-    #: Answers after which the provider does not send the request again.
+    #: Statuses after which the provider does not retry.
     final_statuses: frozenset[int] = frozenset()
-    #: Of the raw records.
+    #: Headers of the raw records.
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-class Doors:
-    """All doors, for one state of the secrets.
+class Endpoints:
+    """All endpoints of a gateway, made from one version of the secrets.
 
     Args:
         settings: checked.
-        keyring: the secrets.
+        secrets: secrets and tokens.
         sources: by name.
-        fetch: what `WebhookOptions.fetch` is.
+        fetch: passed to the sources as `WebhookOptions.fetch`.
 
     Raises:
         SettingsError: if a secret is for a source that does not exist, or can't be a key.
     """
 
-    def __init__(self, settings: Settings, keyring: Keyring, sources: Mapping[str, Source], fetch: Fetch) -> None:
+    def __init__(self, settings: Settings, secrets: Secrets, sources: Mapping[str, Source], fetch: Fetch) -> None:
         self._settings = settings
-        self._keyring = keyring
+        self._secrets = secrets
         self._fetch = fetch
-        if unknown := sorted({source for source, _ in keyring.secrets} - sources.keys()):
+        if unknown := sorted({source for source, _ in secrets.secrets} - sources.keys()):
             raise SettingsError(f"setting 'gateway_secrets': there is no source {', '.join(unknown)}")
         for setting in ("gateway_open", "gateway_token_sources"):
             if unknown := sorted(set(getattr(settings, setting)) - sources.keys()):
                 raise SettingsError(
                     f"setting {setting!r} (AFTERSEND_{setting.upper()}): there is no source {', '.join(unknown)}"
                 )
-        #: By source, those without a further part of the path.
-        self.plain = {name: self._make(source, "") for name, source in sources.items()}
-        self._further = {name: dict(self._for_tenants(source)) for name, source in sources.items()}
+        #: The endpoint `/webhooks/<source>` of each source.
+        self.by_source = {name: self._make(source, "") for name, source in sources.items()}
+        #: By source and the hash of a path's last part: endpoints of tokens and tenants.
+        self._by_digest = {name: dict(self._for_tenants(source)) for name, source in sources.items()}
 
-    def find(self, path: str) -> Door | None:
-        """Return the door that a path leads to, None if there is none."""
+    def find(self, path: str) -> Endpoint | None:
+        """Return the endpoint of a path, None if there is none."""
         source, slash, rest = path.removeprefix(PREFIX).partition("/")
         if not path.startswith(PREFIX):
             return None
         if not slash:
-            return self.plain.get(source)
-        further = self._further.get(source)
-        return further.get(_digest(rest)) if further else None
+            return self.by_source.get(source)
+        by_digest = self._by_digest.get(source)
+        return by_digest.get(_digest(rest)) if by_digest else None
 
-    def _for_tenants(self, source: Source) -> Iterable[tuple[bytes, Door]]:
-        """Return the doors behind a further part of the path, by the hash of that part."""
-        for name, tenant in self._keyring.secrets:
+    def _for_tenants(self, source: Source) -> Iterable[tuple[bytes, Endpoint]]:
+        """Return the endpoints of a source's tokens and tenants, by the hash of the path's last part."""
+        for name, tenant in self._secrets.secrets:
             if name == source.name and tenant:
                 yield _digest(tenant), self._make(source, tenant)
-        # Tokens are handed out to speak of deliveries, not to give operators' orders.
-        enough = source.name in self._settings.gateway_token_sources
-        for token, tenant in self._keyring.tokens.items():
-            yield _digest(token), self._make(source, tenant, by_token=enough)
+        # A token authorises events of some sources only, such as tracking: never an operator's commands.
+        suffices = source.name in self._settings.gateway_token_sources
+        for token, tenant in self._secrets.tokens.items():
+            yield _digest(token), self._make(source, tenant, by_token=suffices)
         if _unsigned(source.webhook):
-            for secret in self._secrets(source, ""):
+            for secret in self._secrets_of(source, ""):
                 yield _digest(secret), self._make(source, "", by_token=True)
 
-    def _secrets(self, source: Source, tenant: str) -> tuple[str, ...]:
-        secrets = self._keyring.secrets
+    def _secrets_of(self, source: Source, tenant: str) -> tuple[str, ...]:
+        secrets = self._secrets.secrets
         return secrets.get((source.name, tenant)) or secrets.get((source.name, "")) or ()
 
-    def _make(self, source: Source, tenant: str, *, by_token: bool = False) -> Door:
+    def _make(self, source: Source, tenant: str, *, by_token: bool = False) -> Endpoint:
         settings, webhook = self._settings, source.webhook
-        door = Door(
+        endpoint = Endpoint(
             source.name,
             tenant,
             webhook.content_types if webhook else frozenset(),
             min(webhook.max_bytes, settings.gateway_max_body_bytes) if webhook else settings.gateway_max_body_bytes,
-            _SHARE * (webhook.answer_within if webhook else _PLAIN_ANSWER_WITHIN),
+            _WINDOW_SHARE * (webhook.answer_within if webhook else _DEFAULT_ANSWER_WITHIN),
             None,
             final_statuses=webhook.final_statuses if webhook else frozenset(),
             headers=((TENANT_HEADER, tenant.encode()),) if tenant else (),
         )
-        secrets = self._secrets(source, tenant)
+        secrets = self._secrets_of(source, tenant)
         if source.name in settings.gateway_open or (by_token and _unsigned(webhook)):
-            return msgspec.structs.replace(door, verify=_unchecked)
+            return msgspec.structs.replace(endpoint, verify=_accept_all)
         if not secrets:
-            return door
+            return endpoint
         return msgspec.structs.replace(
-            door, verify=self._verifier(source.name, webhook, secrets), by_credentials=_unsigned(webhook)
+            endpoint, verify=self._verifier(source.name, webhook, secrets), by_credentials=_unsigned(webhook)
         )
 
     def _verifier(self, name: str, webhook: Webhook | None, secrets: tuple[str, ...]) -> Verifier:
@@ -147,7 +149,7 @@ class Doors:
 
 
 def _unsigned(webhook: Webhook | None) -> bool:
-    """Whether requests are signed by nobody: credentials or a token are all that they show."""
+    """Return whether requests carry no signature: they authenticate by credentials or a token."""
     return webhook is None or webhook.by_credentials
 
 
@@ -155,5 +157,5 @@ def _digest(text: str) -> bytes:
     return hashlib.sha256(text.encode(errors="surrogateescape")).digest()
 
 
-async def _unchecked(_request: WebhookRequest) -> Accepted:
+async def _accept_all(_request: WebhookRequest) -> Accepted:
     return _ACCEPTED

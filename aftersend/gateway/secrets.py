@@ -1,4 +1,4 @@
-"""Secrets and tokens, from the settings and from a folder that may change while the gateway runs."""
+"""Secrets and tokens, from the settings and from a directory that may change while the gateway runs."""
 
 from __future__ import annotations
 
@@ -10,32 +10,31 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
+from aftersend.sources.signing.credentials import MIN_LENGTH
 
-#: The file of tokens in the folder.
+#: Name of the file of tokens in the directory.
 TOKENS_FILE: Final = "tokens"
-#: Tokens and passwords that can be tried out are none. Keys of signatures are checked by their source.
-SHORTEST: Final = 16
 
 _PEM_BEGIN: Final = "-----BEGIN"
 
-#: What tells one state of the folder from another.
-Stamp = tuple[tuple[str, int, int, int], ...]
+#: Name, modification time in ns, size and inode of every file: differs after any change.
+DirectoryVersion = tuple[tuple[str, int, int, int], ...]
 
 
-class Keyring(msgspec.Struct, frozen=True):
-    """All secrets at one time."""
+class Secrets(msgspec.Struct, frozen=True):
+    """One version of all secrets."""
 
-    #: By source, or by source and tenant.
+    #: By source and tenant; tenant "": for all tenants.
     secrets: dict[tuple[str, str], tuple[str, ...]]
     #: Tenants by token.
     tokens: dict[str, str]
 
 
-def load(settings: Settings) -> Keyring:
+def load(settings: Settings) -> Secrets:
     """Read all secrets.
 
     Raises:
-        SettingsError: if a file can't be read, or a token is too short; never tells a secret.
+        SettingsError: if a file can't be read, or a token is too short. The message holds no secret.
     """
     secrets: dict[tuple[str, str], tuple[str, ...]] = {}
     tokens = dict(settings.gateway_tokens)
@@ -49,15 +48,15 @@ def load(settings: Settings) -> Keyring:
         else:
             source, _, tenant = path.name.partition(".")
             secrets[source, tenant] = (*secrets.get((source, tenant), ()), *lines)
-    if any(len(token) < SHORTEST for token in tokens):
+    if any(len(token) < MIN_LENGTH for token in tokens):
         raise SettingsError(
-            f"setting 'gateway_tokens' or file {TOKENS_FILE}: a token has less than {SHORTEST} characters"
+            f"setting 'gateway_tokens' or file {TOKENS_FILE}: a token has less than {MIN_LENGTH} characters"
         )
-    return Keyring(secrets, tokens)
+    return Secrets(secrets, tokens)
 
 
-def stamp(settings: Settings) -> Stamp:
-    """Return what differs when a file has changed; what can't be read now is left out."""
+def directory_version(settings: Settings) -> DirectoryVersion:
+    """Return the version of the directory; files that can't be read now are left out."""
     found = []
     for path in _files(settings.gateway_secrets_dir):
         try:
@@ -68,20 +67,20 @@ def stamp(settings: Settings) -> Stamp:
     return tuple(found)
 
 
-def _files(folder: Path | None) -> Iterator[Path]:
-    """Return the files of the folder; what begins with a dot is somebody else's, such as those of mounted volumes."""
-    if folder is None:
+def _files(directory: Path | None) -> Iterator[Path]:
+    """Return the files of the directory without dot files, which mounted volumes have of their own."""
+    if directory is None:
         return
     try:
-        yield from sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+        yield from sorted(path for path in directory.iterdir() if not path.name.startswith(".") and path.is_file())
     except OSError as error:
         raise SettingsError(
-            f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {folder}: {error.strerror}"
+            f"setting 'gateway_secrets_dir' (AFTERSEND_GATEWAY_SECRETS_DIR): {directory}: {error.strerror}"
         ) from error
 
 
 def _lines(path: Path) -> list[str]:
-    """Return the lines of a file, those that are empty or comments left out; a PEM block counts as one."""
+    """Return the lines of a file without empty lines and comments; a PEM block counts as one line."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

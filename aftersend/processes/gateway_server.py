@@ -1,4 +1,4 @@
-"""A gateway process, put together: Kafka, doors, the server for webhooks, the one for the operator."""
+"""Wiring of a gateway process: Kafka, endpoints, the webhook server and the operator's server."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError, SettingsError
 from aftersend.gateway import secrets
 from aftersend.gateway.app import GatewayApp
-from aftersend.gateway.budget import Budget
-from aftersend.gateway.endpoints import Doors
+from aftersend.gateway.endpoints import Endpoints
+from aftersend.gateway.http.protocol import BoundedProtocol, ConnectionLimits
 from aftersend.gateway.outbound import Fetcher
-from aftersend.gateway.protocol import BoundedProtocol, Bounds
-from aftersend.gateway.raw_writer import RawWriter
-from aftersend.gateway.recorder import Recorder
+from aftersend.gateway.raw.budget import MemoryBudget
+from aftersend.gateway.raw.writer import RawWriter
+from aftersend.gateway.recorder import RequestRecorder
 from aftersend.processes import http
 from aftersend.sources.base import Source
 
 log = structlog.get_logger(__name__)
 
-#: How often the folder of secrets is looked at, seconds.
-_LOOK_SECONDS: Final = 2.0
-#: Connections that wait to be taken; what comes beyond is refused by the kernel.
+#: Between two checks of the secrets directory, seconds: an operator who rotates a secret waits no longer.
+_CHECK_INTERVAL_SECONDS: Final = 2.0
+#: Connections that wait to be accepted: a burst of a provider's retries fits; the kernel refuses more.
 _BACKLOG: Final = 1024
+#: Idle time after which a connection is closed, seconds: providers send in bursts.
 _KEEP_ALIVE_SECONDS: Final = 30
 #: At the end Kafka has this much longer than the requests that wait for it, seconds.
-_LAST_SECONDS: Final = 2.0
+_CLOSE_SECONDS: Final = 2.0
 _UNAVAILABLE: Final = 503
 
 
@@ -53,7 +54,7 @@ class Gateway:
     def __init__(self, settings: Settings, sources: Mapping[str, Source]) -> None:
         self._settings = settings
         self._sources = sources
-        self._budget = Budget(settings.gateway_max_inflight_bytes)
+        self._budget = MemoryBudget(settings.gateway_max_inflight_bytes)
         self._fetcher = Fetcher(settings.gateway_certificates)
         if settings.gateway_certificates:
             log.warning(
@@ -67,43 +68,43 @@ class Gateway:
         self.app: GatewayApp | None = None
 
     def stop(self) -> None:
-        """Ask for a graceful end."""
+        """Request a graceful shutdown."""
         self._stop.set()
 
     def reload(self) -> None:
-        """Ask for the secrets to be read again."""
+        """Request that the secrets are read again."""
         self._reload.set()
 
     def in_flight(self) -> int:
-        """Return the bytes of bodies that are being received or wait for Kafka."""
-        return self._budget.held
+        """Return the bytes of bodies in memory: being received, or not acknowledged yet."""
+        return self._budget.used
 
     def ready(self) -> bool:
-        """Say whether webhooks are accepted."""
+        """Return whether webhooks are accepted."""
         up = self._listening and not self._stop.is_set()
         return up and self._writer is not None and self._writer.ready
 
-    async def run(self, recorder: Recorder, routes: Sequence[BaseRoute] = ()) -> None:
-        """Take in webhooks until `stop`.
+    async def run(self, recorder: RequestRecorder, routes: Sequence[BaseRoute] = ()) -> None:
+        """Accept webhooks until `stop`.
 
         Args:
-            recorder: told of every request.
-            routes: what else is served on the operator's port.
+            recorder: counts every request.
+            routes: further routes on the operator's port.
 
         Raises:
             AftersendError: if Kafka can't be used, a secret is wrong, or a port is taken.
         """
         settings = self._settings
-        doors = self._doors()
+        endpoints = self._endpoints()
         await self._check()
         writer = self._writer = RawWriter(settings.kafka_options(), settings.gateway_linger, self._budget)
         topics = {
-            name: writer.topic(settings.topics.raw(name), min(settings.gateway_answer_within, door.answer_within))
-            for name, door in doors.plain.items()
+            name: writer.topic(settings.topics.raw(name), min(settings.gateway_answer_within, endpoint.answer_within))
+            for name, endpoint in endpoints.by_source.items()
         }
-        self.app = GatewayApp(settings, doors, topics, self._budget, recorder, self._fetcher.fetch, self.ready)
+        self.app = GatewayApp(settings, endpoints, topics, self._budget, recorder, self._fetcher.fetch, self.ready)
         async with contextlib.AsyncExitStack() as stack:
-            # In reverse: no new requests, those under way get their answers, then Kafka and the rest.
+            # Closed in reverse: no new requests, requests in flight are answered, then Kafka and the rest.
             stack.push_async_callback(self._fetcher.close)
             if settings.gateway_admin_port:
                 operator = await http.serve(
@@ -112,11 +113,11 @@ class Gateway:
                 )
                 stack.push_async_callback(operator.shutdown)
             await writer.start()
-            stack.push_async_callback(writer.close, _LAST_SECONDS)
+            stack.push_async_callback(writer.close, _CLOSE_SECONDS)
             config = _config(self.app, grace=int(settings.gateway_drain_seconds) + 1)
             config.http = cast(
-                "Any", functools.partial(BoundedProtocol, self._bounds(recorder))
-            )  # uvicorn calls it, and nothing else
+                "Any", functools.partial(BoundedProtocol, self._limits(recorder))
+            )  # uvicorn only calls it
             listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
             server = await http.serve(config, listener)
             stack.push_async_callback(self._drain, server)
@@ -131,20 +132,20 @@ class Gateway:
         log.info("stopping", connections=len(server.server_state.connections))
         await server.shutdown()
 
-    def _bounds(self, recorder: Recorder) -> Bounds:
+    def _limits(self, recorder: RequestRecorder) -> ConnectionLimits:
         settings = self._settings
-        return Bounds(
+        return ConnectionLimits(
             settings.gateway_max_connections,
             settings.gateway_read_timeout,
             settings.gateway_retry_after,
             lambda status: recorder.answered("", status, 0),
         )
 
-    def _doors(self) -> Doors:
-        return Doors(self._settings, secrets.load(self._settings), self._sources, self._fetcher.fetch)
+    def _endpoints(self) -> Endpoints:
+        return Endpoints(self._settings, secrets.load(self._settings), self._sources, self._fetcher.fetch)
 
     async def _check(self) -> None:
-        """Make sure that the raw topics are there."""
+        """Check that the raw topics exist."""
         settings = self._settings
         cluster = await admin.inspect(settings.kafka_options())
         missing = [topic for name in self._sources if (topic := settings.topics.raw(name)) not in cluster.partitions]
@@ -152,38 +153,38 @@ class Gateway:
             raise KafkaUnusableError(f"topics are missing: {', '.join(missing)}: run `aftersend topics apply` first")
 
     async def _watch(self) -> None:
-        """Read the secrets again when they change, or when asked to."""
-        seen = secrets.stamp(self._settings)
+        """Read the secrets again when the directory changes, or on request."""
+        known = secrets.directory_version(self._settings)
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reload.wait(), _LOOK_SECONDS)
+                await asyncio.wait_for(self._reload.wait(), _CHECK_INTERVAL_SECONDS)
             try:
-                found = secrets.stamp(self._settings)
-                if found == seen and not self._reload.is_set():
+                found = secrets.directory_version(self._settings)
+                if found == known and not self._reload.is_set():
                     continue
                 self._reload.clear()
-                seen = found
-                doors = self._doors()
+                known = found
+                endpoints = self._endpoints()
             except SettingsError as error:
-                log.error("the secrets stay as they were", why=str(error))  # noqa: TRY400 - the words say it all
+                log.error("the secrets stay as they were", why=str(error))  # noqa: TRY400 - a wrong setting needs no traceback
                 continue
             if self.app is not None:
-                self.app.doors = doors
+                self.app.endpoints = endpoints
                 log.info("secrets read again")
 
     def _operator_routes(self) -> list[BaseRoute]:
         return [Route("/live", self._live), Route("/ready", self._show_ready)]
 
     async def _live(self, _request: Request) -> JSONResponse:
-        """Answer: a loop that hangs does not."""
+        """Answer; an event loop that hangs does not."""
         return JSONResponse({"ok": True})
 
     async def _show_ready(self, _request: Request) -> JSONResponse:
         ok = self.ready()
-        reason = "" if ok else self._why_not()
+        reason = "" if ok else self._unready_reason()
         return JSONResponse({"ok": ok, "reason": reason}, status_code=200 if ok else _UNAVAILABLE)
 
-    def _why_not(self) -> str:
+    def _unready_reason(self) -> str:
         if self._stop.is_set():
             return "stopping"
         return "Kafka does not acknowledge" if self._listening else "starting"
@@ -198,7 +199,7 @@ def _config(app: Any, grace: int) -> uvicorn.Config:
         lifespan="off",
         ws="none",
         backlog=_BACKLOG,
-        date_header=False,  # would want a timer
+        date_header=False,  # needs a timer
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,

@@ -32,7 +32,7 @@ class Accepted(msgspec.Struct, frozen=True):
     """What the gateway has to do with a request that is genuine, besides storing it."""
 
     #: An address to GET once the body is stored, such as the confirmation of a subscription; "": none.
-    visit: str = ""
+    confirm_url: str = ""
 
 
 #: Checks a request; raises `SignatureError` where it is not genuine, and `OSError` where that can't be said now, since
@@ -55,7 +55,7 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
-    """The door of one source."""
+    """The endpoint of one source."""
 
     #: Media types that a body may have, lower case, without parameters; empty: any.
     content_types: frozenset[str] = frozenset()

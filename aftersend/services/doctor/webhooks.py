@@ -5,7 +5,7 @@ from __future__ import annotations
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
 from aftersend.gateway import secrets
-from aftersend.gateway.endpoints import Doors
+from aftersend.gateway.endpoints import Endpoints
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.sources.registry import REGISTRY
 
@@ -16,7 +16,7 @@ async def check_webhooks(settings: Settings) -> list[Finding]:
     """Check the secrets of the webhooks; nothing is asked of a gateway."""
     try:
         keys = secrets.load(settings)
-        Doors(settings, keys, REGISTRY, _fetch_nothing)
+        Endpoints(settings, keys, REGISTRY, _fetch_nothing)
     except SettingsError as error:
         advice = "correct it: docs/guide/connect-a-source.md has what each provider needs; the gateway will not start"
         return [failed(_CHECK, str(error), advice)]

@@ -115,9 +115,9 @@ def verifier(options: WebhookOptions) -> Verifier:
             raise SignatureError("the signature is wrong") from error
         if envelope.type != SUBSCRIPTION:
             return Accepted()  # whoever ended a subscription wanted that: it is not renewed
-        visit = envelope.subscribe_url or ""
-        check_address(visit, _CONFIRMATION_PATH)
-        return Accepted(visit)
+        confirm_url = envelope.subscribe_url or ""
+        check_address(confirm_url, _CONFIRMATION_PATH)
+        return Accepted(confirm_url)
 
     return verify
 

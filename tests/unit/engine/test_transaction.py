@@ -9,42 +9,8 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
 
-from aftersend.engine.transaction import Output, TransactionalWriter, _CalmClient
+from aftersend.engine.transaction import Output, TransactionalWriter
 from aftersend.errors import FencedError, TransactionFailedError
-
-
-class Client:
-    """A client whose broker is away: it knows so at once."""
-
-    def __init__(self, *, there: bool = False) -> None:
-        self.asked = 0
-        self.there = there
-        self.hosts = ["kafka"]
-
-    async def force_metadata_update(self) -> bool:
-        self.asked += 1
-        return self.there
-
-
-async def test_a_sender_asks_for_metadata_at_intervals_while_the_broker_is_away() -> None:
-    client = Client()
-    calm = _CalmClient(client)
-    try:
-        async with asyncio.timeout(0.35):
-            while True:
-                await calm.force_metadata_update()
-    except TimeoutError:
-        pass
-    assert 2 <= client.asked <= 4
-
-
-async def test_a_sender_gets_metadata_at_once_where_there_are_some() -> None:
-    client = Client(there=True)
-    calm: Any = _CalmClient(client)
-    async with asyncio.timeout(0.05):
-        for _ in range(10):
-            assert await calm.force_metadata_update()
-    assert ["kafka"] == calm.hosts, "all else is the client's own"
 
 
 async def test_a_writer_that_never_started_is_closed_without_ado() -> None:
@@ -58,7 +24,6 @@ class Dead:
 
     def __init__(self, why: Exception) -> None:
         self._sender = SimpleNamespace(sender_task=asyncio.ensure_future(self._die(why)))
-        self.client = Client()
         self._closed = False
 
     async def _die(self, why: Exception) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from aftersend.config.loading import load
 from aftersend.errors import SettingsError
-from aftersend.gateway.endpoints import Door, Doors
-from aftersend.gateway.secrets import Keyring
+from aftersend.gateway.endpoints import Endpoint, Endpoints
+from aftersend.gateway.secrets import Secrets
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import Source
 from aftersend.sources.webhook import Accepted, SignatureError, Verifier, Webhook, WebhookOptions, WebhookRequest
@@ -53,20 +53,20 @@ SIGNING = Source(
 PLAIN = Source("plain", 41, "Signs nothing", lambda _options: lambda _raw: [])
 
 
-def doors(
+def endpoints(
     secrets: dict[tuple[str, str], tuple[str, ...]], tokens: dict[str, str] | None = None, **settings: Any
-) -> Doors:
+) -> Endpoints:
     settings = {"gateway_token_sources": ["plain"], **settings}
-    return Doors(load(**settings), Keyring(secrets, tokens or {}), {"signing": SIGNING, "plain": PLAIN}, nothing)
+    return Endpoints(load(**settings), Secrets(secrets, tokens or {}), {"signing": SIGNING, "plain": PLAIN}, nothing)
 
 
-def door(found: Door | None) -> Door:
+def endpoint(found: Endpoint | None) -> Endpoint:
     assert found is not None
     return found
 
 
-async def accepts(found: Door | None, body: bytes = b"", **headers: str) -> bool:
-    verify = door(found).verify
+async def accepts(found: Endpoint | None, body: bytes = b"", **headers: str) -> bool:
+    verify = endpoint(found).verify
     assert verify is not None
     try:
         await verify(WebhookRequest(headers, body, time.time()))
@@ -80,35 +80,35 @@ def sign(key: str, body: bytes) -> str:
 
 
 def test_without_secrets_all_doors_are_closed() -> None:
-    made = doors({})
-    assert door(made.find("/webhooks/signing")).verify is None
-    assert door(made.find("/webhooks/plain")).verify is None
+    made = endpoints({})
+    assert endpoint(made.find("/webhooks/signing")).verify is None
+    assert endpoint(made.find("/webhooks/plain")).verify is None
 
 
 async def test_an_opened_source_has_an_open_door() -> None:
-    made = doors({}, gateway_open=["plain"])
+    made = endpoints({}, gateway_open=["plain"])
     assert await accepts(made.find("/webhooks/plain"))
-    assert door(made.find("/webhooks/signing")).verify is None
+    assert endpoint(made.find("/webhooks/signing")).verify is None
 
 
 @pytest.mark.parametrize(
     "path", ["", "/", "/webhooks", "/webhooks/", "/webhooks//", "/webhooks/other", "/webhooks/plain/", "signing"]
 )
 def test_other_paths_lead_nowhere(path: str) -> None:
-    assert doors({("signing", ""): ("k",), ("plain", ""): (PASSWORD,)}).find(path) is None
+    assert endpoints({("signing", ""): ("k",), ("plain", ""): (PASSWORD,)}).find(path) is None
 
 
 async def test_both_keys_count_while_they_are_rotated() -> None:
-    made = doors({("signing", ""): ("old", "new")})
+    made = endpoints({("signing", ""): ("old", "new")})
     results = [await accepts(made.find("/webhooks/signing"), b"x", signature=sign(key, b"x")) for key in ("old", "new")]
     assert [True, True] == results
     assert not await accepts(made.find("/webhooks/signing"), b"x", signature=sign("other", b"x"))
 
 
 async def test_a_tenant_with_keys_of_its_own_signs_with_them() -> None:
-    made = doors({("signing", ""): ("ours",), ("signing", "shop"): ("theirs",)}, {TOKEN: "shop"})
+    made = endpoints({("signing", ""): ("ours",), ("signing", "shop"): ("theirs",)}, {TOKEN: "shop"})
     for path in ("/webhooks/signing/shop", f"/webhooks/signing/{TOKEN}"):
-        found = door(made.find(path))
+        found = endpoint(made.find(path))
         assert ((TENANT_HEADER, b"shop"),) == found.headers
         assert await accepts(found, b"x", signature=sign("theirs", b"x"))
         assert not await accepts(found, b"x", signature=sign("ours", b"x"))
@@ -116,25 +116,25 @@ async def test_a_tenant_with_keys_of_its_own_signs_with_them() -> None:
 
 
 async def test_a_token_does_not_stand_for_a_signature() -> None:
-    made = doors({("signing", ""): ("k",)}, {TOKEN: "brand"})
+    made = endpoints({("signing", ""): ("k",)}, {TOKEN: "brand"})
     assert not await accepts(made.find(f"/webhooks/signing/{TOKEN}"))
-    assert door(doors({}, {TOKEN: "brand"}).find(f"/webhooks/signing/{TOKEN}")).verify is None
+    assert endpoint(endpoints({}, {TOKEN: "brand"}).find(f"/webhooks/signing/{TOKEN}")).verify is None
 
 
 async def test_a_token_is_enough_where_nothing_is_signed() -> None:
-    made = doors({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"})
-    assert ((TENANT_HEADER, b"brand"),) == door(made.find(f"/webhooks/plain/{TOKEN}")).headers
+    made = endpoints({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"})
+    assert ((TENANT_HEADER, b"brand"),) == endpoint(made.find(f"/webhooks/plain/{TOKEN}")).headers
     assert await accepts(made.find(f"/webhooks/plain/{TOKEN}"))
-    assert () == door(made.find(f"/webhooks/plain/{PASSWORD}")).headers
+    assert () == endpoint(made.find(f"/webhooks/plain/{PASSWORD}")).headers
     assert await accepts(made.find(f"/webhooks/plain/{PASSWORD}"))
     assert made.find(f"/webhooks/plain/{TOKEN}x") is None
 
 
 async def test_a_token_is_not_enough_where_it_is_not_meant_for() -> None:
     """Such as for operators' orders."""
-    closed = doors({}, {TOKEN: "brand"}, gateway_token_sources=[])
-    assert door(closed.find(f"/webhooks/plain/{TOKEN}")).verify is None
-    guarded = doors({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
+    closed = endpoints({}, {TOKEN: "brand"}, gateway_token_sources=[])
+    assert endpoint(closed.find(f"/webhooks/plain/{TOKEN}")).verify is None
+    guarded = endpoints({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
     found = guarded.find(f"/webhooks/plain/{TOKEN}")
     assert not await accepts(found)
     assert await accepts(found, authorization=f"Bearer {PASSWORD}")
@@ -156,14 +156,14 @@ async def test_a_token_is_not_enough_where_it_is_not_meant_for() -> None:
     ],
 )
 async def test_credentials_go_into_the_authorization_header(given: str, expected: bool) -> None:
-    found = door(doors({("plain", ""): ("another-long-one", PASSWORD)}).find("/webhooks/plain"))
+    found = endpoint(endpoints({("plain", ""): ("another-long-one", PASSWORD)}).find("/webhooks/plain"))
     assert found.by_credentials
     assert expected == await accepts(found, authorization=given)
 
 
 def test_the_provider_and_the_installation_both_bound_a_body() -> None:
-    assert 2000 == door(doors({}).find("/webhooks/signing")).max_bytes
-    assert 1500 == door(doors({}, gateway_max_body_bytes=1500).find("/webhooks/signing")).max_bytes
+    assert 2000 == endpoint(endpoints({}).find("/webhooks/signing")).max_bytes
+    assert 1500 == endpoint(endpoints({}, gateway_max_body_bytes=1500).find("/webhooks/signing")).max_bytes
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_wrong_secrets_are_told(
     secrets: dict[tuple[str, str], tuple[str, ...]], settings: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(SettingsError, match=words):
-        doors(secrets, **settings)
+        endpoints(secrets, **settings)

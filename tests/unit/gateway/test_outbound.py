@@ -7,7 +7,7 @@ from aftersend.gateway.outbound import Fetcher
 from aftersend.sandbox.embedded.ports import pick_free
 
 
-async def test_only_https_is_asked() -> None:
+async def test_only_https_urls_are_fetched() -> None:
     """Also where something would answer."""
     application = web.Application()
     (port,) = pick_free(1)
@@ -19,7 +19,7 @@ async def test_only_https_is_asked() -> None:
         for url in (f"http://127.0.0.1:{port}/", "file:///etc/passwd", "", "https//"):
             with pytest.raises(OSError, match="not an https address"):
                 await fetcher.fetch(url)
-        with pytest.raises(OSError, match=r"127\.0\.0\.1 can't be asked"):
+        with pytest.raises(OSError, match=r"127\.0\.0\.1 can't be reached"):
             await fetcher.fetch(f"https://127.0.0.1:{port}/")
     finally:
         await fetcher.close()

@@ -49,17 +49,17 @@ def test_what_cannot_be_read_is_told_without_the_secret(tmp_path: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-def test_the_stamp_changes_with_the_files(tmp_path: Path) -> None:
+def test_the_directory_version_changes_with_the_files(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
-    stamps = [secrets.stamp(chosen)]
+    versions = [secrets.directory_version(chosen)]
     (tmp_path / "sendgrid").write_text("one")
-    stamps.append(secrets.stamp(chosen))
+    versions.append(secrets.directory_version(chosen))
     (tmp_path / "sendgrid").write_text("three")
-    stamps.append(secrets.stamp(chosen))
+    versions.append(secrets.directory_version(chosen))
     (tmp_path / "ses").write_text("one")
-    stamps.append(secrets.stamp(chosen))
-    assert len(stamps) == len(set(stamps))
-    assert stamps[-1] == secrets.stamp(chosen)
+    versions.append(secrets.directory_version(chosen))
+    assert len(versions) == len(set(versions))
+    assert versions[-1] == secrets.directory_version(chosen)
 
 
 def test_a_wrong_secret_is_not_shown_by_the_settings() -> None:

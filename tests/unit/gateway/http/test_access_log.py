@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from aftersend.gateway.access_log import AccessLog
+from aftersend.gateway.http.access_log import AccessLog
 
 Lines = list[MutableMapping[str, Any]]
 

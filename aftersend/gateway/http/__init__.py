@@ -1,0 +1,1 @@
+"""HTTP of the gateway: bounded connections, answers, access log."""

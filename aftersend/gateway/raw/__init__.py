@@ -1,0 +1,1 @@
+"""Writing bodies to the raw topics: batches, backpressure, acknowledgements."""
