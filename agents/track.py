@@ -12,9 +12,11 @@ from aftersend.engine.dead_letters import Breaker
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
+from aftersend.rules.kpi.indicators import KpiTotals
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.tables.batch.fold import BatchFold, BatchResult, FoldOptions
-from aftersend.tables.codec import Codec
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.batch.result import BatchResult, FoldOptions
+from aftersend.tables.codec.public import Codec
 from aftersend.tables.restore import restore
 from aftersend.tables.stores.base import PartitionStore
 
@@ -27,8 +29,10 @@ class KpiSink(Protocol):
     ) -> None:
         """Publish a partition from now on; `partials` gives all it has at any time."""
 
-    def changed(self, partition: int, offset: int, partials: Mapping[str, KpiPartial]) -> None:
-        """Publish what a committed batch has changed; `offset` is the source's after it."""
+    def changed(
+        self, partition: int, offset: int, partials: Mapping[str, KpiPartial], totals: Mapping[str, KpiTotals]
+    ) -> None:
+        """Publish what a committed batch has changed, with its totals; `offset` is the source's after it."""
 
     def ticked(self, partition: int, tick: float) -> None:
         """Take note of the clock's tick that a batch held, seconds since 1970: it is the heartbeat."""
@@ -72,7 +76,7 @@ class TrackState(msgspec.Struct):
     epoch: tuple[int, int]
     store: PartitionStore
     fold: BatchFold
-    due: dict[str, float]
+    first_expiries: dict[str, float]
     restored: int
 
 
@@ -119,9 +123,9 @@ class Track(Processor[TrackState, BatchResult]):
         except BaseException:
             store.close()
             raise
-        due: dict[str, float] = {}
-        fold = BatchFold(store, partition, self._codec, self._options, due)
-        state = TrackState(partition, epoch, store, fold, due, restored)
+        first_expiries: dict[str, float] = {}
+        fold = BatchFold(store, partition, self._codec, self._options, first_expiries)
+        state = TrackState(partition, epoch, store, fold, first_expiries, restored)
         self._sink.taken_over(partition, epoch, store.partials)
         self._store_observer.opened(partition, store)
         return state
@@ -138,10 +142,11 @@ class Track(Processor[TrackState, BatchResult]):
         """Show the batch's changes to everyone."""
         ticked = pending.changes.tick > state.store.tick
         state.store.apply(pending.changes, {topic: offset for (topic, _), offset in ends.items()})
-        for delivery_id, due in pending.due.items():
-            state.due[delivery_id] = min(due, state.due.get(delivery_id, due))
+        expiries = state.first_expiries
+        for delivery_id, expiry in pending.first_expiries.items():
+            expiries[delivery_id] = min(expiry, expiries.get(delivery_id, expiry))
         if pending.changes.partials:
-            self._sink.changed(state.partition, next_offset, pending.changes.partials)
+            self._sink.changed(state.partition, next_offset, pending.changes.partials, pending.totals)
         if ticked:
             self._sink.ticked(state.partition, pending.changes.tick)
         self._store_observer.folded(state.partition, pending)

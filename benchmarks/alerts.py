@@ -14,9 +14,10 @@ from typing import Final
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.rules.kpi.indicators import bucket_of, event_counter
-from aftersend.rules.recipient.lifecycle import Fact
+from aftersend.rules.kpi.indicators import totals_of
+from aftersend.rules.recipient.facts import Fact
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from aftersend.services.installation import alert_thresholds, codec, fold_timing
 from aftersend.tables.alerts import DeliveryAlerts
 
@@ -36,16 +37,17 @@ class _Record:
 
 
 def _records(settings: Settings, deliveries: int) -> list[FetchedRecord]:
-    """Return records of deliveries with some 60 classes and 40 kinds of events."""
+    """Return records of deliveries with some 60 buckets and 40 kinds of events."""
     names = codec(settings)
     base = Fact.SENT | Fact.DELIVERED
-    cells = {bucket_of(6 + number % 3, base | 1 << 8 + number % 12): 1000 + number for number in range(60)}
-    events = {event_counter(1 + number % 3, number % 20, number % 4): 1000 for number in range(40)}
+    buckets = {pack_bucket(6 + number % 3, base | 1 << 8 + number % 12): 1000 + number for number in range(60)}
+    events = {pack_event_counter(1 + number % 3, number % 20, number % 4): 1000 for number in range(40)}
     result: list[FetchedRecord] = []
+    partial = KpiPartial(buckets, events, 1_757_851_200.0, 1_757_851_300.0, 1)
     for number in range(deliveries):
         for partition in range(_PARTITIONS):
-            partial = KpiPartial(cells, events, 1_757_851_200.0, 1_757_851_300.0, 1)
-            value, _ = names.kpis(f"delivery-{number}", partition, partial)
+            totals = totals_of(partial)  # computed each time, as when folding
+            value, _ = names.kpis(f"delivery-{number}", partition, partial, totals)
             result.append(_Record(f"delivery-{number}\t{partition}".encode(), value))
     return result
 

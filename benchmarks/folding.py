@@ -25,8 +25,9 @@ from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.topics import Topics
-from aftersend.tables.batch.fold import BatchFold, FoldOptions
-from aftersend.tables.codec import Codec
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.batch.result import FoldOptions
+from aftersend.tables.codec.public import Codec
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores

@@ -32,7 +32,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.processes.worker import raw_sources, run_worker
 from aftersend.schemas.topics import layouts
-from aftersend.tables.batch.fold import BatchResult
+from aftersend.tables.batch.result import BatchResult
 
 #: The peers' names of the counters, and ours.
 NAMES = {

@@ -29,8 +29,9 @@ from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.publish.prometheus.worker import WorkerMetrics
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.topics import Topics
-from aftersend.tables.batch.fold import BatchFold, FoldOptions
-from aftersend.tables.codec import Codec
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.batch.result import FoldOptions
+from aftersend.tables.codec.public import Codec
 from aftersend.tables.stores.memory import MemoryStore
 from benchmarks.folding import records
 

@@ -31,8 +31,9 @@ from aftersend.engine.transaction import TransactionalWriter
 from aftersend.processes.worker import GC_THRESHOLDS
 from aftersend.rules.recipient.timing import timing
 from aftersend.sandbox.embedded import EmbeddedKafka
-from aftersend.tables.batch.fold import BatchFold, FoldOptions
-from aftersend.tables.codec import Codec
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.batch.result import FoldOptions
+from aftersend.tables.codec.public import Codec
 from aftersend.tables.restore import restore
 from aftersend.tables.stores.memory import MemoryStore
 from benchmarks.folding import records

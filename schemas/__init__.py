@@ -1,1 +1,1 @@
-"""What travels: canonical events, public state, topic names. Each declared once; imports nothing of ours."""
+"""Data contracts: canonical events, public state, topic names, bit layouts. Imports nothing else of Aftersend."""

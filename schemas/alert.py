@@ -1,4 +1,4 @@
-"""What the alerts topic says of a delivery that goes wrong (`docs/decisions/0013-alerts.md`)."""
+"""Alerts on deliveries, the values of the alerts topic (`docs/decisions/0013-alerts.md`)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import msgspec
 
 
 class DeliveryAlert(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
-    """The value of the alerts topic: a share of a delivery has gone above its limit, or is back.
+    """The value of the alerts topic: a share of a delivery has exceeded its limit, or is back within it.
 
     The key is `delivery_id`, a TAB, `alert`. Times are seconds since 1970 (UTC).
     """
 
     schema: int
     delivery_id: str
-    #: What it is about: the name of the threshold.
+    #: The name of the threshold.
     alert: str
     #: `raised`, or `ended` once the share is at its limit or below.
     state: str
-    #: One more for each change, over the delivery's life; an odd one is a raise.
+    #: Incremented by each change over the delivery's life; odd: raised.
     version: int
-    #: Arrival of the last event that was counted.
+    #: Arrival of the last counted event.
     at: float
-    #: Above the limit, or not: `numerator` / `denominator`; 0 where there is nothing to divide by.
+    #: `numerator` / `denominator`; 0 if the denominator is 0.
     share: float
     limit: float
     #: There is no alert while the denominator is below it.

@@ -6,8 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-#: Whose rules a delivery is looked at by, unless somebody asks for another view: the names of
-#: `aftersend.rules.views.VIEWS`.
+#: Names of the views (`aftersend.rules.views.VIEWS`), one of which is a delivery's default.
 POLICIES: Final = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
 
 #: Declared periods are ten years at most, in days and in hours, so that times stay within what rows can hold.
@@ -22,15 +21,15 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Declaration(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
-    """What a sender says of a delivery, besides its id, tenant and message type."""
+    """What a sender declares of a delivery, besides its id, tenant and message type."""
 
-    #: For people.
+    #: For display.
     name: str = ""
-    #: The view that the delivery is meant to be looked at in; left out: nobody said.
+    #: The view that the delivery is shown in by default; left out: not declared.
     policy: str = ""
-    #: How long a message may wait for an outcome after it was sent, hours; left out: by source.
+    #: Response window: how long a message waits for an outcome after it was sent, hours; left out: by source.
     validity_hours: _Hours | None = None
-    #: How long statuses and KPIs change after the start, days; left out: as the settings have it.
+    #: How long statuses and KPIs change after the start, days; left out: the setting applies.
     statistics_update_period_days: _Days | None = None
     #: When sending begins, seconds since 1970: freeze and retention count from it. Left out: from the first event.
     start: _Time | None = None
@@ -41,23 +40,23 @@ class Declaration(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
 class Delivery(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
     """The value of the deliveries topic: what was declared of one delivery. The key is `delivery_id`.
 
-    A later declaration replaces an earlier one as a whole. Times are seconds since 1970 (UTC). A delivery that nobody
-    has declared has no record: its first event makes it, with the installation's settings.
+    A later declaration replaces the earlier one completely. Times are seconds since 1970 (UTC). A delivery without a
+    declaration has no record: its first event creates it, with the installation's settings.
     """
 
     schema: int
     delivery_id: str
     #: Arrival of the declaration.
     declared_at: float
-    #: For people.
+    #: For display.
     name: str = ""
     tenant: str = ""
     message_type: str = ""
-    #: The view that the delivery is meant to be looked at in; left out: nobody said.
+    #: The view that the delivery is shown in by default; left out: not declared.
     policy: str = ""
-    #: How long a message may wait for an outcome after it was sent, hours; left out: by source.
+    #: Response window: how long a message waits for an outcome after it was sent, hours; left out: by source.
     validity_hours: float | None = None
-    #: How long statuses and KPIs change after the start, days; left out: as the settings have it.
+    #: How long statuses and KPIs change after the start, days; left out: the setting applies.
     statistics_update_period_days: float | None = None
     #: When sending begins: freeze and retention count from it. Left out: from the first event.
     start: float | None = None
@@ -68,25 +67,25 @@ class Delivery(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
 
 
 class DeliveryTerms(msgspec.Struct, gc=False, omit_defaults=True, frozen=True):
-    """The KPI topic's record with the key `@delivery:` and a delivery's id: by what a partition folds the delivery.
+    """A delivery's declared terms: the KPI topic's record with the key `@delivery:` and the delivery's id.
 
-    Each partition keeps its own: declarations come to all of them.
+    Each partition keeps its own copy, since every partition receives every declaration.
     """
 
     #: Arrival of the declaration, and its event id.
     at: float
     event_id: str
-    #: How long a row waits for an outcome, seconds; left out: by source.
+    #: Response window, seconds; left out: by source.
     validity: float | None = None
-    #: From the start until statuses and KPIs no longer change, seconds; left out: as the settings have it.
+    #: From the start until statuses and KPIs no longer change, seconds; left out: the setting applies.
     freeze: float | None = None
-    #: When the delivery starts, seconds since 1970; left out: with its first event.
+    #: When the delivery starts, seconds since 1970; left out: at its first event.
     start: float | None = None
-    #: Of messages whose events do not say it themselves; left out: nobody said.
+    #: Of messages whose events do not name one; left out: not declared.
     message_type: str = ""
 
     def same_times(self, other: DeliveryTerms | None) -> bool:
-        """Say whether rows fare the same by both; None: nothing was declared."""
+        """Return whether both set the same times; None: nothing was declared."""
         if other is None:
             return self.validity is None and self.freeze is None and self.start is None
         return (self.validity, self.freeze, self.start) == (other.validity, other.freeze, other.start)

@@ -1,4 +1,4 @@
-"""KPIs of one delivery in one partition: as stored, as published, and the clock record beside them."""
+"""KPIs of one delivery in one partition: as stored, as published, and the clock record on the same topic."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import msgspec
 class KpiPartial(msgspec.Struct, gc=False):
     """The KPIs of one delivery in one partition, as the stores hold them (msgpack); all else is computed from it."""
 
-    #: (facts << 8 | status) -> number of rows; rows of test messages are not in it.
-    cells: dict[int, int] = {}
-    #: (source << 12 | kind << 4 | decision) -> number of events.
+    #: Number of rows by `aftersend.schemas.packing.pack_bucket`; rows of test messages are not counted. The stored name
+    #: is `cells`.
+    buckets: dict[int, int] = msgspec.field(default_factory=dict, name="cells")
+    #: Number of events by `aftersend.schemas.packing.pack_event_counter`.
     events: dict[int, int] = {}
     #: The first and the last arrival, seconds since 1970.
     started_at: float = 0.0

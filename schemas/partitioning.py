@@ -1,22 +1,22 @@
-"""Which partition a record lies in: CRC-32 of its key, the only place that says so."""
+"""The partition of a record: CRC-32 of its key. The only definition."""
 
 from __future__ import annotations
 
 from typing import Final
 from zlib import crc32
 
-#: The hash of a key, as librdkafka's default partitioner has it: quick, from Python's standard library. Never changed:
-#: rows and contacts lie where it put them.
+#: The hash of a key, equal to librdkafka's default partitioner; fast, and in Python's standard library. It never
+#: changes: rows and contacts are stored in the partitions that it chose.
 key_hash: Final = crc32
 
 
 def partition_of_key(key: bytes, partitions: int) -> int:
-    """Return the partition of a topic in which the records with a key lie."""
+    """Return the partition of a topic that holds the records with a key."""
     return key_hash(key) % partitions
 
 
 def partition_of(recipient: str, partitions: int) -> int:
-    """Return the partition of the events topic in which all that concerns a recipient lies.
+    """Return the partition of the events topic that holds all events of a recipient.
 
     Args:
         recipient: the address, normalised.

@@ -1,11 +1,10 @@
-"""Raw records: what arrives, byte for byte, before anything is parsed."""
+"""Raw records: payloads as they arrive, before they are parsed."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-#: Header of a raw record: the tenant of its events, where they do not say so themselves. The gateway knows it by the
-#: address that a webhook was posted to.
+#: Header of a raw record: the tenant of its events that name none. The gateway sets it from the endpoint's URL.
 TENANT_HEADER: Final = "aftersend.tenant"
 
 
@@ -16,5 +15,5 @@ class RawRecord(NamedTuple):
     source: str
     value: bytes
     key: bytes | None
-    #: When it arrives.
+    #: Arrival, milliseconds since 1970.
     timestamp_ms: int

@@ -6,7 +6,7 @@ import msgspec
 
 
 class Failure(msgspec.Struct, array_like=True, gc=False):
-    """Why a recipient could not be reached: what the last failure said."""
+    """Why a recipient could not be reached, by the last failure."""
 
     at: float = 0.0
     reason: str = ""
@@ -18,25 +18,25 @@ class Failure(msgspec.Struct, array_like=True, gc=False):
 class Row(msgspec.Struct, array_like=True, gc=False):
     """One recipient of one delivery, as the stores hold it (msgpack array); `RecipientState` is its public form.
 
-    Rows of a million recipients live in memory at once: absent things are None or 0, which take one byte. Fields are
-    only ever added, at the end and with a default: packed rows lie on the status topic, without the names. All times
-    are seconds since 1970 by the provider's clock (`occurred_at`), except `updated_at` and `pending_since`, which are
-    arrival times (`received_at`).
+    A store may hold the rows of a million recipients in memory: absent values are None or 0, which take one byte.
+    Fields are only added at the end and with a default, since the status topic holds packed rows without the names. All
+    times are seconds since 1970 by the provider's clock (`occurred_at`), except `updated_at` and `pending_since`, which
+    are arrival times (`received_at`).
     """
 
-    #: Numbers and bits of `aftersend.rules.recipient.lifecycle`.
+    #: Numbers of `aftersend.rules.recipient.statuses` and bits of `aftersend.rules.recipient.facts`.
     status: int = 0
     facts: int = 0
     previous: int = 0
-    #: One more for each change that the public form shows.
+    #: Incremented by each change of the public form.
     version: int = 0
-    #: The number of the source that was heard last (of a row that waits for an outcome, or did so in vain: that has it
-    #: sent), and of the message type (0: not known).
+    #: Number of the source of the last event (of a row that waits for an outcome, or has expired: of the source that
+    #: sent it), and of the message type (0: unknown).
     source: int = 0
     message_type: int = 0
     updated_at: float = 0.0
-    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent`, `deferred` or
-    #: `soft_bounce`, from which expiry counts.
+    #: Of a row that waits for an outcome, or has expired: arrival of the first `sent`, `deferred` or `soft_bounce`,
+    #: from which expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
@@ -52,19 +52,18 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     clicks: int = 0
     machine_clicks: int = 0
     failure: Failure | None = None
-    #: The address as the source spelled it, where that differs from the key.
+    #: The address as the source spelled it, if that differs from the key.
     address: str | None = None
-    #: The id of the event that made this version; left out of stored rows where `history` ends with the same 32 hex
-    #: digits.
+    #: Id of the event that made this version; left out of stored rows if `history` ends with the same 32 hex digits.
     cause: str = ""
     #: The last events, packed (`aftersend.rules.recipient.history`).
     history: bytes = b""
 
 
 class Cause(msgspec.Struct, gc=False, omit_defaults=True):
-    """The event that made a version of a row, and where its raw record lies."""
+    """The event that made a version of a row, and the position of its raw record."""
 
-    #: The event's id; "" for an expiry, which no event causes.
+    #: Id of the event; "" for an expiry, which no event causes.
     event_id: str = ""
     kind: str = ""
     topic: str = ""
@@ -89,26 +88,26 @@ class RecipientState(msgspec.Struct, gc=False, omit_defaults=True):
     out.
     """
 
-    # The fields from `updated_at` to `machine_clicks` stand in the same order in `Row`: `aftersend.tables.codec` copies
-    # them so.
+    # The fields from `updated_at` to `machine_clicks` have the same order in `Row`: `aftersend.tables.codec.public`
+    # copies them as a slice.
     schema: int
     delivery_id: str
     recipient: str
-    #: One of `aftersend.rules.recipient.lifecycle.STATUS_NAMES`, or "none".
+    #: One of `aftersend.rules.recipient.statuses.STATUS_NAMES`, or "none".
     status: str
-    #: What happened to the recipient so far, by the names of `aftersend.rules.recipient.lifecycle.FACT_NAMES`.
+    #: Everything that has happened to the recipient, by the names of `aftersend.rules.recipient.facts.FACT_NAMES`.
     facts: msgspec.Raw
     #: The status before this one.
     previous: str = ""
-    #: One more for each change; the same version may come twice and then says the same.
+    #: Incremented by each change; a version may be written twice with the same content.
     version: int = 0
-    #: The source that was heard last; of a row that waits for an outcome, or did so in vain: that has it sent.
+    #: The source of the last event; of a row that waits for an outcome, or has expired: the source that sent it.
     source: str = ""
     message_type: str = ""
     #: Arrival of the event that made this version.
     updated_at: float = 0.0
-    #: Of a row that waits for an outcome, or did so in vain: arrival of the first `sent`, `deferred` or
-    #: `soft_bounce`, from which expiry counts.
+    #: Of a row that waits for an outcome, or has expired: arrival of the first `sent`, `deferred` or `soft_bounce`,
+    #: from which expiry counts.
     pending_since: float | None = None
     sent_at: float | None = None
     delivered_at: float | None = None
@@ -123,8 +122,8 @@ class RecipientState(msgspec.Struct, gc=False, omit_defaults=True):
     clicks: int = 0
     machine_clicks: int = 0
     failure: PublicFailure | None = None
-    #: The address as the source spelled it, where that differs from `recipient`.
+    #: The address as the source spelled it, if that differs from `recipient`.
     address: str | None = None
     cause: Cause | None = None
-    #: Nothing will replace the status any more.
+    #: The status is terminal.
     final: bool = False

@@ -1,4 +1,4 @@
-"""Topic names and how each topic is laid out; every other module asks here."""
+"""Names and layouts of all topics, declared once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Topics:
     """The names of all topics of one installation.
 
     Args:
-        prefix: what every name starts with; installations that share a cluster differ in it.
-        events: the topic of canonical events, if it is to have another name.
-        raw: by source, raw topics that have other names, such as one that an MTA writes already.
+        prefix: of every name; installations that share a cluster have different prefixes.
+        events: name of the topic of canonical events, if not the default one.
+        raw: by source, names of raw topics that are not the default ones, such as one that an MTA writes already.
     """
 
     def __init__(self, prefix: str = "feedback", events: str = "", raw: Mapping[str, str] | None = None) -> None:
@@ -37,7 +37,7 @@ class Topics:
 
 
 class TopicLayout(msgspec.Struct, frozen=True):
-    """How `aftersend topics apply` creates one topic."""
+    """The layout with which `aftersend topics apply` creates one topic."""
 
     name: str
     partitions: int
@@ -55,7 +55,7 @@ def layouts(
 
     Args:
         topics: the names.
-        sources: names of the sources whose raw topics are wanted, the clock excluded.
+        sources: names of the sources with raw topics, the clock excluded.
         partitions: of the raw topics, of `events` and of its changelogs (which must have as many).
         raw_retention_days: how long raw records and events are kept for replay, in days.
     """
@@ -67,22 +67,22 @@ def layouts(
     compacted = {
         "cleanup.policy": "compact",
         "message.timestamp.type": "CreateTime",
-        # A tombstone stays long enough for a restart from local state to see it (`store_max_age`).
+        # A tombstone stays long enough for a restart from local state to read it (`store_max_age`).
         "delete.retention.ms": str(_DAY_MS),
     }
-    # An alert's last record is the state, which must stay; who was away for a week still sees every change.
-    alarms = compacted | {"min.compaction.lag.ms": str(7 * _DAY_MS)}
+    # The last record of an alert is its state, which must stay; a consumer that is down for a week reads every change.
+    alerts = compacted | {"min.compaction.lag.ms": str(7 * _DAY_MS)}
     return (
         *(
-            TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}, as they came")
+            TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}, as they arrived")
             for name in sources
         ),
         TopicLayout(topics.clock, 1, kept, "ticks of the leader's clock"),
         TopicLayout(topics.events, partitions, kept, "canonical events, keyed by recipient"),
         TopicLayout(topics.status, partitions, compacted, "state of every recipient of every delivery"),
-        TopicLayout(topics.contacts, partitions, compacted, "what is known of every address"),
+        TopicLayout(topics.contacts, partitions, compacted, "state of every address"),
         TopicLayout(topics.kpis, partitions, compacted, "KPIs of every delivery, one partial per partition"),
-        TopicLayout(topics.deliveries, partitions, compacted, "what senders have declared of deliveries"),
-        TopicLayout(topics.alerts, 1, alarms, "alerts on deliveries, raised and ended"),
-        TopicLayout(topics.dead_letters, partitions, kept, "records that could not be read, bytes untouched"),
+        TopicLayout(topics.deliveries, partitions, compacted, "declarations of deliveries by their senders"),
+        TopicLayout(topics.alerts, 1, alerts, "alerts on deliveries, raised and ended"),
+        TopicLayout(topics.dead_letters, partitions, kept, "unreadable records, byte for byte"),
     )

@@ -1,4 +1,4 @@
-"""The version of what lies on the output topics."""
+"""The schema version of the output topics."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from aftersend.schemas.alert import DeliveryAlert
 from aftersend.schemas.delivery import Declaration, Delivery, DeliveryTerms
 from aftersend.schemas.topics import Topics
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.tables.codec import CLOCK_KEY, SEPARATOR, decode_clock, is_kpi_key
+from aftersend.tables.codec.keys import CLOCK_KEY, SEPARATOR, is_kpi_key
+from aftersend.tables.codec.public import decode_clock
 
 RAISED: Final = "raised"
 ENDED: Final = "ended"

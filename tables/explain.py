@@ -20,17 +20,9 @@ from aftersend.rules.recipient.timing import Timing
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.recipient import Row
-from aftersend.tables.codec import (
-    SEPARATOR,
-    Codec,
-    decode_partial,
-    decode_row,
-    decode_terms,
-    internal_header,
-    row_from_headers,
-    row_key,
-    terms_key,
-)
+from aftersend.tables.codec.keys import SEPARATOR, internal_header, row_key, terms_key
+from aftersend.tables.codec.public import Codec, decode_terms
+from aftersend.tables.codec.stored import decode_partial, decode_row, row_from_headers
 
 _decode_event: Final = msgspec.json.Decoder(Feedback).decode
 #: Ticks are looked for from so many seconds before the delivery's start on: the one that was in force then.

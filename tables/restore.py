@@ -10,21 +10,9 @@ import structlog
 
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.tables.codec import (
-    CLOCK_KEY,
-    SEPARATOR,
-    TERMS_KEY_PREFIX,
-    Codec,
-    decode_clock,
-    decode_contact,
-    decode_partial,
-    decode_terms,
-    internal_header,
-    is_kpi_key,
-    pack_contact,
-    row_from_headers,
-    split_row_key,
-)
+from aftersend.tables.codec.keys import CLOCK_KEY, SEPARATOR, TERMS_KEY_PREFIX, internal_header, is_kpi_key
+from aftersend.tables.codec.public import Codec, decode_clock, decode_contact, decode_terms, split_row_key
+from aftersend.tables.codec.stored import decode_partial, pack_contact, row_from_headers
 from aftersend.tables.stores.base import Changes, PartitionStore
 
 log = structlog.get_logger(__name__)

@@ -15,7 +15,10 @@ import msgspec
 from aftersend.rules.contact.fold import MAX_NOTICES
 from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.rules.kpi.indicators import INDICATORS, TOTALS
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, FACT_NAMES, KINDS, STATUS_NAMES
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.facts import FACT_NAMES
+from aftersend.rules.recipient.kinds import KINDS
+from aftersend.rules.recipient.statuses import STATUS_NAMES
 from aftersend.schemas.alert import DeliveryAlert
 from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
 from aftersend.schemas.delivery import POLICIES, Declaration, Delivery

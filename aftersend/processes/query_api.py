@@ -36,7 +36,8 @@ from aftersend.services.installation import codec
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
-from aftersend.tables.codec import decode_row, decode_state, unpack_contact
+from aftersend.tables.codec.public import decode_state
+from aftersend.tables.codec.stored import decode_row, unpack_contact
 from aftersend.tables.explain import StoredRow
 
 log = structlog.get_logger(__name__)

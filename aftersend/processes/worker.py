@@ -39,7 +39,7 @@ from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.services.installation import alert_thresholds, codec, fold_timing
 from aftersend.sources.registry import NAMES
 from aftersend.tables.alerts import DeliveryAlerts
-from aftersend.tables.batch.fold import BatchResult, FoldOptions
+from aftersend.tables.batch.result import BatchResult, FoldOptions
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 

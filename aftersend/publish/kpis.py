@@ -8,7 +8,8 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.rules.kpi.indicators import RATES, ROW_KPIS
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, STATUS_NAMES
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.statuses import STATUS_NAMES
 from aftersend.schemas.times import iso
 
 #: What a hash in Redis has besides numbers to add up.

@@ -11,7 +11,10 @@ import msgspec
 from msgspec import UNSET
 
 from aftersend.rules.explain import explanation as explaining
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.facts import names_of_facts
+from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.times import iso
 from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPosition, ApiStatusChange, ApiStep

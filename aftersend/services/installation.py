@@ -12,7 +12,7 @@ from aftersend.config.sections.alerts import ANY_TENANT, AlertLimit, AlertName
 from aftersend.config.settings import Settings
 from aftersend.rules.kpi.alerts import THRESHOLDS, Threshold, Thresholds
 from aftersend.rules.recipient.timing import DAY, HOUR, Timing, timing
-from aftersend.tables.codec import Codec
+from aftersend.tables.codec.public import Codec
 
 
 def fold_timing(settings: Settings) -> Timing:

@@ -15,7 +15,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import RedisUnusableError
 from aftersend.publish.kpis import STATUS_PREFIX, Kpis, from_counters, from_hash, key_of, pattern_of
 from aftersend.schemas.kpi import DeliveryKpis
-from aftersend.tables.codec import is_kpi_key
+from aftersend.tables.codec.keys import is_kpi_key
 
 __all__ = ["KpiSums", "Kpis", "RedisKpis", "flat", "from_counters", "from_hash", "read_kafka"]
 

@@ -10,13 +10,16 @@ from aftersend.config.settings import Settings
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.contact.quarantine import address_status
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.views.escala.card import CardLine, card
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState, Row
 from aftersend.schemas.times import iso
-from aftersend.tables.codec import SEPARATOR, Codec, decode_contact, decode_row, decode_state, row_from_headers
+from aftersend.tables.codec.keys import SEPARATOR
+from aftersend.tables.codec.public import Codec, decode_contact, decode_state
+from aftersend.tables.codec.stored import decode_row, row_from_headers
 
 _TIMES = (
     "updated_at",

@@ -14,7 +14,8 @@ from aftersend.rules.kpi.indicators import merged
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import View, ViewReport
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.tables.codec import SEPARATOR, decode_partial, internal_header
+from aftersend.tables.codec.keys import SEPARATOR, internal_header
+from aftersend.tables.codec.stored import decode_partial
 
 
 class DeliveryHistograms:
@@ -45,7 +46,7 @@ class DeliveryHistograms:
         cells: dict[int, int] = {}
         events: dict[int, int] = {}
         for part in self._parts.values():
-            cells, events = merged(cells, part.cells), merged(events, part.events)
+            cells, events = merged(cells, part.buckets), merged(events, part.events)
         return [view.kpis(cells, events) for view in views]
 
 

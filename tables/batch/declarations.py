@@ -10,7 +10,7 @@ from aftersend.schemas.delivery import Declaration, Delivery
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.partitioning import partition_of_key
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.tables.codec import encode_json
+from aftersend.tables.codec.public import encode_json
 
 _decode: Final = msgspec.json.Decoder(Feedback).decode
 

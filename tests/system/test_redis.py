@@ -13,10 +13,13 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from aftersend.publish.redis.publisher import KpiPublisher, counters
-from aftersend.rules.kpi.indicators import bucket_of, event_counter
-from aftersend.rules.recipient.lifecycle import OPENED, SENT, Decision, Fact
+from aftersend.rules.kpi.indicators import totals_of
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import OPENED, SENT
 from aftersend.sandbox.embedded import EmbeddedRedis
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events
@@ -32,12 +35,12 @@ def part(sent: int, opened: int = 0, *, at: float | None = None, version: int = 
     at = time.time() if at is None else at
     return KpiPartial(
         {
-            bucket_of(STATUS_SENT, Fact.SENT): sent,
-            bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
+            pack_bucket(STATUS_SENT, Fact.SENT): sent,
+            pack_bucket(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
         },
         {
-            event_counter(1, SENT, Decision.APPLIED): sent + opened,
-            event_counter(1, OPENED, Decision.APPLIED): opened,
+            pack_event_counter(1, SENT, Decision.APPLIED): sent + opened,
+            pack_event_counter(1, OPENED, Decision.APPLIED): opened,
         },
         at,
         at,
@@ -60,7 +63,7 @@ class Partition:
     def change(self, **parts: KpiPartial) -> None:
         self.offset += 10
         self.parts.update(parts)
-        self.publisher.changed(self.number, self.offset, parts)
+        self.publisher.changed(self.number, self.offset, parts, {name: totals_of(part) for name, part in parts.items()})
 
 
 @pytest.fixture
@@ -101,7 +104,7 @@ def summed(*parts: KpiPartial) -> dict[str, int]:
     """Return the counters of parts added up."""
     result: dict[str, int] = {}
     for one in parts:
-        for name, number in counters(one).items():
+        for name, number in counters(totals_of(one)).items():
             result[name] = result.get(name, 0) + number
     return result
 

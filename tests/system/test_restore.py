@@ -104,7 +104,7 @@ def content(store: PartitionStore) -> dict[str, Any]:
     parts = dict(store.partials())
     rows = {(delivery, r): row for delivery in parts for r, row in store.scan(delivery, None, 100_000)}
     contacts = {recipient: store.contact(recipient) for _, recipient in rows}
-    shown = {d: (p.cells, p.events, p.started_at, p.updated_at, p.version) for d, p in parts.items()}
+    shown = {d: (p.buckets, p.events, p.started_at, p.updated_at, p.version) for d, p in parts.items()}
     return {"rows": rows, "contacts": contacts, "kpis": shown, "tick": store.tick}
 
 

@@ -21,7 +21,7 @@ from aftersend.schemas.event import Feedback
 from aftersend.sources.registry import NUMBERS
 from aftersend.tables import restore
 from aftersend.tables.batch.fold import BatchFold
-from aftersend.tables.codec import Codec
+from aftersend.tables.codec.public import Codec
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 

@@ -13,8 +13,9 @@ from aftersend.cli.render.output import console, local, print_json, table
 from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK
 from aftersend.rules.contact.quarantine import VALID, address_status
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.views.escala.card import CardLine
 from aftersend.rules.views.escala.card import as_json as lines_as_json
 from aftersend.schemas.contact import Contact
@@ -23,7 +24,7 @@ from aftersend.schemas.recipient import RecipientState
 from aftersend.services.cluster import partitions_of
 from aftersend.services.installation import codec
 from aftersend.services.recipients import StoredAddress, card_of, contact_as_json, find, row_as_json
-from aftersend.tables.codec import Codec
+from aftersend.tables.codec.public import Codec
 
 
 def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = False) -> int:

@@ -11,7 +11,10 @@ from rich.text import Text
 
 from aftersend.cli.render.output import local
 from aftersend.rules.explain import explanation as explaining
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME, STATUS_NAME, STATUS_TERMINAL, names_of_facts
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.facts import names_of_facts
+from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.services.explain import ExplainedRow
 from aftersend.services.explanations import ExplainOptions, StepResolver, in_view, notes
 from aftersend.tables.explain import Place

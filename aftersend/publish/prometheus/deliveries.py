@@ -21,7 +21,7 @@ from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import NONE, OTHER
 from aftersend.publish.prometheus.series import Labels, gauge
 from aftersend.rules.kpi.indicators import kpis, statuses
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.schemas.kpi import KpiPartial
 
 _LONGEST: Final = 200
@@ -110,7 +110,7 @@ class DeliveryMetrics(Collector):
         total = _Histogram()
         latest: dict[str, float] = {}
         for delivery_id, partial in partition.store.partials():
-            total.add(partial.cells, partial.events)
+            total.add(partial.buckets, partial.events)
             latest[delivery_id] = partial.updated_at
         for delivery_id in nlargest(self._limit, latest, key=latest.__getitem__):
             if len(self._active) < self._limit and delivery_id not in self._active:
@@ -133,8 +133,8 @@ class DeliveryMetrics(Collector):
                 continue
             histogram = shown.setdefault(name, _Histogram())
             for part in parts:
-                histogram.add(part.cells, part.events)
-                rest.add(part.cells, part.events, -1)
+                histogram.add(part.buckets, part.events)
+                rest.add(part.buckets, part.events, -1)
         yield gauge(catalog.DELIVERIES, {(): float(len(shown))})
         shown[OTHER] = rest
         yield from _families(shown)

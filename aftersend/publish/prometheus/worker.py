@@ -16,8 +16,10 @@ from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics, Store
 from aftersend.publish.prometheus.heartbeat import COMMIT, Heartbeat
 from aftersend.publish.prometheus.series import BoundedLabels, CounterSeries, HistogramSeries, Labels, gauge
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import unpack_event_counter
 
 #: Names of providers' types that have series of their own; error classes, likewise.
 _NAMES: Final = 50
@@ -42,7 +44,7 @@ class Fold(Protocol):
         """What it changed."""
 
     events: dict[int, int]
-    cells: dict[int, int]
+    buckets: dict[int, int]
     errors: dict[str, int]
 
 
@@ -122,7 +124,7 @@ class WorkerMetrics(Collector):
         self._leads = leads
         self._now = now
         self._stores: dict[int, TableStore] = {}
-        #: (source << 12 | kind << 4 | decision) -> events.
+        #: Number of events by `aftersend.schemas.packing.pack_event_counter`.
         self._events: dict[int, int] = {}
         self._errors, self._unknown_names = BoundedLabels(_NAMES), BoundedLabels(_NAMES)
         all_topics = [(topic,) for topic in topics]
@@ -198,7 +200,7 @@ class WorkerMetrics(Collector):
         for key, number in fold.events.items():
             events[key] = events.get(key, 0) + number
         self._count_errors(self._events_topic, fold.errors)
-        self._deliveries.folded(partition, fold.changes.partials, fold.cells, fold.events)
+        self._deliveries.folded(partition, fold.changes.partials, fold.buckets, fold.events)
         self._heartbeat.came(COMMIT, partition, fold.changes.tick)
 
     def closed(self, partition: int) -> None:
@@ -225,8 +227,8 @@ class WorkerMetrics(Collector):
     def _event_family(self) -> CounterMetricFamily:
         counts = CounterSeries(catalog.EVENTS)
         for key, number in self._events.items():
-            source = self._sources.get(key >> 12, OTHER)
-            counts.add((source, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15]), number)
+            source, kind, decision = unpack_event_counter(key)
+            counts.add((self._sources.get(source, OTHER), KIND_NAME[kind], DECISION_NAMES[decision]), number)
         return counts.family()
 
     def _standing(self) -> Iterator[Family]:

@@ -16,7 +16,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import redis.asyncio as redis
@@ -25,7 +25,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.redis_writes import RedisMetrics
-from aftersend.rules.kpi.indicators import kpis, statuses
+from aftersend.rules.kpi.indicators import KpiTotals, totals_of
 from aftersend.schemas.kpi import KpiPartial
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,14 @@ class _Owned(msgspec.Struct):
     beat: float = 0.0
 
 
+class _Part(NamedTuple):
+    """What one partition adds to a delivery."""
+
+    partial: KpiPartial
+    #: Computed when the batch was folded; None: not yet, as after a take-over.
+    totals: KpiTotals | None = None
+
+
 class KpiPublisher:
     """Writes changed KPIs to Redis at short intervals.
 
@@ -128,10 +136,10 @@ class KpiPublisher:
         self._interval = interval
         self._expiry = expiry_days * _DAY
         self._owned: dict[int, _Owned] = {}
-        self._changed: dict[tuple[int, str], KpiPartial] = {}
+        self._changed: dict[tuple[int, str], _Part] = {}
         self._written: set[tuple[int, str]] = set()
         #: Parts of deliveries that nothing was heard of for long in their partition, but perhaps in another one.
-        self._dormant: dict[tuple[int, str], KpiPartial] = {}
+        self._dormant: dict[tuple[int, str], _Part] = {}
         self._dormant_until = 0.0
         self._generation: str | None = None
         self._sha = ""
@@ -150,14 +158,16 @@ class KpiPublisher:
         self._owned[partition] = _Owned(epoch, partials)
         self._wake.set()
 
-    def changed(self, partition: int, offset: int, partials: Mapping[str, KpiPartial]) -> None:
+    def changed(
+        self, partition: int, offset: int, partials: Mapping[str, KpiPartial], totals: Mapping[str, KpiTotals]
+    ) -> None:
         """Publish what a committed batch has changed."""
         owned = self._owned.get(partition)
         if owned is None:
             return
         owned.offset = offset
         for delivery_id, partial in partials.items():
-            self._changed[partition, delivery_id] = partial
+            self._changed[partition, delivery_id] = _Part(partial, totals[delivery_id])
             self._dormant.pop((partition, delivery_id), None)
         self._wake.set()
 
@@ -174,7 +184,7 @@ class KpiPublisher:
         self.metrics.released(partition)
         for key in [key for key in self._changed if key[0] == partition]:
             del self._changed[key]
-        self._dormant = {key: partial for key, partial in self._dormant.items() if key[0] != partition}
+        self._dormant = {key: part for key, part in self._dormant.items() if key[0] != partition}
         self._written = {key for key in self._written if key[0] != partition}
 
     @property
@@ -271,19 +281,19 @@ class KpiPublisher:
         for delivery_id, partial in owned.partials():
             # What waits is never newer, and older where the partition has been somebody else's meanwhile.
             waiting = self._changed if partial.updated_at > oldest else self._dormant
-            waiting[partition, delivery_id] = partial
+            waiting[partition, delivery_id] = _Part(partial)
         self._dormant_until = 0.0
         self._written = {key for key in self._written if key[0] != partition}
         owned.flushed = 0
 
-    async def _write(self, parts: dict[tuple[int, str], KpiPartial]) -> None:
+    async def _write(self, parts: dict[tuple[int, str], _Part]) -> None:
         try:
             if not self._sha:
                 self._sha = str(await self._client.script_load(_SCRIPT))
             keys, results = await self._evaluate(parts)
         except BaseException as error:
-            for key, partial in parts.items():
-                self._changed.setdefault(key, partial)
+            for key, part in parts.items():
+                self._changed.setdefault(key, part)
             if isinstance(error, NoScriptError):
                 self._sha = ""
                 return
@@ -299,10 +309,10 @@ class KpiPublisher:
             await self._client.incr(f"{self._prefix}:generation")
             self._wake.set()
 
-    async def _evaluate(self, parts: dict[tuple[int, str], KpiPartial]) -> tuple[list[tuple[int, str]], list[Any]]:
+    async def _evaluate(self, parts: dict[tuple[int, str], _Part]) -> tuple[list[tuple[int, str]], list[Any]]:
         pipe = self._client.pipeline(transaction=False)
         keys = []
-        for (partition, delivery_id), partial in parts.items():
+        for (partition, delivery_id), part in parts.items():
             owned = self._owned.get(partition)
             if owned is None:
                 continue
@@ -316,10 +326,10 @@ class KpiPublisher:
                 str(owned.epoch[0]),
                 str(owned.epoch[1]),
                 str(owned.offset),
-                json.dumps(counters(partial)),
+                json.dumps(counters(part.totals or totals_of(part.partial))),
                 "1" if (partition, delivery_id) in self._written else "0",
-                repr(partial.started_at),
-                repr(partial.updated_at),
+                repr(part.partial.started_at),
+                repr(part.partial.updated_at),
                 repr(self._expiry),
                 f"{self._prefix}:changes",
                 delivery_id,
@@ -344,8 +354,7 @@ class KpiPublisher:
         return f"{self._prefix}:flushed:{partition}"
 
 
-def counters(partial: KpiPartial) -> dict[str, int]:
+def counters(totals: KpiTotals) -> dict[str, int]:
     """Return every additive number of a delivery's part, by its name in the hash; zeros are left out."""
-    named = kpis(partial.cells, partial.events)
-    named |= {f"status_{name}": rows for name, rows in statuses(partial.cells).items()}
+    named = totals.kpis | {f"status_{name}": rows for name, rows in totals.statuses.items()}
     return {name: number for name, number in named.items() if number}

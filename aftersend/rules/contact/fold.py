@@ -1,8 +1,8 @@
-"""What an event means for the address itself, whatever the delivery (`docs/domain.md §3`).
+"""Folding an event into the contact: what it means for the address, whatever the delivery (`docs/domain.md §3`).
 
-A contact keeps three products' memories side by side: Creatio's *do not use email* and *valid*
+A contact holds the state of three products: Creatio's *do not use email* and *valid*
 (`aftersend.rules.contact.validity`), Adobe's quarantine (`aftersend.rules.contact.quarantine`) and Escala's card of
-notices. It takes events in the order of its partition.
+notices. Events are folded in the order of their partition.
 """
 
 from __future__ import annotations
@@ -11,25 +11,26 @@ from typing import Final
 
 from aftersend.rules.contact import quarantine
 from aftersend.rules.contact.validity import DEFAULT_POLICY, VALIDITY_POLICIES, count_hard_bounce
-from aftersend.rules.recipient.lifecycle import (
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import (
     COMPLAINED,
     DEFERRED,
     DELIVERED,
     HARD_BOUNCE,
     INVALID_ADDRESS,
-    NOT_SENT,
     RELEASED,
     RESUBSCRIBED,
     SOFT_BOUNCE,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
-    Fact,
 )
+from aftersend.rules.recipient.statuses import NOT_SENT
 from aftersend.schemas.contact import Contact, Notice, Unsubscription
 from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 from aftersend.schemas.times import NEVER
 from aftersend.schemas.version import SCHEMA_VERSION
 
+#: Notices that a contact keeps, the latest (`docs/domain.md §3.4`).
 MAX_NOTICES: Final = 20
 
 _CREATING_KINDS: Final = (
@@ -39,11 +40,12 @@ _CREATING_KINDS: Final = (
     COMPLAINED,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
-    DEFERRED,  # of a message that has waited for long, see `is_lasting`
+    DEFERRED,  # if its message has waited for a day, see `is_lasting`
 )
-#: By kind: 0: no concern of the contact's; 1: only of one that is there already; 2: always.
+#: Values of `CONTACT_EFFECT`; 0: the kind does not change contacts.
 UPDATES_EXISTING: Final = 1
 _CREATES: Final = 2
+#: By kind number: whether an event changes the contact, and whether it creates one.
 CONTACT_EFFECT: Final = [0] * 64
 for _kind in _CREATING_KINDS:
     CONTACT_EFFECT[_kind] = _CREATES
@@ -51,7 +53,7 @@ CONTACT_EFFECT[DELIVERED] = CONTACT_EFFECT[RESUBSCRIBED] = CONTACT_EFFECT[RELEAS
 for _kind in range(NOT_SENT, 64):
     CONTACT_EFFECT[_kind] = _CREATES
 
-#: A cause of a higher rank replaces one of a lower rank; the first of equals stays.
+#: A cause replaces one of strictly lower rank.
 _CAUSE_RANK: Final = {"": 0, "unsubscribed": 1, "hard_bounce": 2, "invalid_address": 2, "complained": 3}
 _CAUSE_OF_KIND: Final = {
     COMPLAINED: "complained",
@@ -75,13 +77,13 @@ _BY_BOUNCE: Final = frozenset({"hard_bounce", "invalid_address"})
 
 
 def is_lasting(pending_since: float | None, received_at: float) -> bool:
-    """Say whether a deferral is a soft error of the address: its message has waited for a day, and still does.
+    """Return whether a deferral counts as a soft error of the address: its message has waited for a day.
 
-    Before that it says nothing yet: greylisting defers many a first attempt, and the delivery that follows within the
-    hour would take the error back.
+    Earlier deferrals do not count: greylisting defers many first attempts, and the delivery that follows within the
+    hour would clear the error.
 
     Args:
-        pending_since: of the recipient's row, the deferral included.
+        pending_since: of the recipient's row, this deferral included.
         received_at: arrival of the deferral.
     """
     return pending_since is not None and received_at - pending_since >= quarantine.SIGNIFICANT_AFTER
@@ -94,29 +96,33 @@ def update(
     received_at: float,
     row_facts: int,
     invalid_after: int = VALIDITY_POLICIES[DEFAULT_POLICY],
+    message_type: str | None = None,
 ) -> Contact | None:
     """Return the contact after an event, None if nothing changed.
 
     Args:
-        contact: as it was, None if nothing was held against the address; changed in place.
-        event: no duplicate, no test message, and it has a recipient; a deferral is lasting.
-        kind: of the event; `CONTACT_EFFECT` says which kinds are worth a call.
+        contact: changed in place; None: the address has none.
+        event: no duplicate, not of a test message, with a recipient; if a deferral, a lasting one.
+        kind: of the event; those with `CONTACT_EFFECT` 0 need no call.
         received_at: arrival, seconds since 1970.
         row_facts: of the recipient's row, this event included.
-        invalid_after: hard bounces in a row after which an address is not valid (`aftersend.rules.contact.validity`).
+        invalid_after: hard bounces in a row after which an address is invalid (`aftersend.rules.contact.validity`).
+        message_type: of the message; None: as the event says.
     """
+    if message_type is None:
+        message_type = event.message_type
     if contact is None:
         if CONTACT_EFFECT[kind] != _CREATES:
             return None
         contact = Contact(SCHEMA_VERSION, event.recipient)
-    taken_back = _REVERTING.get(kind)
-    if taken_back is not None:
-        if not taken_back(contact, event, received_at):
+    revert = _REVERTING.get(kind)
+    if revert is not None:
+        if not revert(contact, event, received_at, message_type):
             return None
     else:
-        _count_against(contact, event, kind, received_at, invalid_after)
+        _count_against(contact, event, kind, received_at, message_type, invalid_after)
         if kind != DEFERRED:
-            _notice(contact, event, kind, received_at, row_facts)
+            _add_notice(contact, event, kind, received_at, row_facts, message_type)
         if event.address and not contact.address:
             contact.address = event.address
     contact.updated_at = received_at
@@ -124,8 +130,8 @@ def update(
     return contact
 
 
-def _record_success(contact: Contact, _event: FoldEvent, _received_at: float) -> bool:
-    """Take back what a successful delivery takes back; say whether there was anything."""
+def _record_success(contact: Contact, _event: FoldEvent, _received_at: float, _message_type: str) -> bool:
+    """Clear failures after a successful delivery; return whether there were any."""
     had_errors = quarantine.clear_errors(contact)
     if not (had_errors or contact.failures or contact.hard_bounces):
         return False
@@ -134,8 +140,8 @@ def _record_success(contact: Contact, _event: FoldEvent, _received_at: float) ->
     return True
 
 
-def _release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
-    """Take a quarantine back, and the cause that came of the same bounces; say whether there was one."""
+def _release(contact: Contact, event: FoldEvent, received_at: float, _message_type: str) -> bool:
+    """End a quarantine and clear the cause that the same bounces set; return whether there was a quarantine."""
     if not quarantine.release(contact, event, received_at):
         return False
     if contact.cause in _BY_BOUNCE:
@@ -143,16 +149,16 @@ def _release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
     return True
 
 
-def _resubscribe(contact: Contact, event: FoldEvent, _received_at: float) -> bool:
-    """Take an unsubscription back, or its part that concerns a message type; say whether there was one."""
-    of, message_type = contact.unsubscription, event.message_type
-    if of is None:
+def _resubscribe(contact: Contact, _event: FoldEvent, _received_at: float, message_type: str) -> bool:
+    """End an unsubscription, or its part for one message type; return whether there was one (`docs/domain.md §3.5`)."""
+    unsubscription = contact.unsubscription
+    if unsubscription is None:
         return False
-    if of.types and message_type:
-        if message_type not in of.types:
+    if unsubscription.types and message_type:
+        if message_type not in unsubscription.types:
             return False
-        of.types.remove(message_type)
-        if of.types:
+        unsubscription.types.remove(message_type)
+        if unsubscription.types:
             return True
     contact.unsubscription = None
     if contact.cause == "unsubscribed":
@@ -160,19 +166,26 @@ def _resubscribe(contact: Contact, event: FoldEvent, _received_at: float) -> boo
     return True
 
 
+#: Kinds that clear what others have set; each function returns whether it changed anything.
 _REVERTING: Final = {DELIVERED: _record_success, RESUBSCRIBED: _resubscribe, RELEASED: _release}
 
 
 def _clear_cause(contact: Contact) -> None:
-    """Give up the cause for which the address may not be mailed; an unsubscription behind it becomes the cause."""
-    of = contact.unsubscription
-    if of is None:
+    """Clear the cause for which the address may not be mailed; an unsubscription that it hid becomes the cause."""
+    unsubscription = contact.unsubscription
+    if unsubscription is None:
         contact.do_not_email, contact.cause, contact.cause_at, contact.cause_delivery_id = False, "", NEVER, ""
     else:
-        contact.cause, contact.cause_at, contact.cause_delivery_id = "unsubscribed", of.at, of.delivery_id
+        contact.cause, contact.cause_at, contact.cause_delivery_id = (
+            "unsubscribed",
+            unsubscription.at,
+            unsubscription.delivery_id,
+        )
 
 
-def _count_against(contact: Contact, event: FoldEvent, kind: int, received_at: float, invalid_after: int) -> None:
+def _count_against(
+    contact: Contact, event: FoldEvent, kind: int, received_at: float, message_type: str, invalid_after: int
+) -> None:
     cause = _CAUSE_OF_KIND.get(kind)
     if cause is not None and _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]:
         contact.do_not_email = True
@@ -181,7 +194,7 @@ def _count_against(contact: Contact, event: FoldEvent, kind: int, received_at: f
         _count_failure(contact, event.reason)
         count_hard_bounce(contact, event, invalid_after)
         if kind == INVALID_ADDRESS:
-            contact.valid = False  # not a matter of policy: it is no address
+            contact.valid = False  # whatever the policy: it is no address
         quarantine.record_hard_error(contact, event, received_at)
     elif kind == SOFT_BOUNCE:
         _count_failure(contact, event.reason)
@@ -189,7 +202,7 @@ def _count_against(contact: Contact, event: FoldEvent, kind: int, received_at: f
     elif kind == DEFERRED:
         quarantine.record_soft_error(contact, event, received_at)
     elif kind in _UNSUBSCRIBES:
-        _unsubscribe(contact, event, received_at)
+        _unsubscribe(contact, event, received_at, message_type)
 
 
 def _count_failure(contact: Contact, reason: str) -> None:
@@ -197,23 +210,25 @@ def _count_failure(contact: Contact, reason: str) -> None:
     contact.failure_reason = reason
 
 
-def _unsubscribe(contact: Contact, event: FoldEvent, received_at: float) -> None:
-    """Remember from what the address has unsubscribed: from the type of the message, from all if nothing says."""
-    named = [event.message_type] if event.message_type in MESSAGE_TYPES else []
-    of = contact.unsubscription
-    if of is None:
-        contact.unsubscription = Unsubscription(received_at, event.delivery_id, named)
-    elif of.types:
-        of.types = sorted({*of.types, *named}) if named else []
+def _unsubscribe(contact: Contact, event: FoldEvent, received_at: float, message_type: str) -> None:
+    """Record what the address has unsubscribed from: the message's type, or all if that is unknown."""
+    types = [message_type] if message_type in MESSAGE_TYPES else []
+    unsubscription = contact.unsubscription
+    if unsubscription is None:
+        contact.unsubscription = Unsubscription(received_at, event.delivery_id, types)
+    elif unsubscription.types:
+        unsubscription.types = sorted({*unsubscription.types, *types}) if types else []
 
 
-def _notice(contact: Contact, event: FoldEvent, kind: int, received_at: float, row_facts: int) -> None:
+def _add_notice(
+    contact: Contact, event: FoldEvent, kind: int, received_at: float, row_facts: int, message_type: str
+) -> None:
     notice = Notice(
         event.delivery_id,
         _NOTICE_OF_KIND.get(kind, "not_sent"),
         event.occurred_at or received_at,
         event.reason,
-        event.message_type,
+        message_type,
         delivered=bool(row_facts & Fact.CONFIRMED) or kind == COMPLAINED,
     )
     if contact.notices:

@@ -1,7 +1,7 @@
-"""Errors held against an address: counter, quarantine, denylist and release (`docs/domain.md §3.3`).
+"""Errors of an address: counter, quarantine, denylist and release (`docs/domain.md §3.3`).
 
-Pure functions of (contact, event). Time is the arrival of the raw record, and nothing happens by itself: that an
-address is valid again after ten days without an error is seen by whoever asks `address_status` at a time.
+Pure functions of a contact and an event. Times are arrivals of raw records. No timer changes a contact: that an address
+is valid again after ten days without an error is computed by `address_status` for a given time.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from aftersend.schemas.contact import Contact, ContactError, Release
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.times import NEVER
 
-#: A soft error counts if the last one that counted is at least so old, seconds.
+#: A soft error counts if the last counted one is at least this old, seconds.
 SIGNIFICANT_AFTER: Final = DAY
-#: The soft error with which the quarantine begins.
+#: Counted soft errors that start a quarantine.
 ERROR_LIMIT: Final = 5
-#: The counter starts anew when the last error that counted is older than this, seconds.
+#: The counter restarts when the last counted error is older than this, seconds.
 RESET_AFTER: Final = 10 * DAY
-#: For so long without an error, and an address is valid again that had some; with a full mailbox, longer. Seconds.
+#: An address with errors is valid again after this time without one; a full mailbox takes longer. Seconds.
 VALID_AGAIN_AFTER: Final = 10 * DAY
 VALID_AGAIN_AFTER_MAILBOX_FULL: Final = 30 * DAY
 
@@ -31,22 +31,22 @@ DENYLISTED: Final = "denylisted"
 #: From the best to the worst.
 ADDRESS_STATUSES: Final = (VALID, ERRONEOUS, QUARANTINED, DENYLISTED)
 
-#: The class of failures that holds full mailboxes (`aftersend.sources.parsing.bounce_classes`).
+#: The failure class of full mailboxes (`aftersend.sources.parsing.bounce_classes`).
 _MAILBOX_FULL: Final = "QuotaIssues"
-#: The end of the enhanced status code that says so (RFC 3463, X.2.2); all other codes say otherwise.
+#: How the enhanced status code of a full mailbox ends (RFC 3463, X.2.2).
 _FULL_DETAIL: Final = ".2.2"
 
 
 class AddressStatus(NamedTuple):
-    """How things stand with an address at a time."""
+    """The status of an address at a time (`docs/domain.md §3.3`)."""
 
     #: One of `ADDRESS_STATUSES`.
     state: str
-    #: Arrival of what made it so, seconds since 1970; 0.0: nothing did.
+    #: Arrival of the event that caused it, seconds since 1970; 0.0: none did.
     since: float = 0.0
     #: The error's class, or `complained`.
     why: str = ""
-    #: When it ends if nothing more is heard, seconds since 1970; None: not by itself.
+    #: When it ends without another error, seconds since 1970; None: only an event ends it.
     until: float | None = None
 
 
@@ -54,14 +54,14 @@ _VALID: Final = AddressStatus(VALID)
 
 
 def record_hard_error(contact: Contact, event: FoldEvent, received_at: float) -> None:
-    """Put an address in quarantine at once; what put it there first stays readable."""
+    """Quarantine an address; the error that did so first stays readable."""
     if contact.quarantined_at is None:
         contact.error = _error(event, received_at)
         contact.quarantined_at = received_at
 
 
 def record_soft_error(contact: Contact, event: FoldEvent, received_at: float) -> None:
-    """Count an error if it is far enough from the last one that counted; the fifth begins the quarantine."""
+    """Count an error if the last counted one is old enough; the fifth starts a quarantine."""
     if contact.quarantined_at is not None:
         return
     since = received_at - contact.error_counted_at
@@ -77,9 +77,9 @@ def record_soft_error(contact: Contact, event: FoldEvent, received_at: float) ->
 
 
 def clear_errors(contact: Contact) -> bool:
-    """Forget the errors of an address that a message has reached; say whether there were any.
+    """Clear the errors of an address that a message has reached; return whether there were any.
 
-    A quarantine stays: an address does not leave it by itself.
+    A quarantine stays: only a release ends it.
     """
     if not contact.errors or contact.quarantined_at is not None:
         return False
@@ -88,16 +88,16 @@ def clear_errors(contact: Contact) -> bool:
 
 
 def release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
-    """End a quarantine by an operator's word; say whether there was one.
+    """End a quarantine on an operator's request; return whether there was one.
 
-    What a hard bounce has done besides is taken back too, else the address would still not be mailed; an unsubscribe
-    or a complaint is not. What was quarantined only after the operator had looked stays: the same release, delivered
-    again a month later, does nothing.
+    The other effects of a hard bounce are cleared too, else the address would still not be mailed; an unsubscribe or a
+    complaint is not. A quarantine that began after the operator's request stays: so the same release, delivered again a
+    month later, has no effect.
 
     Args:
         contact: changed in place.
-        event: of the type `released`: when the operator looked (`occurred_at`), who (`reason`), why (`diagnostic`).
-        received_at: its arrival, seconds since 1970.
+        event: of the type `released`: time of the request (`occurred_at`), operator (`reason`), reason (`diagnostic`).
+        received_at: arrival of the event, seconds since 1970.
     """
     if contact.quarantined_at is None or contact.quarantined_at > (event.occurred_at or received_at):
         return False
@@ -111,10 +111,10 @@ def release(contact: Contact, event: FoldEvent, received_at: float) -> bool:
 
 
 def address_status(contact: Contact | None, now: float) -> AddressStatus:
-    """Return how things stand with an address at a time.
+    """Return the status of an address at a time.
 
     Args:
-        contact: None if nothing is held against the address.
+        contact: None: the address has none.
         now: seconds since 1970, not before the contact's last change.
     """
     if contact is None:
@@ -133,9 +133,9 @@ def address_status(contact: Contact | None, now: float) -> AddressStatus:
 
 
 def is_mailbox_full(error: ContactError) -> bool:
-    """Say whether an error means a full mailbox: by its enhanced status code, else by its class."""
+    """Return whether an error means a full mailbox: by its enhanced status code, else by its class."""
     if error.enhanced_code:
-        # The class also holds messages that are too large: the code is the finer word.
+        # The class includes messages that are too large; the code is more precise.
         return error.enhanced_code.endswith(_FULL_DETAIL)
     return error.reason == _MAILBOX_FULL
 

@@ -1,8 +1,8 @@
-"""May this address be mailed, and if not, why: what a sender asks before each send (`docs/domain.md §3.6`).
+"""Suppression: whether an address may be mailed, and if not, why; asked before each send (`docs/domain.md §3.6`).
 
-A pure function of (contact, message type). Time plays no part: an address with errors is mailed on until it is
-quarantined, and neither a quarantine nor the denylist ends by itself. All that speaks against the address is told, the
-weightiest reason first.
+A pure function of contact and message type. Time plays no part: an address with errors is mailed until it is
+quarantined, and only an event ends a quarantine or takes an address off the denylist. All reasons are returned, the
+strongest first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ INVALID: Final = "invalid"
 BOUNCED: Final = "bounced"
 QUARANTINED: Final = "quarantined"
 
-#: Reason, the weightiest first -> what a sender reports who leaves the address out (`NOT_SENT_REASONS`).
+#: Reason, the strongest first -> what the sender reports for an address that it leaves out (`NOT_SENT_REASONS`).
 NOT_SENT_REASON_OF: Final = {
     COMPLAINED: "previously_complained",
     UNSUBSCRIBED: "unsubscribed",
@@ -28,35 +28,35 @@ NOT_SENT_REASON_OF: Final = {
     QUARANTINED: "previously_bounced",
 }
 REASONS: Final = tuple(NOT_SENT_REASON_OF)
-#: What an unsubscribe keeps from being mailed: everything, or messages of the type that it came from.
+#: What an unsubscribe suppresses: all messages, or those of the type that it came from.
 SCOPES: Final = ("all", "type")
 
 
 class SuppressionReason(NamedTuple):
-    """One thing that speaks against mailing an address."""
+    """A reason not to mail an address."""
 
     #: One of `REASONS`.
     reason: str
-    #: Arrival of the event that gave it, seconds since 1970; 0.0 where the contact does not tell.
+    #: Arrival of the event that caused it, seconds since 1970; 0.0: the contact does not hold it.
     since: float = 0.0
-    #: The delivery that the event was about; "" where the contact does not tell.
+    #: Delivery of that event; "": the contact does not hold it.
     delivery_id: str = ""
 
 
 class SuppressionResult(NamedTuple):
     """Whether an address may be mailed."""
 
-    #: The weightiest first; none: it may be mailed.
+    #: The strongest first; none: it may be mailed.
     objections: tuple[SuppressionReason, ...] = ()
 
     @property
     def may_be_mailed(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether there is no reason against it."""
         return not self.objections
 
     @property
     def reason(self) -> str:
-        """The weightiest reason, "" if there is none."""
+        """The strongest reason, "" if there is none."""
         return self.objections[0].reason if self.objections else ""
 
 
@@ -67,22 +67,23 @@ def check(contact: Contact | None, message_type: str = "", scope: str = "all") -
     """Return whether an address may be mailed.
 
     Args:
-        contact: None if nothing is held against the address.
-        message_type: of the message that is to be sent; "": not known, so an unsubscription from any type counts.
-        scope: one of `SCOPES`. With `all`, whoever unsubscribes gets nothing more (Creatio's *do not use email*); with
-            `type`, nothing more of the type of the message in which it was done.
+        contact: None: the address has none.
+        message_type: of the message to be sent; "": unknown, so an unsubscription from any type counts.
+        scope: one of `SCOPES` (`docs/domain.md §3.5`). With `all`, an unsubscription suppresses every message
+            (Creatio's *do not use email*); with `type`, messages of the type of the message in which it was made.
     """
     if contact is None:
         return _ALLOWED
     found = []
     if contact.cause == COMPLAINED:
         found.append(SuppressionReason(COMPLAINED, contact.cause_at, contact.cause_delivery_id))
-    of = contact.unsubscription
-    if of is not None:
-        if scope == "all" or not of.types or not message_type:
-            found.append(SuppressionReason(UNSUBSCRIBED, of.at, of.delivery_id))
-        elif message_type in of.types:
-            found.append(SuppressionReason(UNSUBSCRIBED_FROM_TYPE, of.at, of.delivery_id))
+    unsubscription = contact.unsubscription
+    if unsubscription is not None:
+        at, delivery_id = unsubscription.at, unsubscription.delivery_id
+        if scope == "all" or not unsubscription.types or not message_type:
+            found.append(SuppressionReason(UNSUBSCRIBED, at, delivery_id))
+        elif message_type in unsubscription.types:
+            found.append(SuppressionReason(UNSUBSCRIBED_FROM_TYPE, at, delivery_id))
     at, delivery_id = _last_error(contact)
     if not contact.valid:
         found.append(SuppressionReason(INVALID, at, delivery_id))

@@ -22,7 +22,9 @@ from aftersend.rules.explain.explanation import (
 )
 from aftersend.rules.explain.from_history import from_history
 from aftersend.rules.explain.replay import Replay
-from aftersend.rules.recipient.lifecycle import EXPIRED, STATUS_NAME, Decision
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.kinds import EXPIRED
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.recipient import Row
 
 #: What is done with an event that came before.

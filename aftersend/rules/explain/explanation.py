@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from aftersend.rules.recipient.lifecycle import STATUS_NAME, names_of_facts
+from aftersend.rules.recipient.facts import names_of_facts
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.recipient import Row
 

@@ -9,20 +9,13 @@ from typing import Final
 from aftersend.rules.explain import wording as words
 from aftersend.rules.explain.explanation import ExplanationStep, LoggedEvent, RowExplanation, as_waiting, differences
 from aftersend.rules.explain.replay import expire_step, fold_step, sentence
-from aftersend.rules.recipient.history import MAX_SOURCE, HistoryEntry, digest_of, unpack_history
-from aftersend.rules.recipient.lifecycle import (
-    EXPIRED,
-    EXPIRED_STATUSES,
-    EXPIRES_TO,
-    KIND_FACTS,
-    KIND_NAME,
-    KIND_STATUS,
-    STATUS_NAME,
-    Decision,
-    Fact,
-    kind_of,
-)
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.history import HistoryEntry, digest_of, unpack_history
+from aftersend.rules.recipient.kinds import EXPIRED, KIND_FACTS, KIND_NAME, KIND_STATUS, kind_of
+from aftersend.rules.recipient.statuses import EXPIRED_STATUSES, EXPIRES_TO, STATUS_NAME
 from aftersend.schemas.event import Feedback
+from aftersend.schemas.packing import MAX_SOURCE
 from aftersend.schemas.recipient import Row
 
 _NEVER_DUE: Final = (inf,) * (MAX_SOURCE + 1)

@@ -9,11 +9,15 @@ from msgspec.structs import replace
 
 from aftersend.rules.explain import wording as words
 from aftersend.rules.explain.explanation import ExplanationStep, LoggedEvent
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import expire, expires_at, fold, remember_late
-from aftersend.rules.recipient.history import digest_of, find_entry, pack_raw_position, unpack_history
-from aftersend.rules.recipient.lifecycle import EXPIRED, EXPIRED_STATUSES, Decision, Fact, kind_of
+from aftersend.rules.recipient.history import digest_of, find_entry, unpack_history
+from aftersend.rules.recipient.kinds import EXPIRED, kind_of
+from aftersend.rules.recipient.statuses import EXPIRED_STATUSES
 from aftersend.rules.recipient.timing import Timing, closing_times, newer_terms, windows_of
 from aftersend.schemas.delivery import DeliveryTerms
+from aftersend.schemas.packing import pack_raw_position
 from aftersend.schemas.recipient import Row
 
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.rules.recipient.lifecycle import (
-    KIND_NAME,
-    KIND_RANK,
-    KIND_STATUS,
-    NO_RANK,
-    STATUS_NAME,
-    STATUS_RANK,
-    STATUS_TERMINAL,
-    TERMINAL_RANK,
-    Decision,
-)
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.kinds import KIND_NAME, KIND_RANK, KIND_STATUS
+from aftersend.rules.recipient.statuses import NO_RANK, STATUS_NAME, STATUS_RANK, STATUS_TERMINAL, TERMINAL_RANK
 from aftersend.schemas.times import iso
 
 _STATUSES: Final = "docs/domain.md §2.1, status"

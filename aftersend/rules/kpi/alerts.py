@@ -1,4 +1,4 @@
-"""Alerts on a campaign that goes wrong (`docs/domain.md §5.4`): thresholds as data, crossings as a pure function."""
+"""Alerts on deliveries (`docs/domain.md §5.4`): thresholds as data, crossings as a pure function."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Threshold(NamedTuple):
-    """A share that should not be exceeded."""
+    """The limit of a share."""
 
     name: str
     #: Names of counts of the `escala` view; both are KPIs of `aftersend.rules.kpi.indicators` too.
@@ -17,11 +17,11 @@ class Threshold(NamedTuple):
     denominator: str
     #: The alert is raised when the share is above it; 0.05 is 5 %.
     limit: float
-    #: No alert while the denominator is below it, so that the first bounce of ten recipients alarms nobody.
+    #: No alert while the denominator is below it, so that one bounce of ten recipients raises none.
     minimum: int
 
 
-#: Of a thousand messages, a single complaint is 0.1 % exactly: not above the limit.
+#: One complaint in a thousand messages is exactly 0.1 %, which is not above the limit.
 THRESHOLDS: Final = (
     Threshold("hard_bounces", "hard_bounced", "sent", 0.05, 100),
     Threshold("unsubscribes", "unsubscribed", "delivered", 0.05, 100),
@@ -30,9 +30,9 @@ THRESHOLDS: Final = (
 
 
 class Thresholds(NamedTuple):
-    """What is alarmed of."""
+    """The thresholds of all tenants."""
 
-    #: For tenants that have none of their own, and for deliveries of which no tenant is known.
+    #: For tenants without thresholds of their own, and for deliveries without a tenant.
     usual: tuple[Threshold, ...]
     by_tenant: Mapping[str, tuple[Threshold, ...]]
 
@@ -54,25 +54,25 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 class AlertChanges(NamedTuple):
-    """What a change of the counts comes to."""
+    """The alerts that a change of the counts raises and ends."""
 
     #: Crossings: each is raised once.
     raised: tuple[Alert, ...]
-    #: Names of thresholds whose share is back at its limit or below; they are raised again when crossed again.
+    #: Names of thresholds whose share is back at its limit or below; crossing them again raises them again.
     ended: tuple[str, ...]
-    #: Names of all thresholds that are exceeded now: the state for the next call.
+    #: Names of all exceeded thresholds: the state for the next call.
     active: frozenset[str]
 
 
 def compare_with_thresholds(
     active: frozenset[str], counts: Mapping[str, int], thresholds: Iterable[Threshold] = THRESHOLDS
 ) -> AlertChanges:
-    """Compare a campaign's counts with the thresholds.
+    """Compare a delivery's counts with the thresholds.
 
     Args:
-        active: names of the thresholds that were exceeded before (`AlertChanges.active`); none of a new campaign's.
-        counts: the campaign's, by name.
-        thresholds: the tenant's; one that is no longer among them is forgotten.
+        active: names of the thresholds that were exceeded before (`AlertChanges.active`); none for a new delivery.
+        counts: of the delivery, by name.
+        thresholds: of the tenant; an active one that is no longer among them is dropped.
     """
     raised, ended, now = [], [], set()
     for threshold in thresholds:

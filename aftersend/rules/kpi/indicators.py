@@ -1,8 +1,8 @@
 """KPIs as data: what to count, over which rows or events (`docs/domain.md §4`).
 
-A delivery's rows are held as a histogram: how many rows show which (facts, status). Every count of recipients is a sum
-over that histogram, so a new KPI is one more line in `INDICATORS`, costs the hot path nothing, and holds for past
-deliveries too. Totals (every open, every click) and decisions are sums over the histogram of events.
+A delivery's rows are stored as a histogram: how many rows are in which bucket (status, facts). Every count of
+recipients is a sum over that histogram. So a new KPI is one more line in `INDICATORS`, adds no work for an event, and
+covers past deliveries too. Totals (every open, every click) and decisions are sums over the histogram of events.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from aftersend.rules.recipient.lifecycle import (
+from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import (
     CLICKED,
     CLICKED_MACHINE,
     CLICKED_UNSUBSCRIBE_LINK,
-    COUNTED,
-    DECISION_NAMES,
     EXPIRED,
     KIND_NAME,
     OPENED,
     OPENED_MACHINE,
-    STATUS_NAME,
-    STATUS_NAMES,
-    Fact,
 )
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_NAMES
+from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import unpack_bucket, unpack_event_counter
 
 
 class Indicator(NamedTuple):
@@ -34,11 +34,11 @@ class Indicator(NamedTuple):
     any_of: int
     meaning: str
     none_of: int = 0
-    #: Or else these facts, unless one of those is there too.
+    #: (facts, exceptions): a row with any of these facts counts too, unless it has one of the exceptions.
     also: tuple[int, int] = (0, 0)
 
     def counts(self, facts: int) -> bool:
-        """Say whether a row with these facts counts."""
+        """Return whether a row with these facts counts."""
         also, unless = self.also
         if facts & also and not facts & unless:
             return True
@@ -56,7 +56,7 @@ _HANDED_OVER: Final = (
 )
 
 INDICATORS: Final = (
-    Indicator("audience", 0, "recipients that anything was heard of, test messages excluded"),
+    Indicator("audience", 0, "recipients with at least one event, test messages excluded"),
     Indicator("sent", _HANDED_OVER, "handed to the provider or MTA, said or implied"),
     Indicator("delivered", Fact.DELIVERED, "reached the mailbox at some time, said or implied"),
     Indicator("deferred", Fact.DEFERRED, "had at least one temporary failure"),
@@ -94,7 +94,7 @@ INDICATORS: Final = (
 
 
 class Total(NamedTuple):
-    """A number of events of one kind, every one counted."""
+    """A number of events of one kind."""
 
     name: str
     kind: int
@@ -111,7 +111,7 @@ TOTALS: Final = (
 
 
 class KpiRate(NamedTuple):
-    """A ratio of two KPIs; shipped with both (`docs/domain.md §4.2`)."""
+    """A ratio of two KPIs; published with both (`docs/domain.md §4.2`)."""
 
     name: str
     numerator: str
@@ -128,87 +128,89 @@ RATES: Final = (
     KpiRate("reactivity", "unique_clicks", "unique_opens"),
 )
 
-#: The names of every KPI that is computed from rows alone: what `compute-stats` compares.
+#: Names of the KPIs that can be recounted from rows: `compute-stats` compares them.
 ROW_KPIS: Final = (*(i.name for i in INDICATORS), *(t.name for t in TOTALS))
-
-_names_by_bucket: dict[int, tuple[str, ...]] = {}
-
-
-def _names_of(cell: int) -> tuple[str, ...]:
-    names = _names_by_bucket.get(cell)
-    if names is None:
-        facts = cell >> 8
-        names = _names_by_bucket[cell] = tuple(i.name for i in INDICATORS if i.counts(facts))
-    return names
-
-
-def bucket_of(status: int, facts: int) -> int:
-    """Return the histogram's class of a row."""
-    return facts << 8 | status
-
-
-def event_counter(source: int, kind: int, decision: int) -> int:
-    """Return the event histogram's key."""
-    return source << 12 | kind << 4 | decision
-
 
 _ZEROS: Final = dict.fromkeys((*ROW_KPIS, *DECISION_NAMES), 0)
 _TOTAL_OF_KIND: Final = {total.kind: total.name for total in TOTALS}
+
+_names_by_bucket: dict[int, tuple[str, ...]] = {}
+_status_by_bucket: dict[int, str] = {}
 _names_by_counter: dict[int, tuple[str, ...]] = {}
+_labels_by_counter: dict[int, tuple[int, str, str]] = {}
 
 
-def _names_of_counter(key: int) -> tuple[str, ...]:
-    names = _names_by_counter.get(key)
+class KpiTotals(NamedTuple):
+    """The KPIs and statuses of one `KpiPartial`, by name. Computed once for each change, used by all outputs."""
+
+    #: Every KPI: recipients, totals, decisions.
+    kpis: dict[str, int]
+    #: Rows by status.
+    statuses: dict[str, int]
+
+
+def totals_of(partial: KpiPartial) -> KpiTotals:
+    """Return what a partial's histograms add up to."""
+    return KpiTotals(kpis(partial.buckets, partial.events), statuses(partial.buckets))
+
+
+def kpis(buckets: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
+    """Return every KPI by name: recipients, totals, decisions.
+
+    Args:
+        buckets: `KpiPartial.buckets`.
+        events: `KpiPartial.events`.
+    """
+    result = _ZEROS.copy()
+    for bucket, rows in buckets.items():
+        for name in _names_by_bucket.get(bucket) or _names_of(bucket):
+            result[name] += rows
+    for counter, count in events.items():
+        for name in _names_by_counter.get(counter) or _names_of_counter(counter):
+            result[name] += count
+    return result
+
+
+def _names_of(bucket: int) -> tuple[str, ...]:
+    names = _names_by_bucket.get(bucket)
     if names is None:
-        kind, decision = key >> 4 & 255, key & 15
-        if kind == EXPIRED:  # a change of state that no event made
+        facts = unpack_bucket(bucket).facts
+        names = _names_by_bucket[bucket] = tuple(i.name for i in INDICATORS if i.counts(facts))
+    return names
+
+
+def _names_of_counter(counter: int) -> tuple[str, ...]:
+    names = _names_by_counter.get(counter)
+    if names is None:
+        _, kind, decision = unpack_event_counter(counter)
+        if kind == EXPIRED:  # a change of state without an event
             names = ()
         elif kind in _TOTAL_OF_KIND and decision in COUNTED:
             names = (DECISION_NAMES[decision], _TOTAL_OF_KIND[kind])
         else:
             names = (DECISION_NAMES[decision],)
-        _names_by_counter[key] = names
+        _names_by_counter[counter] = names
     return names
 
 
-def kpis(cells: Mapping[int, int], events: Mapping[int, int]) -> dict[str, int]:
-    """Return every KPI by name: recipients, totals, decisions.
-
-    Args:
-        cells: `KpiPartial.cells`.
-        events: `KpiPartial.events`.
-    """
-    result = _ZEROS.copy()
-    for cell, rows in cells.items():
-        for name in _names_by_bucket.get(cell) or _names_of(cell):
-            result[name] += rows
-    for key, count in events.items():
-        for name in _names_by_counter.get(key) or _names_of_counter(key):
-            result[name] += count
-    return result
-
-
-def statuses(cells: Mapping[int, int]) -> dict[str, int]:
-    """Return the number of rows at each status, in the order of the ranks; statuses without rows are left out."""
+def statuses(buckets: Mapping[int, int]) -> dict[str, int]:
+    """Return the number of rows with each status, in the order of the ranks; statuses without rows are left out."""
     result = dict.fromkeys(("none", *STATUS_NAMES), 0)
-    for cell, rows in cells.items():
-        result[STATUS_NAME[cell & 255]] += rows
+    for bucket, rows in buckets.items():
+        result[_status_by_bucket.get(bucket) or _status_of(bucket)] += rows
     return {name: rows for name, rows in result.items() if rows}
 
 
-_labels_by_counter: dict[int, tuple[int, str, str]] = {}
-
-
-def _labels_of(key: int) -> tuple[int, str, str]:
-    place = _labels_by_counter[key] = (key >> 12, KIND_NAME[key >> 4 & 255], DECISION_NAMES[key & 15])
-    return place
+def _status_of(bucket: int) -> str:
+    name = _status_by_bucket[bucket] = STATUS_NAME[unpack_bucket(bucket).status]
+    return name
 
 
 def events_by_name(events: Mapping[int, int], source_name: Mapping[int, str]) -> dict[str, dict[str, dict[str, int]]]:
     """Return the histogram of events as source -> kind -> decision -> events."""
     result: dict[int, dict[str, dict[str, int]]] = {}
-    for key, count in events.items():
-        source, kind, decision = _labels_by_counter.get(key) or _labels_of(key)
+    for counter, count in events.items():
+        source, kind, decision = _labels_by_counter.get(counter) or _labels_of(counter)
         kinds = result.get(source)
         if kinds is None:
             kinds = result[source] = {}
@@ -219,8 +221,14 @@ def events_by_name(events: Mapping[int, int], source_name: Mapping[int, str]) ->
     return {source_name.get(source, str(source)): kinds for source, kinds in result.items()}
 
 
+def _labels_of(counter: int) -> tuple[int, str, str]:
+    source, kind, decision = unpack_event_counter(counter)
+    labels = _labels_by_counter[counter] = (source, KIND_NAME[kind], DECISION_NAMES[decision])
+    return labels
+
+
 def merged(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
-    """Return the sum of two histograms, without the classes that came to nothing."""
+    """Return the sum of two histograms, without the keys whose sum is 0."""
     result = dict(one)
     for key, count in other.items():
         total = result.get(key, 0) + count

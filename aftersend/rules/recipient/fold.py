@@ -1,43 +1,46 @@
-"""One event into one row (`docs/domain.md §2`): the only place where a row changes.
+"""Folding one event into one row (`docs/domain.md §2`): the only place where a row changes.
 
-Functions of (row, event) and of times that come with the event. They change the row that they are given, which the
-caller owns: a copy that becomes visible when its batch has been committed.
+Functions of a row, an event and the times that arrive with it. They change the row in place: the caller owns it, a copy
+that becomes visible when its batch has been committed.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find_entry, pack_entry, with_repeat
-from aftersend.rules.recipient.lifecycle import (
+from aftersend.rules.recipient.kinds import (
     CLICKED,
     CLICKED_MACHINE,
     COMPLAINED,
     DEFERRED,
     DELIVERED,
     EXPIRED,
-    EXPIRED_STATUSES,
-    EXPIRES_TO,
     HARD_BOUNCE,
     KIND_FACTS,
     KIND_RANK,
     KIND_STATUS,
-    NOT_SENT,
     NOT_SENT_DUPLICATE_ADDRESS,
     OPENED,
     OPENED_MACHINE,
     SENT,
     SOFT_BOUNCE,
-    STATUS_RANK,
-    STATUS_TERMINAL,
-    STATUS_WAITS,
     UNKNOWN,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
-    Decision,
-    Fact,
+)
+from aftersend.rules.recipient.statuses import (
+    EXPIRED_STATUSES,
+    EXPIRES_TO,
+    NOT_SENT,
+    STATUS_RANK,
+    STATUS_TERMINAL,
+    STATUS_WAITS,
 )
 from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
+from aftersend.schemas.packing import pack_history_word
 from aftersend.schemas.recipient import Failure, Row
 
 _APPLIED: Final = Decision.APPLIED
@@ -54,29 +57,29 @@ _FACT_GIVEN_UP: Final = Fact.GIVEN_UP
 _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
-#: Kinds after which a row waits for an outcome.
+#: Kinds that start a wait for an outcome.
 _PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE})
 _TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE})
-#: Kinds that say why in `Row.failure`, as temporary failures do too: failures for good, and every reason for not
-#: sending but that of an extra copy.
+#: Kinds that set `Row.failure`, besides temporary failures: permanent failures, and every reason for not sending except
+#: that of an extra copy.
 _FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64)) - {
     NOT_SENT_DUPLICATE_ADDRESS
 }
 
-#: Numbers of the message types, as rows hold them; 0: not known.
+#: Numbers of the message types in rows; 0: unknown.
 MESSAGE_TYPE_NUMBER: Final = {name: i for i, name in enumerate(("", *MESSAGE_TYPES))}
-#: Failures keep at most this many characters of what the other side said; the raw record has all of it.
+#: Characters of a diagnostic text that a failure keeps; the raw record has the complete text.
 MAX_DIAGNOSTIC: Final = 250
 
 
-def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: calls and packing of arguments would cost more than they tell
+def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: calls and argument objects would cost more than they clarify
     row: Row,
     event: FoldEvent,
     kind: int,
     received_at: float,
     tick: float,
     digest: bytes,
-    place: int,
+    raw_position: int,
     source: int,
     windows: tuple[float, ...],
 ) -> int:
@@ -84,23 +87,23 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
 
     Args:
         row: changed in place.
-        event: not after its delivery's freeze (that is `remember_late`).
-        kind: of the event (`lifecycle.kind_of`).
+        event: arrived before its delivery's freeze; later ones go to `remember_late`.
+        kind: of the event (`kinds.kind_of`).
         received_at: arrival of its raw record, seconds since 1970.
-        tick: the last tick that came before it, seconds since 1970.
+        tick: the last tick before it in the partition, seconds since 1970.
         digest: of its id (`history.digest_of`).
-        place: of its raw record (`history.pack_raw_position`).
-        source: its source's number.
-        windows: by the source's number, how long a row waits for an outcome, seconds.
+        raw_position: of its raw record (`aftersend.schemas.packing.pack_raw_position`).
+        source: number of its source.
+        windows: response windows by source number, seconds.
     """
     status = row.status
     if STATUS_WAITS[status]:
-        due = expires_at(row, windows[row.source])
-        if due is not None and (due <= received_at or due <= tick):
-            expire(row, due)
+        expiry = expires_at(row, windows[row.source])
+        if expiry is not None and (expiry <= received_at or expiry <= tick):
+            expire(row, expiry)
             status = row.status
     history = row.history
-    # Looked for twice where it is found, so that all others pay for no call.
+    # A duplicate is searched twice, so that no other event costs a call.
     if history.find(digest) >= 0 and (at := find_entry(history, digest)) >= 0:
         row.history = with_repeat(history, at)
         return _DUPLICATE
@@ -116,7 +119,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         row.previous = status
         row.status = status = KIND_STATUS[kind]
         if row.pending_since is not None and not STATUS_WAITS[status]:
-            row.pending_since = None  # no status that waits ever comes back
+            row.pending_since = None  # a row that has left the waiting statuses never returns to one
         decision = _APPLIED
     else:
         decision = _LOWER_PRIORITY
@@ -173,13 +176,15 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         and ((kind in _PENDING and not facts & _FACT_GIVEN_UP) or not STATUS_WAITS[status])
         and not facts & _FACT_EXPIRED
     ):
-        row.source = source  # a row that waits, or did in vain, keeps the source that has it sent: whose window counts
+        # A row that waits, or has expired, keeps the source that sent it: that source's response window applies.
+        row.source = source
     row.cause = event.event_id
     if event.message_type and not row.message_type:
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
     if event.address and row.address is None:
         row.address = event.address
-    history += pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, place)
+    # `pack_history_word`, inlined.
+    history += pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, raw_position)
     if len(history) > MAX_BYTES:
         history = history[-MAX_BYTES:]
     row.history = history
@@ -187,7 +192,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
 
 
 def _later_failure(old: Failure | None, event: FoldEvent, at_provider: float) -> Failure:
-    """Return the later of two failures by the provider's clock, whatever the order of arrival."""
+    """Return the later of two failures by the provider's clock, independent of the order of arrival."""
     new = Failure(at_provider, event.reason, event.code, event.enhanced_code, event.diagnostic[:MAX_DIAGNOSTIC])
     return new if old is None or _failure_order(new) > _failure_order(old) else old
 
@@ -200,37 +205,46 @@ def _append_entry(history: bytes, entry: bytes) -> bytes:
     return (history + entry)[-MAX_BYTES:]
 
 
-def _expiry_entry(due: float) -> bytes:
-    return pack_entry(NO_ID, int(due * 1000 + 0.5) << 16 | EXPIRED << 10 | _APPLIED << 6, 0)
+def _expiry_entry(expiry: float) -> bytes:
+    return pack_entry(NO_ID, pack_history_word(expiry, EXPIRED, _APPLIED), 0)
 
 
-def remember_late(row: Row, kind: int, received_at: float, digest: bytes, place: int) -> bool:
-    """Remember an event that came after its delivery's freeze; nothing but the history changes.
+def remember_late(row: Row, kind: int, received_at: float, digest: bytes, raw_position: int) -> bool:
+    """Remember an event that arrived after its delivery's freeze; only the history changes.
 
     Returns:
-        Whether it is new, as far as the row remembers. A history that is full keeps what made the row what it is.
+        Whether the event is new, as far as the row remembers. A full history is not changed, so that it keeps the
+        events that made the row's status.
     """
     history = row.history
     if (at := find_entry(history, digest)) >= 0:
         row.history = with_repeat(history, at)
         return False
     if len(history) < MAX_BYTES:
-        row.history = history + pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | _LATE << 6, place)
+        row.history = history + pack_entry(digest, pack_history_word(received_at, kind, _LATE), raw_position)
     return True
 
 
 def expires_at(row: Row, window: float) -> float | None:
-    """Return when a row that waits for an outcome expires (seconds since 1970), None if it waits for none."""
+    """Return when a row's wait for an outcome ends (seconds since 1970); None: it does not wait.
+
+    Args:
+        row: of the recipient.
+        window: response window, seconds.
+    """
     if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACT_GIVEN_UP:
         return row.pending_since + window
     return None
 
 
-def expire(row: Row, due: float) -> None:
-    """End a row's wait for an outcome.
+def expire(row: Row, expiry: float) -> None:
+    """End a row's wait for an outcome (`docs/domain.md §2.7`).
 
-    The row then looks as if this had been done at the very moment `due`, however late it is done: a sweep may take its
-    time, and a replay with other sweeps gives the same rows.
+    The result does not depend on when this is called, so a late sweep or a replay gives the same row.
+
+    Args:
+        row: changed in place.
+        expiry: the end of the wait, seconds since 1970.
     """
     status = EXPIRES_TO[row.status]
     if status == row.status:
@@ -239,15 +253,15 @@ def expire(row: Row, due: float) -> None:
         row.previous, row.status = row.status, status
         row.facts |= _FACT_EXPIRED
     row.version += 1
-    row.updated_at = due
+    row.updated_at = expiry
     row.cause = ""
-    row.history = _append_entry(row.history, _expiry_entry(due))
+    row.history = _append_entry(row.history, _expiry_entry(expiry))
 
 
 def _revert_expiry(row: Row, received_at: float, windows: tuple[float, ...]) -> None:
-    """Take an expiry back if something arrived before it was due that only now gets here.
+    """Undo an expiry if an event arrived before it but is folded after it.
 
-    Ticks overtake records that wait to be parsed, as after an outage. What was in time is in time.
+    Ticks may overtake records that wait to be parsed, for example after an outage. The time of arrival decides.
     """
     if row.pending_since is None or received_at >= row.pending_since + windows[row.source]:
         return

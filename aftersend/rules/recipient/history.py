@@ -1,12 +1,7 @@
-"""A row's memory of its last events: duplicate filter and explanation in one, 32 bytes an event.
+"""A row's memory of its last events, packed: duplicate filter and explanation in one, 32 bytes an event.
 
-Packed, oldest first, an entry is 16 bytes that stand for the event's id and two little-endian 64-bit words:
-
-    arrival in ms << 16 | kind << 10 | decision << 6 | repeats
-    offset << 20 | source << 14 | partition
-
-`source` and `partition`, `offset` say where the raw record lies; source 0 is the events topic itself. `repeats` counts
-how often the same event came again and stays at 63.
+Oldest first, an entry is 16 bytes that stand for the event's id and two little-endian 64-bit words: the history word
+and the raw position (`aftersend.schemas.packing`).
 """
 
 from __future__ import annotations
@@ -16,19 +11,18 @@ from hashlib import blake2b
 from struct import Struct
 from typing import Final, NamedTuple
 
+from aftersend.schemas.packing import MAX_REPEATS, unpack_history_word, unpack_raw_position
+
 ID_BYTES: Final = 16
 ENTRY_BYTES: Final = 32
-#: Semantics ask for at least 32 events; an expiry takes a place too.
+#: A row remembers at least 32 events (`docs/domain.md §2.5`); an expiry takes one more entry.
 MAX_ENTRIES: Final = 33
 MAX_BYTES: Final = ENTRY_BYTES * MAX_ENTRIES
-MAX_REPEATS: Final = 63
-MAX_PARTITION: Final = (1 << 14) - 1
-MAX_SOURCE: Final = 63
-#: What an expiry has in the place of an id.
+#: What an expiry has in place of an id.
 NO_ID: Final = bytes(ID_BYTES)
 
 _entry: Final = Struct("<16sQQ")
-#: Packs an entry: the id's 16 bytes and the two words.
+#: Packs an entry: the id's 16 bytes, the history word and the raw position.
 pack_entry: Final = _entry.pack
 _word: Final = Struct("<Q")
 _HEX_ID_LENGTH: Final = 2 * ID_BYTES
@@ -51,7 +45,7 @@ class HistoryEntry(NamedTuple):
 def digest_of(event_id: str) -> bytes:
     """Return the 16 bytes by which a row remembers an event id; the same in every process and version.
 
-    Ids of 32 hex digits are taken as they are, all others are hashed (BLAKE2b).
+    An id of 32 hex digits is decoded, any other id is hashed (BLAKE2b).
     """
     if len(event_id) == _HEX_ID_LENGTH:
         try:
@@ -61,13 +55,8 @@ def digest_of(event_id: str) -> bytes:
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).digest()
 
 
-def pack_raw_position(source: int, partition: int, offset: int) -> int:
-    """Return the word that says where a raw record lies."""
-    return offset << 20 | source << 14 | partition
-
-
 def find_entry(history: bytes, digest: bytes) -> int:
-    """Return the position of an event in a packed history, -1 if it is not remembered."""
+    """Return the byte offset of an event's entry in a packed history, -1 if there is none."""
     at = history.find(digest)
     while at > 0 and at % ENTRY_BYTES:
         at = history.find(digest, at + 1)
@@ -75,7 +64,7 @@ def find_entry(history: bytes, digest: bytes) -> int:
 
 
 def with_repeat(history: bytes, at: int) -> bytes:
-    """Return the history with one more repeat of the entry at a position."""
+    """Return the history with one more repeat of the entry at a byte offset."""
     middle = at + ID_BYTES
     (word,) = _word.unpack_from(history, middle)
     if word & MAX_REPEATS == MAX_REPEATS:
@@ -89,16 +78,9 @@ def unpack_history(history: bytes) -> list[HistoryEntry]:
     Raises:
         struct.error: if the length is no multiple of `ENTRY_BYTES`.
     """
-    return [
-        HistoryEntry(
-            digest=digest,
-            received_at=(word >> 16) / 1000,
-            kind=word >> 10 & 63,
-            decision=word >> 6 & 15,
-            repeats=word & MAX_REPEATS,
-            source=place >> 14 & MAX_SOURCE,
-            partition=place & MAX_PARTITION,
-            offset=place >> 20,
-        )
-        for digest, word, place in _entry.iter_unpack(history)
-    ]
+    result = []
+    for digest, packed_word, packed_position in _entry.iter_unpack(history):
+        word = unpack_history_word(packed_word)
+        position = unpack_raw_position(packed_position)
+        result.append(HistoryEntry(digest, word.received_ms / 1000, word.kind, word.decision, word.repeats, *position))
+    return result

@@ -8,26 +8,26 @@ from typing import Final
 
 import msgspec
 
-from aftersend.rules.recipient.history import MAX_SOURCE
 from aftersend.schemas.delivery import Declaration, DeliveryTerms
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback
+from aftersend.schemas.packing import MAX_SOURCE
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR
 
-#: How long a source without a window of its own may stay silent after `sent` before the row expires, in seconds
+#: Response window of sources that declare none: from `sent` until a row without an outcome expires, seconds
 #: (`docs/domain.md §2.7`).
 DEFAULT_WINDOW: Final = 48 * HOUR
 
 
 class Timing(msgspec.Struct, frozen=True):
-    """The times that the fold needs; all in seconds."""
+    """An installation's periods, in seconds."""
 
     #: From a delivery's start until its statuses and KPIs no longer change.
     freeze: float
     #: From a delivery's start until its rows are tombstoned; not before the freeze.
     retention: float
-    #: By the source's number: from the first `sent` until a row without an outcome expires.
+    #: Response windows by source number: from the first `sent` until a row without an outcome expires.
     windows: tuple[float, ...]
 
 
@@ -44,9 +44,9 @@ def timing(
     Args:
         freeze: the statistics update period, seconds.
         retention: how long rows are kept after the delivery's start, seconds.
-        window: for sources without one of their own, seconds.
-        windows: of the sources that have one of their own, by name, seconds.
-        numbers: of the sources, by name.
+        window: response window of sources that are not in `windows`, seconds.
+        windows: response windows by source name, seconds.
+        numbers: source numbers by name.
 
     Raises:
         ValueError: if the retention ends before the freeze.
@@ -60,13 +60,13 @@ def timing(
 
 
 def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> DeliveryTerms:
-    """Return what folding needs of a declaration that arrived at a time (seconds since 1970).
+    """Return the terms that a declaration sets.
 
     Args:
-        declaration: what the event brought.
-        received_at: its arrival, seconds since 1970.
-        event_id: its id.
-        message_type: that it names for the delivery, "" if none.
+        declaration: the event's.
+        received_at: arrival of the event, seconds since 1970.
+        event_id: of the event.
+        message_type: of the event, "" if it has none.
     """
     hours, days = declaration.validity_hours, declaration.statistics_update_period_days
     return DeliveryTerms(
@@ -80,33 +80,33 @@ def terms_of(declaration: Declaration, received_at: float, event_id: str, messag
 
 
 def replaces(new: DeliveryTerms, old: DeliveryTerms | None) -> bool:
-    """Say whether a declaration takes the place of the one in force: the later arrival does, whatever their order.
+    """Return whether a declaration replaces the one in force: the later arrival wins, whatever the fold order.
 
-    The same declaration again changes nothing.
+    A repeated declaration changes nothing.
     """
     if old is None:
         return True
     return new.event_id != old.event_id and (new.at, new.event_id) > (old.at, old.event_id)
 
 
-def newer_terms(event: Feedback, received_at: float, known: DeliveryTerms | None) -> DeliveryTerms | None:
-    """Return what folding needs of a declaration, None if what is known was declared later or is the same.
+def newer_terms(event: Feedback, received_at: float, current: DeliveryTerms | None) -> DeliveryTerms | None:
+    """Return the terms that a declaration sets, None if the current ones were declared later or by the same event.
 
     Args:
         event: of the type `declared`.
-        received_at: its arrival, seconds since 1970.
-        known: what was declared before.
+        received_at: arrival of the event, seconds since 1970.
+        current: the terms in force; None: nothing was declared.
     """
     terms = terms_of(event.declaration or Declaration(), received_at, event.event_id, event.message_type)
-    return terms if replaces(terms, known) else None
+    return terms if replaces(terms, current) else None
 
 
 def closing_times(started_at: float, terms: DeliveryTerms | None, timing: Timing) -> tuple[float, float]:
-    """Return when a delivery freezes and when its rows are forgotten, seconds since 1970; the latter never comes first.
+    """Return when a delivery freezes and when its rows are forgotten, seconds since 1970; the second is never earlier.
 
     Args:
         started_at: arrival of its first event, in the order of the partition.
-        terms: as declared; None: nothing was.
+        terms: None: nothing was declared.
         timing: of the installation.
     """
     if terms is None:
@@ -117,7 +117,7 @@ def closing_times(started_at: float, terms: DeliveryTerms | None, timing: Timing
 
 
 def windows_of(terms: DeliveryTerms | None, timing: Timing) -> tuple[float, ...]:
-    """Return by the source's number how long a delivery's rows wait for an outcome, seconds."""
+    """Return a delivery's response windows by source number, seconds."""
     return timing.windows if terms is None or terms.validity is None else _one_window(terms.validity)
 
 

@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.rules.kpi import indicators
-from aftersend.rules.recipient.lifecycle import STATUS_NUMBER, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.statuses import STATUS_NUMBER
 from aftersend.schemas.recipient import Row
 
 #: Any of these says that the message had left for the MTA or provider, whether its `sent` was reported or not; a

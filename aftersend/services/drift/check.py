@@ -18,7 +18,7 @@ from aftersend.services.drift.findings import Drift, DriftReport
 from aftersend.services.drift.recount import PartitionRecount
 from aftersend.services.installation import codec
 from aftersend.services.kpis import RedisKpis
-from aftersend.tables.codec import is_kpi_key
+from aftersend.tables.codec.keys import is_kpi_key
 
 #: How often something is read again before a difference counts.
 TRIES: Final = 3

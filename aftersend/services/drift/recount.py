@@ -8,21 +8,16 @@ from typing import Final
 import msgspec
 
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.rules.kpi.indicators import INDICATORS, bucket_of, kpis, statuses
-from aftersend.rules.recipient.lifecycle import STATUS_NUMBER, Fact, facts_of_names
+from aftersend.rules.kpi.indicators import INDICATORS, kpis, statuses
+from aftersend.rules.recipient.facts import Fact, facts_of_names
+from aftersend.rules.recipient.statuses import STATUS_NUMBER
 from aftersend.schemas.kpi import DeliveryKpis
+from aftersend.schemas.packing import pack_bucket
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.drift.findings import HEADERS, ROWS, Drift, DriftReport, differences
-from aftersend.tables.codec import (
-    CLOCK_KEY,
-    SEPARATOR,
-    Codec,
-    decode_clock,
-    decode_row,
-    decode_state,
-    is_kpi_key,
-    row_from_headers,
-)
+from aftersend.tables.codec.keys import CLOCK_KEY, SEPARATOR, is_kpi_key
+from aftersend.tables.codec.public import Codec, decode_clock, decode_state
+from aftersend.tables.codec.stored import decode_row, row_from_headers
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 
@@ -144,12 +139,12 @@ def counts_of_row(state: RecipientState, status: int, facts: int) -> RowCounts:
 
     Args:
         state: the row. Without a delivery or a recipient it counts nowhere.
-        status: its number in `aftersend.rules.recipient.lifecycle`.
+        status: its number in `aftersend.rules.recipient.statuses`.
         facts: its facts' bits there.
     """
     if facts & Fact.TEST or not state.delivery_id or not state.recipient:
         return -1, ()
-    return bucket_of(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
+    return pack_bucket(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 
 
 def count(gists: Iterable[RowCounts]) -> dict[str, int]:

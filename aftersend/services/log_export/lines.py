@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO
 import orjson
 
 from aftersend.errors import UsageError
-from aftersend.rules.recipient.lifecycle import Fact
+from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.views.base import ViewLog
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso

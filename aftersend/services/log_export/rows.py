@@ -10,7 +10,8 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.recipient import Row
 from aftersend.services.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
-from aftersend.tables.codec import SEPARATOR, decode_row, row_from_headers
+from aftersend.tables.codec.keys import SEPARATOR
+from aftersend.tables.codec.stored import decode_row, row_from_headers
 
 #: Takes a recipient and its row.
 OnRow = Callable[[str, Row], None]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.schemas.times import iso
 from aftersend.services.kpis import Kpis
 from aftersend.services.monitor.snapshot import Snapshot

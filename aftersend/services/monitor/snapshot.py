@@ -14,7 +14,7 @@ from aftersend.config.installation import raw_sources
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, KafkaUnusableError
 from aftersend.rules.kpi.indicators import RATES
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.services.kpis import Kpis, RedisKpis, from_counters
 from aftersend.services.lag import LagReader, PartitionLag
 

@@ -32,7 +32,7 @@ _STORED: Final = (Row, Failure, KpiPartial, Contact, Notice, ContactError, Relea
 LAYOUT: Final = "; ".join(
     [
         f"schema {SCHEMA_VERSION}, keys 1",
-        *(f"{kind.__name__}: {' '.join(field.name for field in fields(kind))}" for kind in _STORED),
+        *(f"{kind.__name__}: {' '.join(field.encode_name for field in fields(kind))}" for kind in _STORED),
     ]
 ).encode()
 

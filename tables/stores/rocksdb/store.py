@@ -24,10 +24,11 @@ from rocksdict import DbClosedError, Options, Rdict, ReadOptions, WriteBatch
 
 from aftersend.errors import TransactionFailedError
 from aftersend.rules.contact.fold import CONTACT_EFFECT
-from aftersend.rules.recipient.lifecycle import KINDS
+from aftersend.rules.recipient.kinds import KINDS
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
-from aftersend.tables.codec import decode_partial, decode_terms, encode_json, encode_row
+from aftersend.tables.codec.public import decode_terms, encode_json
+from aftersend.tables.codec.stored import decode_partial, encode_row
 from aftersend.tables.stores.base import Changes, PartitionStore, merge
 from aftersend.tables.stores.rocksdb.opening import (
     FRESH_KEY,

@@ -21,7 +21,7 @@ from aftersend.services.explanations import ExplainOptions
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
-from aftersend.tables.codec import decode_state
+from aftersend.tables.codec.public import decode_state
 
 OPERATOR = "operator-token-0123456789"
 VIEWER = "viewer-token-0123456789"

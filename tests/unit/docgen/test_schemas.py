@@ -16,7 +16,7 @@ from aftersend.docgen.schemas import DOCUMENTED, documents
 from aftersend.docgen.topics import render as topics_page
 from aftersend.rules.kpi.indicators import ROW_KPIS
 from aftersend.schemas.event import EVENT_TYPES, Feedback
-from aftersend.tables.codec import CLOCK_KEY
+from aftersend.tables.codec.keys import CLOCK_KEY
 from tests.unit.rules.factories import HOUR, START, event
 from tests.unit.tables.factories import CODEC, Partition, rows, texts, tick
 

@@ -9,21 +9,10 @@ from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF
 from aftersend.rules.contact.validity import REASONS
 from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.rules.kpi.indicators import INDICATORS, RATES, TOTALS
-from aftersend.rules.recipient.lifecycle import (
-    COUNTED,
-    DECISION_NAMES,
-    EXPIRES_TO,
-    FACT_NAMES,
-    KIND_NAME,
-    KINDS,
-    NOT_SENT,
-    STATUS_NAME,
-    STATUS_TERMINAL,
-    STATUSES,
-    UNKNOWN,
-    Fact,
-    names_of_facts,
-)
+from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
+from aftersend.rules.recipient.facts import FACT_NAMES, Fact, names_of_facts
+from aftersend.rules.recipient.kinds import KIND_NAME, KINDS, UNKNOWN
+from aftersend.rules.recipient.statuses import EXPIRES_TO, NOT_SENT, STATUS_NAME, STATUS_TERMINAL, STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS

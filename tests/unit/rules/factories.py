@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from aftersend.rules.kpi.indicators import event_counter
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.facts import names_of_facts
 from aftersend.rules.recipient.fold import fold
-from aftersend.rules.recipient.history import digest_of, pack_raw_position, unpack_history
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, STATUS_NAME, STATUS_TERMINAL, kind_of, names_of_facts
+from aftersend.rules.recipient.history import digest_of, unpack_history
+from aftersend.rules.recipient.kinds import kind_of
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.event import FoldEvent
+from aftersend.schemas.packing import pack_event_counter, pack_raw_position
 from aftersend.schemas.recipient import Row
 
 #: A Sunday in September 2025, noon.
@@ -49,7 +52,7 @@ def fold_into(row: Row, of: FoldEvent, number: int = 0, tick: float = 0.0, windo
     )
     kind, source = kind_of(of), NUMBERS.get(of.source, 0)
     decision = fold(row, of, kind, of.received_at, tick, digest_of(of.event_id), place, source, windows)
-    return event_counter(source, kind, decision)
+    return pack_event_counter(source, kind, decision)
 
 
 @dataclass

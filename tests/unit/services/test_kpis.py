@@ -5,7 +5,8 @@ from aftersend.rules.kpi.indicators import RATES
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.version import SCHEMA_VERSION
 from aftersend.services.kpis import KpiSums, flat, from_counters, from_hash
-from aftersend.tables.codec import CLOCK_KEY, encode_clock
+from aftersend.tables.codec.keys import CLOCK_KEY
+from aftersend.tables.codec.public import encode_clock
 
 
 class Record:

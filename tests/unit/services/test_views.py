@@ -6,18 +6,21 @@ from rich.console import Console
 from aftersend.cli.commands.kpi import ViewName
 from aftersend.cli.render.views import picture
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.rules.kpi.indicators import bucket_of, event_counter
-from aftersend.rules.recipient.lifecycle import KIND_NUMBER, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import KIND_NUMBER
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from aftersend.services.views import DeliveryHistograms, as_json
-from aftersend.tables.codec import CLOCK_KEY, HEADER, encode_clock, encode_row
+from aftersend.tables.codec.keys import CLOCK_KEY, HEADER
+from aftersend.tables.codec.public import encode_clock
+from aftersend.tables.codec.stored import encode_row
 
-DELIVERED = bucket_of(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
-OPENED = bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED)
-DEFERRED = bucket_of(4, Fact.SENT | Fact.DEFERRED)
-OPENS = event_counter(1, KIND_NUMBER["opened"], 0)
+DELIVERED = pack_bucket(6, Fact.SENT | Fact.DELIVERED | Fact.CONFIRMED)
+OPENED = pack_bucket(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED)
+DEFERRED = pack_bucket(4, Fact.SENT | Fact.DEFERRED)
+OPENS = pack_event_counter(1, KIND_NUMBER["opened"], 0)
 
 
 class Record:

@@ -11,17 +11,24 @@ from hypothesis import strategies as st
 
 from aftersend.engine.partitions.batch import Batch
 from aftersend.rules.kpi.indicators import kpis
-from aftersend.rules.recipient.history import MAX_ENTRIES, pack_entry, pack_raw_position
-from aftersend.rules.recipient.lifecycle import FACT_NAMES, KINDS, STATUSES, Decision
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import FACT_NAMES
+from aftersend.rules.recipient.history import MAX_ENTRIES, pack_entry
+from aftersend.rules.recipient.kinds import KINDS
+from aftersend.rules.recipient.statuses import STATUSES
 from aftersend.rules.recipient.timing import Timing, timing
 from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import DeliveryKpis
+from aftersend.schemas.packing import pack_raw_position
 from aftersend.schemas.recipient import Failure, Row
 from aftersend.schemas.times import NEVER
 from aftersend.schemas.topics import Topics
-from aftersend.tables.batch.fold import BatchFold, BatchResult, FoldOptions
-from aftersend.tables.codec import HEADER, Codec, decode_row, unpack_contact
+from aftersend.tables.batch.fold import BatchFold
+from aftersend.tables.batch.result import BatchResult, FoldOptions
+from aftersend.tables.codec.keys import HEADER
+from aftersend.tables.codec.public import Codec
+from aftersend.tables.codec.stored import decode_row, unpack_contact
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 from tests.unit.rules.factories import NUMBERS, event
@@ -69,9 +76,9 @@ class Partition:
         sweep_rows: int = 50_000,
     ) -> None:
         self.store = store if store is not None else MemoryStore()
-        self.due: dict[str, float] = {}
+        self.first_expiries: dict[str, float] = {}
         options = FoldOptions(times or timing(numbers=NUMBERS), NUMBERS, sweep_rows)
-        self._fold = BatchFold(self.store, number, CODEC, options, self.due)
+        self._fold = BatchFold(self.store, number, CODEC, options, self.first_expiries)
         self._offset = 0
         #: All that was written, by topic.
         self.written: dict[str, list[Record]] = {}
@@ -88,8 +95,8 @@ class Partition:
         fold = self._fold.fold(batch, output, TOPICS.events)
         self._offset += len(records)
         self.store.apply(fold.changes, {})
-        for delivery_id, due in fold.due.items():
-            self.due[delivery_id] = min(due, self.due.get(delivery_id, due))
+        for delivery_id, expiry in fold.first_expiries.items():
+            self.first_expiries[delivery_id] = min(expiry, self.first_expiries.get(delivery_id, expiry))
         for topic, written in output.topics.items():
             self.written.setdefault(topic, []).extend(written)
         return fold
@@ -104,7 +111,7 @@ class Partition:
     def kpis(self, delivery_id: str = "d") -> dict[str, int]:
         """Return the KPIs of a delivery that are not 0."""
         partial = self.store.partial(delivery_id)
-        return {n: v for n, v in kpis(partial.cells, partial.events).items() if v} if partial is not None else {}
+        return {n: v for n, v in kpis(partial.buckets, partial.events).items() if v} if partial is not None else {}
 
     def statuses(self, delivery_id: str = "d") -> dict[str, int]:
         """Return how many recipients of a delivery the KPI topic shows in each status."""

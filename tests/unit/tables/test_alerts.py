@@ -14,7 +14,8 @@ from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.topics import Topics
 from aftersend.schemas.version import SCHEMA_VERSION
 from aftersend.tables.alerts import DeliveryAlerts, alert_key, encode_alert
-from aftersend.tables.codec import CLOCK_KEY, encode_clock, terms_key
+from aftersend.tables.codec.keys import CLOCK_KEY, terms_key
+from aftersend.tables.codec.public import encode_clock
 
 TOPICS = Topics()
 TIMING = timing()

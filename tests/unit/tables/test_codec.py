@@ -8,23 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersend.rules.recipient.history import MAX_ENTRIES, unpack_history
-from aftersend.rules.recipient.lifecycle import KIND_NUMBER, STATUS_NAME, STATUSES
+from aftersend.rules.recipient.kinds import KIND_NUMBER
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUSES
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.recipient import Failure, RecipientState, Row
-from aftersend.tables import codec
-from aftersend.tables.codec import (
-    HEADER,
+from aftersend.tables.codec.keys import HEADER, row_key
+from aftersend.tables.codec.public import decode_clock, encode_clock, encode_json, split_row_key
+from aftersend.tables.codec.stored import (
     STATUS_AT,
     decode_partial,
     decode_row,
-    encode_clock,
-    encode_json,
     encode_row,
     pack_contact,
     row_from_headers,
-    row_key,
-    split_row_key,
     unpack_contact,
 )
 from tests.unit.rules.factories import DAY, START, event, folded
@@ -90,7 +87,7 @@ def test_kpis_come_back_from_their_header(partial: KpiPartial) -> None:
 
 @given(times)
 def test_the_clock_comes_back(at: float) -> None:
-    assert at == codec.decode_clock(encode_clock(3, at))
+    assert at == decode_clock(encode_clock(3, at))
 
 
 def test_a_row_as_consumers_read_it() -> None:
@@ -216,7 +213,7 @@ def test_a_consumer_that_knows_less_can_read_what_comes_later() -> None:
 )
 def test_a_row_that_this_version_does_not_know_is_an_error(headers: list[tuple[str, bytes | None]]) -> None:
     """Rather than one that silently lost something."""
-    with pytest.raises(ValueError, match="holds no row that this version knows"):
+    with pytest.raises(ValueError, match="holds no row that this version can read"):
         row_from_headers(headers)
 
 

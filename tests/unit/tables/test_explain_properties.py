@@ -12,8 +12,9 @@ from aftersend.rules.explain.explain import explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation
 from aftersend.rules.explain.from_history import from_history
 from aftersend.rules.explain.replay import Replay
+from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.history import MAX_ENTRIES, unpack_history
-from aftersend.rules.recipient.lifecycle import EXPIRED, Decision
+from aftersend.rules.recipient.kinds import EXPIRED
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.delivery import Declaration
 from aftersend.schemas.event import Feedback, FoldEvent

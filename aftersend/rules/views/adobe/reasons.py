@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from aftersend.rules.recipient.lifecycle import NOT_SENT, STATUS_NAME, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_NAME
 from aftersend.schemas.recipient import Failure, Row
 
 HARD: Final = "Hard"

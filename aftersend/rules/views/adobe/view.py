@@ -12,7 +12,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from aftersend.rules.recipient.lifecycle import NOT_SENT, STATUS_TERMINAL, STATUSES, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_TERMINAL, STATUSES
 from aftersend.rules.views.adobe.logs import logs
 from aftersend.rules.views.base import HANDED_OVER, ShownStatus, View, ViewCount, ViewRate, every_row, has, number_of
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
-from aftersend.rules.recipient.lifecycle import NOT_SENT, STATUS_NAME, Fact
+from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_NAME
 from aftersend.rules.views.escala.view import BOUNCED, status_of
 from aftersend.schemas.contact import Contact, Notice
 from aftersend.schemas.recipient import Row

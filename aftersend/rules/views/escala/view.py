@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.rules.recipient.lifecycle import STATUS_TERMINAL, STATUSES, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.statuses import STATUS_TERMINAL, STATUSES
 from aftersend.rules.views.base import (
     HANDED_OVER,
     LogColumn,

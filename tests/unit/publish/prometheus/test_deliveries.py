@@ -10,20 +10,23 @@ from hypothesis import strategies as st
 
 from aftersend.publish.prometheus.catalog import NONE, OTHER
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics
-from aftersend.rules.kpi.indicators import bucket_of, event_counter, kpis, merged
-from aftersend.rules.recipient.lifecycle import DELIVERED, OPENED, SENT, Decision, Fact
+from aftersend.rules.kpi.indicators import kpis, merged
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import DELIVERED, OPENED, SENT
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.packing import pack_bucket, pack_event_counter
 
 CELLS = (
-    bucket_of(3, Fact.SENT),
-    bucket_of(6, Fact.SENT | Fact.DELIVERED),
-    bucket_of(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED),
-    bucket_of(12, Fact.SENT | Fact.HARD_BOUNCED),
+    pack_bucket(3, Fact.SENT),
+    pack_bucket(6, Fact.SENT | Fact.DELIVERED),
+    pack_bucket(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED),
+    pack_bucket(12, Fact.SENT | Fact.HARD_BOUNCED),
 )
 KEYS = (
-    event_counter(1, SENT, Decision.APPLIED),
-    event_counter(1, DELIVERED, Decision.DUPLICATE),
-    event_counter(2, OPENED, Decision.APPLIED),
+    pack_event_counter(1, SENT, Decision.APPLIED),
+    pack_event_counter(1, DELIVERED, Decision.DUPLICATE),
+    pack_event_counter(2, OPENED, Decision.APPLIED),
 )
 NAMES = ("a", "b", "c", "d", "", OTHER)
 
@@ -49,7 +52,7 @@ class Store:
         for delivery in {*cells, *events}:
             moved, counted = cells.get(delivery, {}), events.get(delivery, {})
             old = self.parts.get(delivery, KpiPartial())
-            self.parts[delivery] = KpiPartial(merged(old.cells, moved), merged(old.events, counted), at, at)
+            self.parts[delivery] = KpiPartial(merged(old.buckets, moved), merged(old.events, counted), at, at)
             for into, what in ((all_cells, moved), (all_events, counted)):
                 for key, number in what.items():
                     into[key] += number
@@ -116,7 +119,7 @@ def test_what_belongs_to_no_delivery_has_a_name_that_is_not_empty() -> None:
     deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
-    store.fold(1, {}, {"": {event_counter(1, SENT, Decision.UNATTRIBUTED): 4}})
+    store.fold(1, {}, {"": {pack_event_counter(1, SENT, Decision.UNATTRIBUTED): 4}})
     assert {NONE: 4.0, OTHER: 0.0} == {
         s.labels["delivery"]: s.value
         for family in deliveries.collect()
@@ -149,7 +152,7 @@ def test_the_sum_over_deliveries_is_the_tables_whoever_is_shown(
     events_sum: dict[int, int] = {}
     for store in stores:
         for _, partial in store.partials():
-            cells_sum, events_sum = merged(cells_sum, partial.cells), merged(events_sum, partial.events)
+            cells_sum, events_sum = merged(cells_sum, partial.buckets), merged(events_sum, partial.events)
     expected = kpis(cells_sum, events_sum)
     for name in ("audience", "delivered", "unique_opens", "hard_bounced", "total_opens"):
         by_delivery = shown_by(deliveries, name)

@@ -14,9 +14,10 @@ from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.worker import WorkerMetrics
-from aftersend.rules.kpi.indicators import event_counter
-from aftersend.rules.recipient.lifecycle import DELIVERED, SENT, Decision
-from aftersend.tables.batch.fold import BatchResult
+from aftersend.rules.recipient.decisions import Decision
+from aftersend.rules.recipient.kinds import DELIVERED, SENT
+from aftersend.schemas.packing import pack_event_counter
+from aftersend.tables.batch.result import BatchResult
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 
@@ -74,9 +75,9 @@ def test_raw_records_have_no_age_as_events(metrics: WorkerMetrics) -> None:
 
 
 def test_events_by_source_type_and_decision(metrics: WorkerMetrics) -> None:
-    sent, other = event_counter(1, SENT, Decision.APPLIED), event_counter(9, DELIVERED, Decision.LATE)
+    sent, other = pack_event_counter(1, SENT, Decision.APPLIED), pack_event_counter(9, DELIVERED, Decision.LATE)
     for _ in range(2):
-        metrics.folded(0, BatchResult(Changes(tick=NOW), {sent: 3, other: 1}, {}, 4, {"DecodeError": 1}, {}))
+        metrics.folded(0, BatchResult(Changes(tick=NOW), {}, {sent: 3, other: 1}, {}, {}, 4, {"DecodeError": 1}))
     assert {("kumomta", "sent", "applied"): 6.0, (OTHER, "delivered", "late"): 2.0} == values(metrics, "events_total")
     assert {("events", "DecodeError"): 2.0} == values(metrics, "dead_letters_total")
 
@@ -122,5 +123,5 @@ def test_the_tables_tick_is_where_the_heartbeat_begins() -> None:
     store.apply(Changes(tick=NOW - 30), {})
     metrics.opened(4, store)
     assert {("commit", 4): NOW - 30} == heartbeat.last
-    metrics.folded(4, BatchResult(Changes(tick=NOW - 1), {}, {}, 1, {}, {}))
+    metrics.folded(4, BatchResult(Changes(tick=NOW - 1), {}, {}, {}, {}, 1, {}))
     assert {("commit", 4): NOW - 1} == heartbeat.last

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from aftersend.rules.contact.fold import CONTACT_EFFECT, MAX_NOTICES, update
-from aftersend.rules.recipient.lifecycle import KIND_NAME, KINDS, Fact, kind_of
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import KIND_NAME, KINDS, kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
 from tests.unit.rules.factories import DAY, START, event

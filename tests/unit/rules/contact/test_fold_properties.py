@@ -11,7 +11,7 @@ from aftersend.rules.contact.quarantine import ADDRESS_STATUSES, address_status
 from aftersend.rules.contact.suppression import check
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback
-from aftersend.tables.codec import decode_contact
+from aftersend.tables.codec.public import decode_contact
 from tests.unit.folding_in_memory import DAY, HOUR, START, Partition
 
 TYPES = (

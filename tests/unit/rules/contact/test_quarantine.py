@@ -6,7 +6,7 @@ import pytest
 
 from aftersend.rules.contact.fold import CONTACT_EFFECT, is_lasting, update
 from aftersend.rules.contact.quarantine import ADDRESS_STATUSES, AddressStatus, address_status, is_mailbox_full
-from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.kinds import kind_of
 from aftersend.schemas.contact import Contact, ContactError
 from tests.unit.rules.factories import DAY, HOUR, START, event
 

@@ -6,7 +6,7 @@ import pytest
 
 from aftersend.rules.contact.fold import update
 from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF, REASONS, SuppressionReason, check
-from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.kinds import kind_of
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.event import NOT_SENT_REASONS
 from tests.unit.rules.factories import DAY, START, event

@@ -4,7 +4,7 @@ import pytest
 
 from aftersend.rules.contact.fold import update
 from aftersend.rules.contact.validity import REASONS, VALIDITY_POLICIES
-from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.kinds import kind_of
 from aftersend.schemas.contact import Contact
 from tests.unit.rules.factories import event
 

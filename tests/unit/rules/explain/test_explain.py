@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from aftersend.rules.explain.explain import as_of, explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation
 from aftersend.rules.explain.replay import Replay
-from aftersend.rules.recipient.lifecycle import KIND_NAME, STATUS_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.recipient.timing import timing
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.event import Feedback, FoldEvent

@@ -6,37 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.rules.kpi.indicators import (
-    INDICATORS,
-    RATES,
-    ROW_KPIS,
-    TOTALS,
-    bucket_of,
-    event_counter,
-    events_by_name,
-    kpis,
-    merged,
-    statuses,
-)
-from aftersend.rules.recipient.lifecycle import (
-    DECISION_NAMES,
-    EXPIRED,
-    FACT_NAMES,
-    KIND_NUMBER,
-    KINDS,
-    STATUS_NAMES,
-    STATUSES,
-    Decision,
-)
+from aftersend.rules.kpi.indicators import INDICATORS, RATES, ROW_KPIS, TOTALS, events_by_name, kpis, merged, statuses
+from aftersend.rules.recipient.decisions import DECISION_NAMES, Decision
+from aftersend.rules.recipient.facts import FACT_NAMES
+from aftersend.rules.recipient.kinds import EXPIRED, KIND_NUMBER, KINDS
+from aftersend.rules.recipient.statuses import STATUS_NAMES, STATUSES
 from aftersend.schemas.event import FoldEvent
+from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from tests.unit.rules.factories import DAY, event, folded
 
 cells = st.dictionaries(
-    st.builds(bucket_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
+    st.builds(pack_bucket, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**9),
     max_size=20,
 )
-keys = st.builds(event_counter, st.integers(0, 63), st.sampled_from([k.number for k in KINDS]), st.integers(0, 6))
+keys = st.builds(pack_event_counter, st.integers(0, 63), st.sampled_from([k.number for k in KINDS]), st.integers(0, 6))
 histograms = st.dictionaries(keys, st.integers(1, 10**9), max_size=20)
 
 #: What happened to one recipient, and every KPI of recipients that counts it beside `audience`.
@@ -67,7 +51,7 @@ def of(*types: str) -> dict[str, int]:
     """Return the KPIs, those that are not 0, of a delivery to one recipient."""
     result = folded(*types)
     counted = {key: len(list(group)) for key, group in itertools.groupby(sorted(result.counted))}
-    return {name: n for name, n in kpis({bucket_of(result.row.status, result.row.facts): 1}, counted).items() if n}
+    return {name: n for name, n in kpis({pack_bucket(result.row.status, result.row.facts): 1}, counted).items() if n}
 
 
 @pytest.mark.parametrize("types, names", JOURNEYS)
@@ -80,7 +64,7 @@ def test_what_counts_whom(types: tuple[str, ...], names: tuple[str, ...]) -> Non
 def test_a_machine_open_and_then_a_human_one() -> None:
     """Case 19: unique opens 1, machine 1, and both kinds of totals."""
     result = folded(event("opened", machine=True), event("opened", 1), event("opened", 2))
-    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (1, 1, 1, 0) == (
         told["unique_opens"],
@@ -93,7 +77,7 @@ def test_a_machine_open_and_then_a_human_one() -> None:
 
 def test_opens_by_machines_only_are_told_apart() -> None:
     result = folded(event("opened", machine=True), event("clicked", 1, machine=True))
-    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
     assert (0, 1, 1, 1) == (
         told["unique_opens"],
@@ -117,7 +101,7 @@ def test_unique_and_total_are_kept_apart() -> None:
 def test_a_click_on_the_unsubscribe_link_counts_as_no_click() -> None:
     """Case 3. But who finds that link has opened the message."""
     result = folded(event("clicked", unsubscribe_link=True))
-    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (0, 0, 1) == (told["unique_clicks"], told["total_clicks"], told["total_unsubscribe_link_clicks"])
     assert (1, 0) == (told["unique_opens"], told["unique_human_opens"])
@@ -138,13 +122,13 @@ def test_an_unsubscribe_implies_an_open_unless_by_the_one_click_header(
 ) -> None:
     result = folded(*events)
 
-    assert opens == kpis({bucket_of(result.row.status, result.row.facts): 1}, {})["unique_opens"]
+    assert opens == kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})["unique_opens"]
 
 
 def test_extra_copies_of_an_address_are_told_apart() -> None:
     """Their recipient was sent to all the same, once."""
     result = folded(event("sent"), event("not_sent", 1, reason="duplicate_address"), event("delivered", 2))
-    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
     assert (1, 0, 1, 1) == tuple(told[n] for n in ("duplicate_address", "not_sent", "delivered", "audience"))
 
@@ -159,7 +143,7 @@ NOT_COUNTED = [Decision.DUPLICATE, Decision.LATE, Decision.TEST, Decision.UNATTR
 
 @pytest.mark.parametrize("decision", range(len(DECISION_NAMES)))
 def test_totals_count_what_is_no_duplicate_late_or_a_test(decision: int) -> None:
-    told = kpis({}, {event_counter(1, KIND_NUMBER["opened"], decision): 3})
+    told = kpis({}, {pack_event_counter(1, KIND_NUMBER["opened"], decision): 3})
 
     assert (0 if decision in NOT_COUNTED else 3) == told["total_opens"]
     assert 3 == told[DECISION_NAMES[decision]]
@@ -167,17 +151,17 @@ def test_totals_count_what_is_no_duplicate_late_or_a_test(decision: int) -> None
 
 
 def test_an_expiry_is_no_event_of_anybody() -> None:
-    told = kpis({}, {event_counter(1, EXPIRED, Decision.APPLIED): 3})
+    told = kpis({}, {pack_event_counter(1, EXPIRED, Decision.APPLIED): 3})
 
     assert 0 == told["applied"]
 
 
 def test_an_expired_row_is_counted_as_such() -> None:
     result = folded(event("sent"), event("autoresponded", 3 * DAY))
-    told = kpis({bucket_of(result.row.status, result.row.facts): 1}, {})
+    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
     assert (1, 1) == (told["sent"], told["expired"])
-    assert {"unknown": 1} == statuses({bucket_of(result.row.status, result.row.facts): 1})
+    assert {"unknown": 1} == statuses({pack_bucket(result.row.status, result.row.facts): 1})
 
 
 @given(cells)

@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import MAX_ENTRIES
-from aftersend.rules.recipient.lifecycle import DECISION_NAMES, KIND_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.schemas.event import EVENT_TYPES, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import HOUR, MINUTE, START, Folding, event, folded

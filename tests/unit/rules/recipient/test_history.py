@@ -11,17 +11,14 @@ from aftersend.rules.recipient.history import (
     ID_BYTES,
     MAX_BYTES,
     MAX_ENTRIES,
-    MAX_PARTITION,
-    MAX_REPEATS,
-    MAX_SOURCE,
     HistoryEntry,
     digest_of,
     find_entry,
     pack_entry,
-    pack_raw_position,
     unpack_history,
     with_repeat,
 )
+from aftersend.schemas.packing import MAX_PARTITION, MAX_REPEATS, MAX_SOURCE, pack_raw_position
 
 HEX = "0123456789abcdef0123456789abcdef"
 

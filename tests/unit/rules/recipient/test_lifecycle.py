@@ -4,29 +4,27 @@ from typing import Any
 
 import pytest
 
-from aftersend.rules.recipient import lifecycle
-from aftersend.rules.recipient.lifecycle import (
-    COUNTED,
-    DECISION_NAMES,
-    EXPIRES_TO,
-    FACT_NAMES,
+from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES, Decision
+from aftersend.rules.recipient.facts import FACT_NAMES, Fact, facts_of_names, names_of_facts
+from aftersend.rules.recipient.kinds import (
     KIND_FACTS,
     KIND_NAME,
     KIND_NUMBER,
     KIND_RANK,
     KIND_STATUS,
     KINDS,
+    NOT_SENT_DUPLICATE_ADDRESS,
+    UNKNOWN,
+    kind_of,
+)
+from aftersend.rules.recipient.statuses import (
+    EXPIRES_TO,
     STATUS_NAME,
     STATUS_NAMES,
     STATUS_NUMBER,
     STATUS_RANK,
     STATUS_TERMINAL,
     STATUSES,
-    Decision,
-    Fact,
-    facts_of_names,
-    kind_of,
-    names_of_facts,
 )
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
@@ -69,9 +67,9 @@ def test_every_failure_and_every_reason_for_not_sending_is_terminal(name: str) -
 
 def test_an_extra_copy_of_an_address_strives_for_no_status() -> None:
     """It shares the first copy's row."""
-    assert 0 == KIND_STATUS[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
-    assert Fact.DUPLICATE_ADDRESS == KIND_FACTS[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
-    assert "not_sent_duplicate_address" == KIND_NAME[lifecycle.NOT_SENT_DUPLICATE_ADDRESS]
+    assert 0 == KIND_STATUS[NOT_SENT_DUPLICATE_ADDRESS]
+    assert Fact.DUPLICATE_ADDRESS == KIND_FACTS[NOT_SENT_DUPLICATE_ADDRESS]
+    assert "not_sent_duplicate_address" == KIND_NAME[NOT_SENT_DUPLICATE_ADDRESS]
 
 
 def test_what_waits_for_an_outcome_becomes_final() -> None:
@@ -148,8 +146,8 @@ def test_a_kind_strives_for_the_rank_of_its_status() -> None:
     others = {k.name for k in KINDS if KIND_RANK[k.number] != STATUS_RANK[k.status]}
 
     assert {"unknown"} == others
-    assert STATUS_RANK[STATUS_NUMBER["soft_bounce", False]] < KIND_RANK[lifecycle.UNKNOWN]
-    assert KIND_RANK[lifecycle.UNKNOWN] < STATUS_RANK[STATUS_NUMBER["delivered", False]]
+    assert STATUS_RANK[STATUS_NUMBER["soft_bounce", False]] < KIND_RANK[UNKNOWN]
+    assert KIND_RANK[UNKNOWN] < STATUS_RANK[STATUS_NUMBER["delivered", False]]
 
 
 # What is stored.

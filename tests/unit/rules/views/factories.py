@@ -7,11 +7,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from aftersend.rules.kpi.indicators import bucket_of
 from aftersend.rules.recipient.fold import expire, expires_at
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.event import FoldEvent
+from aftersend.schemas.packing import pack_bucket
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import START, WINDOWS, event, folded
 
@@ -47,7 +47,7 @@ def row_of(*steps: str | FoldEvent) -> Row:
 
 def cell(row: Row) -> int:
     """Return a row's class in the KPIs."""
-    return bucket_of(row.status, row.facts)
+    return pack_bucket(row.status, row.facts)
 
 
 def cells(rows: Iterable[Row]) -> dict[int, int]:

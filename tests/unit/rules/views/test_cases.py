@@ -6,7 +6,7 @@ import pytest
 
 from aftersend.rules.contact.fold import update
 from aftersend.rules.contact.quarantine import address_status
-from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.kinds import kind_of
 from aftersend.rules.recipient.timing import timing
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.escala.card import card
@@ -36,7 +36,7 @@ def histograms(partition: Partition) -> tuple[dict[int, int], dict[int, int]]:
     """Return a delivery's histograms as the tables keep them."""
     partial = partition.store.partial("d")
     assert partial is not None
-    return partial.cells, partial.events
+    return partial.buckets, partial.events
 
 
 def status_now(partition: Partition, name: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aftersend.rules.recipient.lifecycle import STATUSES
+from aftersend.rules.recipient.statuses import STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.creatio import RESPONSES, VIEW, error_chart, response_of
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent

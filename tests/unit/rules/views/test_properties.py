@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.rules.kpi.indicators import bucket_of
+from aftersend.rules.recipient.facts import FACT_NAMES
 from aftersend.rules.recipient.fold import expire, expires_at
-from aftersend.rules.recipient.lifecycle import FACT_NAMES, STATUSES
+from aftersend.rules.recipient.statuses import STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
+from aftersend.schemas.packing import pack_bucket
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import WINDOWS, event, folded
 from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_events
@@ -31,7 +32,7 @@ some_steps = st.lists(
     max_size=10,
 )
 any_cells = st.dictionaries(
-    st.builds(bucket_of, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
+    st.builds(pack_bucket, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**6),
     max_size=10,
 )

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from aftersend.rules.recipient.lifecycle import KIND_STATUS, STATUS_NAME, STATUS_NAMES, kind_of
+from aftersend.rules.recipient.kinds import KIND_STATUS, kind_of
+from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_NAMES
 from aftersend.sandbox.simulation.campaign import ECHOES, OLD_DAYS, Summary, simulate_campaign
 from aftersend.sandbox.simulation.deliveries import OLD_DELIVERY, delivery
 from aftersend.sandbox.simulation.journeys import JOURNEYS

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from aftersend.errors import UsageError
-from aftersend.rules.recipient.lifecycle import KIND_STATUS, STATUS_NAME, kind_of
+from aftersend.rules.recipient.kinds import KIND_STATUS, kind_of
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
 from aftersend.sandbox.simulation.signing import make_keys, signer
 from aftersend.sandbox.simulation.simulators import webhook_simulators

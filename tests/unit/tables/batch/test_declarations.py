@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
-from aftersend.rules.recipient.lifecycle import STATUS_NAME
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.delivery import Declaration, Delivery, DeliveryTerms
 from aftersend.schemas.event import Feedback, FoldEvent
@@ -220,7 +220,7 @@ def state(partition: Partition) -> dict[str, Any]:
     partials = dict(partition.store.partials())
     return {
         "rows": {delivery_id: partition.rows(delivery_id) for delivery_id in DELIVERIES},
-        "cells": {delivery_id: partial.cells for delivery_id, partial in partials.items()},
+        "buckets": {delivery_id: partial.buckets for delivery_id, partial in partials.items()},
         "events": {delivery_id: partial.events for delivery_id, partial in partials.items()},
         "started": {delivery_id: partial.started_at for delivery_id, partial in partials.items()},
         "terms": partition.store.terms,

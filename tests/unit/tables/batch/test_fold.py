@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from aftersend.rules.recipient.history import unpack_history
-from aftersend.tables.codec import unpack_contact
+from aftersend.tables.codec.stored import unpack_contact
 from tests.unit.rules.factories import DAY, START, event
 from tests.unit.tables.factories import Partition
 

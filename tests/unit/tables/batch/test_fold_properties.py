@@ -11,11 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aftersend.rules.kpi.indicators import INDICATORS, TOTALS, kpis
-from aftersend.rules.recipient.lifecycle import EXPIRED, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.kinds import EXPIRED
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables import restore
-from aftersend.tables.codec import decode_row, row_from_headers, split_row_key
+from aftersend.tables.codec.public import split_row_key
+from aftersend.tables.codec.stored import decode_row, row_from_headers
 from aftersend.tables.stores.base import Changes
 from aftersend.tables.stores.memory import MemoryStore
 from aftersend.tables.stores.rocksdb.store import open_stores
@@ -77,7 +79,7 @@ def state(partition: Partition, *, sweeps: bool = True) -> dict[str, Any]:
     partials = dict(partition.store.partials())
     return {
         "rows": {delivery_id: partition.rows(delivery_id) for delivery_id in DELIVERIES},
-        "cells": {delivery_id: partial.cells for delivery_id, partial in partials.items()},
+        "buckets": {delivery_id: partial.buckets for delivery_id, partial in partials.items()},
         "events": {delivery_id: without_expiries(partial, sweeps=sweeps) for delivery_id, partial in partials.items()},
         "times": {d: (partial.started_at, partial.updated_at) for d, partial in partials.items()},
         "tick": partition.store.tick,
@@ -137,9 +139,9 @@ def test_kpis_recomputed_from_the_rows_are_those_that_were_counted(random: Rando
         for delivery_id, partial in partition.store.partials():
             rows = partition.rows(delivery_id).values()
             cells = Counter(row.facts << 8 | row.status for row in rows if not row.facts & Fact.TEST)
-            told = kpis(partial.cells, partial.events)
+            told = kpis(partial.buckets, partial.events)
 
-            assert cells == partial.cells
+            assert cells == partial.buckets
             assert len(rows) == told["audience"]
             assert {i.name: kpis(cells, {})[i.name] for i in INDICATORS} == {i.name: told[i.name] for i in INDICATORS}
             assert {

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from aftersend.rules.recipient.history import unpack_history
-from aftersend.rules.recipient.lifecycle import KIND_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.recipient.timing import timing
-from aftersend.tables.codec import decode_clock
+from aftersend.tables.codec.public import decode_clock
 from aftersend.tables.stores.base import PartitionStore
 from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event
 from tests.unit.tables.factories import Partition, tick
@@ -136,7 +136,7 @@ def test_a_tick_looks_at_no_row_twice(partition: Partition) -> None:
 def test_a_restarted_worker_ends_the_waits_that_it_finds(partition: Partition) -> None:
     """When rows are due is not stored: the first tick after a restart looks."""
     partition.take(event("sent"))
-    partition.due.clear()
+    partition.first_expiries.clear()
     partition.take(tick(50 * HOUR))
 
     assert {"unknown": 1} == partition.statuses()

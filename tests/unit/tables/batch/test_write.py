@@ -5,7 +5,7 @@ import pytest
 
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
-from aftersend.tables.codec import decode_partial, encode_row
+from aftersend.tables.codec.stored import decode_partial, encode_row
 from tests.unit.rules.factories import START, event
 from tests.unit.tables.factories import Partition, header
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import pytest
 
-from aftersend.rules.recipient.lifecycle import STATUSES, Fact
+from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.statuses import STATUSES
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage, stage_of
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent

@@ -3,7 +3,7 @@
 import pytest
 
 from aftersend.rules.contact.fold import update
-from aftersend.rules.recipient.lifecycle import kind_of
+from aftersend.rules.recipient.kinds import kind_of
 from aftersend.rules.views.escala.card import CardLine, as_json, card
 from aftersend.schemas.contact import Contact, Notice
 from aftersend.schemas.event import FoldEvent
