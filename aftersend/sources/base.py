@@ -67,7 +67,7 @@ class SourceOptions(msgspec.Struct, frozen=True, kw_only=True):
     #: Message headers that hold the delivery id, asked when the metadata say nothing. An MTA's log has to be
     #: configured to show them.
     delivery_headers: tuple[str, ...] = ()
-    #: Whether the campaign in the name of KumoMTA's queue (`campaign:tenant@domain`) serves as delivery id when
+    #: Whether the campaign in the name of the MTA's queue (`campaign:tenant@domain`) serves as delivery id when
     #: nothing else says, and the tenant in it as tenant.
     campaign_from_queue: bool = True
     #: A regular expression over the return path of an asynchronous bounce, with the named groups `delivery` and,

@@ -1,32 +1,31 @@
-"""Every source there is. A new one is its module and its line in `_SOURCES`."""
+"""Every source there is. A new one is its folder and its line in `_FOLDERS`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Final
 
 from aftersend.sources.base import Source
-from aftersend.sources.mta import kumomta
-from aftersend.sources.own import operations, sender, tracking
-from aftersend.sources.providers import sendgrid, ses
 
-_SOURCES: Final = (
-    kumomta.SOURCE,
-    tracking.SOURCE,
-    sendgrid.SOURCE,
-    ses.SOURCE,
-    operations.SOURCE,
-    sender.SOURCE,
+#: In this room; each holds a `SOURCE`.
+_FOLDERS: Final = (
+    "mta.kumomta",
+    "own.tracking",
+    "providers.sendgrid",
+    "providers.ses",
+    "own.operations",
+    "own.sender",
 )
 
-#: Numbers that are given, but not to a source in this list: 0 to what comes straight on the events topic, the last
-#: one to the clock, others to sources that are planned.
-RESERVED: Final = {"events": 0, "sendgrid": 2, "ses": 3, "clock": 63}
+#: Numbers that no source has: 0 is of events that come straight to the events topic, the last one of the clock.
+RESERVED: Final = {"events": 0, "clock": 63}
 
 #: Numbers are packed into six bits of the rows' histories.
 MAX_NUMBER: Final = 63
 
 
-def _register(sources: tuple[Source, ...]) -> dict[str, Source]:
+def _register(sources: Iterable[Source]) -> dict[str, Source]:
     """Return the sources by name.
 
     Raises:
@@ -38,18 +37,25 @@ def _register(sources: tuple[Source, ...]) -> dict[str, Source]:
             raise ValueError(
                 f"the source {source.name} has the number {source.number}, which is not in 1..{MAX_NUMBER - 1}"
             )
-        # A planned source takes the number that is reserved for its name.
-        if source.number in numbers.values() and numbers.get(source.name) != source.number:
+        if source.number in numbers.values():
             raise ValueError(f"the source {source.name} has the number {source.number}, which is given already")
-        if numbers.get(source.name, source.number) != source.number:
+        if source.name in numbers:
             raise ValueError(f"the source {source.name} has a number already: {numbers[source.name]}")
         numbers[source.name] = source.number
     return {source.name: source for source in sources}
 
 
+def _source_of(folder: str) -> Source:
+    source: Source = import_module(f"aftersend.sources.{folder}").SOURCE
+    return source
+
+
 #: Sources by name.
-REGISTRY: Final = _register(_SOURCES)
+REGISTRY: Final = _register([_source_of(folder) for folder in _FOLDERS])
 
 #: Numbers by name, reserved ones included, and names by number.
-NUMBERS: Final = RESERVED | {source.name: source.number for source in _SOURCES}
+NUMBERS: Final = RESERVED | {source.name: source.number for source in REGISTRY.values()}
 NAMES: Final = {number: name for name, number in NUMBERS.items()}
+
+#: Sources for which a token in the path is enough.
+TOKEN_SOURCES: Final = tuple(source.name for source in REGISTRY.values() if source.token_suffices)

@@ -56,7 +56,7 @@ def list_(
     For example:
 
         aftersend dead-letters list
-        aftersend dead-letters list --source kumomta --since 2h
+        aftersend dead-letters list --source tracking --since 2h
         aftersend dead-letters list --error "not valid JSON" --limit 100
         aftersend dead-letters list --json | jq -r .place
 
@@ -102,8 +102,8 @@ def show(
     For example:
 
         aftersend dead-letters show 3:17
-        aftersend dead-letters show feedback.raw.kumomta-1-4711    # by the record that could not be read
-        aftersend dead-letters show 3:17 --raw | aftersend parse kumomta
+        aftersend dead-letters show feedback.raw.tracking-1-4711    # by the record that could not be read
+        aftersend dead-letters show 3:17 --raw | aftersend parse tracking
 
     Args:
         place: PARTITION:OFFSET on the dead-letter topic, as `list` shows it; or TOPIC-PARTITION-OFFSET, there or of
@@ -154,7 +154,7 @@ def replay_(
     For example:
 
         aftersend dead-letters replay --dry-run
-        aftersend dead-letters replay --source kumomta --since 1d
+        aftersend dead-letters replay --source tracking --since 1d
         aftersend dead-letters replay --error "not valid JSON" --limit 10 --yes
 
     Exit codes: 0 done, 1 not confirmed, 4 Kafka has not taken all of them.

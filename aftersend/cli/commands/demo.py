@@ -25,12 +25,11 @@ def demo(
 ) -> int:
     """Play a simulated campaign through a Kafka and Redis of its own.
 
-    Starts a real Kafka, a Redis, a worker and a gateway on free ports of this machine. Three quarters of a campaign are
-    written as KumoMTA and a tracker would write their logs, a fifth comes as signed POSTs of SendGrid, and the rest as
-    those of Amazon SES: out of order, 3 % of it twice and one event 46 times, late, broken, with bounces of every
-    class, retries, complaints and opens by machines. Shows the KPIs live, checks every number against a plain reference
-    fold of the same input in the end, and explains one recipient. Nothing of it stays behind, and settings of yours
-    (AFTERSEND_…) are left alone.
+    Starts a real Kafka, a Redis, a worker and a gateway on free ports of this machine. Most of a campaign is written as
+    an MTA and a tracker write their logs, the rest is posted to the gateway as providers post webhooks: out of order,
+    3 % of it twice and one event 46 times, late, broken, with bounces of every class, retries, complaints and opens by
+    machines. Shows the KPIs live, checks every number against a plain reference fold of the same input in the end, and
+    explains one recipient. Nothing of it stays behind, and settings of yours (AFTERSEND_…) are left alone.
 
     For example:
 

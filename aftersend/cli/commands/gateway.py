@@ -26,7 +26,7 @@ def gateway(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=2
 
     For example:
 
-        AFTERSEND_GATEWAY_SECRETS='{"sendgrid": "MFkwEwYHKoZI…"}' aftersend gateway
+        AFTERSEND_GATEWAY_SECRETS='{"<source>": "<secret>"}' aftersend gateway
         AFTERSEND_GATEWAY_HOST=0.0.0.0 AFTERSEND_GATEWAY_SECRETS_DIR=/run/secrets aftersend gateway --processes 2
 
     Exit codes: 0 stopped when asked to, 3 settings, 4 Kafka can't be used, 6 crashed.

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator
 
 from aftersend.config.types import MIB, Mapped, MappedNames, Names
+from aftersend.sources.registry import TOKEN_SOURCES
 
 
 class GatewaySettings(BaseModel):
@@ -42,12 +43,12 @@ class GatewaySettings(BaseModel):
     )
     gateway_certificates: Mapped = Field(
         {},
-        description="Certificate files (PEM) by the URLs that they replace (JSON object): for simulated SES webhooks "
-        "(`aftersend simulate ses`), never where real ones arrive. Anyone with the key of such a certificate can sign "
+        description="Certificate files (PEM) by the URLs that they replace (JSON object): for webhooks of "
+        "`aftersend simulate` only, never where real ones arrive. Anyone with the key of such a certificate can sign "
         "any webhook.",
     )
     gateway_token_sources: Names = Field(
-        ("kumomta", "tracking"),
+        TOKEN_SOURCES,
         description="Sources without signatures for which a token is enough; all others require a secret.",
     )
     gateway_open: Names = Field(

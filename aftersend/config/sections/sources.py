@@ -22,7 +22,7 @@ class SourceSettings(BaseModel):
     )
     campaign_from_queue: bool = Field(
         default=True,
-        description="Take delivery and tenant from the name of KumoMTA's queue (`campaign:tenant@domain`) where "
+        description="Take delivery and tenant from the name of the MTA's queue (`campaign:tenant@domain`) where "
         "neither metadata nor headers name them.",
     )
     return_path: str = Field(

@@ -1,7 +1,7 @@
-"""Reading a feedback loop's report (ARF, RFC 5965) as KumoMTA parsed it: who complained, about which delivery.
+"""Reading a feedback loop's report (ARF, RFC 5965): who complained, about which delivery.
 
-Mailbox providers hide what they can: many reports name no recipient, or a hash of it. What the sender put into his
-own message is the better witness, first of all KumoMTA's trace header, `X-KumoRef`.
+Mailbox providers hide what they can: many reports name no recipient, or a hash of it. What the sender's MTA put into
+the original message is the better witness, first of all a trace header with the recipient and the metadata.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from aftersend.sources.mta.kumomta.payload import Report
 from aftersend.sources.parsing.address import control_character
 
 
@@ -41,14 +40,27 @@ UNLISTED_FEEDBACK: Final = "complained"
 
 TYPE_OF_FEEDBACK: Final = {t.name: t.type for t in FEEDBACK_TYPES}
 
-_TRACE_HEADER: Final = "x-kumoref"
-
 #: Headers are at a message's beginning; more is not looked at.
 _MAX_HEADERS: Final = 100_000
 
 #: What stands for an address in a redacted report (RFC 6590): a hash's hex digits, or a word.
 _HASH_LENGTHS: Final = frozenset({32, 40, 56, 64, 96, 128})
 _REDACTED: Final = frozenset({"redacted", "[redacted]", "undisclosed", "x", "xxx", "xxxx"})
+
+
+class Report(msgspec.Struct, gc=False):
+    """A feedback report that was taken apart already. Reports come from outside: any field may hold anything."""
+
+    feedback_type: Any = None
+    user_agent: Any = None
+    arrival_date: Any = None
+    original_mail_from: Any = None
+    original_rcpto_to: Any = None
+    extensions: Any = None
+    #: Text, or a list of byte values where it is not UTF-8.
+    original_message: Any = None
+    #: What the MTA decoded from its own trace header in the original message.
+    supplemental_trace: Any = None
 
 
 class Evidence(NamedTuple):
@@ -62,12 +74,17 @@ class Evidence(NamedTuple):
     headers: dict[str, str]
 
 
-def read_report(report: Report) -> Evidence:
-    """Return what a report says. Never raises: what can't be read says nothing."""
+def read_report(report: Report, trace_header: str) -> Evidence:
+    """Return what a report says. Never raises: what can't be read says nothing.
+
+    Args:
+        report: as it was taken apart.
+        trace_header: that the MTA puts into messages, in lower case: base64 of a JSON object.
+    """
     headers = _headers(_text(report.original_message))
     trace = report.supplemental_trace
     if not isinstance(trace, dict):
-        trace = _decode_trace(headers.get(_TRACE_HEADER, ""))
+        trace = _decode_trace(headers.get(trace_header, ""))
     return Evidence(_recipient(report, trace, headers), trace, headers)
 
 

@@ -1,6 +1,6 @@
 """What a failed delivery means for the recipient: by bounce class, else by enhanced status code, else by SMTP code.
 
-The classes are those of KumoMTA's classifier, a superset of PowerMTA's. An MTA that has no classifier configured says
+The classes are those that the classifiers of MTAs share. An MTA that has no classifier configured says
 `Uncategorized`; then the enhanced status code (RFC 3463) gives the class, by the same table as the classifier's
 `iana.toml`, and if it says nothing, the SMTP reply code (RFC 5321) decides.
 """

@@ -1,7 +1,7 @@
 """What a sender's own metadata say of a message: its delivery, type and tenant, and whether it is a test.
 
-Providers and MTAs carry metadata along (KumoMTA's `meta`, others' tags or custom arguments); which keys hold what is
-an installation's choice (`SourceOptions`).
+Providers and MTAs carry metadata along, as an object, tags or custom arguments; which keys hold what is an
+installation's choice (`SourceOptions`).
 """
 
 from __future__ import annotations

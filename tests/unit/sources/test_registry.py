@@ -31,20 +31,14 @@ def test_every_source_has_a_parser_and_its_own_name(name: str) -> None:
     assert callable(REGISTRY[name].parser(SourceOptions()))
 
 
-def test_a_planned_source_gets_its_number() -> None:
-    assert ["ses"] == list(_register((source("ses", 3),)))
-
-
 @pytest.mark.parametrize(
     "sources",
     [
         (source("a", 5), source("b", 5)),
         (source("a", 5), source("a", 6)),
         (source("a", 0),),
-        (source("a", 2),),
         (source("a", 63),),
         (source("a", 64),),
-        (source("ses", 5),),
         (source("clock", 5),),
     ],
     ids=lambda sources: "+".join(f"{s.name}={s.number}" for s in sources),

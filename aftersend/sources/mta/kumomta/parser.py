@@ -10,9 +10,9 @@ import msgspec
 
 from aftersend.schemas.event import Feedback
 from aftersend.sources.base import Parser, SourceError, SourceOptions
-from aftersend.sources.mta.kumomta.payload import LogRecord, Report, Response, SkippedHeaders
+from aftersend.sources.mta.kumomta.payload import LogRecord, Response, SkippedHeaders
 from aftersend.sources.parsing.address import normalise
-from aftersend.sources.parsing.arf import TYPE_OF_FEEDBACK, UNLISTED_FEEDBACK, read_report
+from aftersend.sources.parsing.arf import TYPE_OF_FEEDBACK, UNLISTED_FEEDBACK, Report, read_report
 from aftersend.sources.parsing.bounce_classes import UNCATEGORIZED, Status, outcome, reason
 from aftersend.sources.parsing.event_ids import event_id
 from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader
@@ -69,6 +69,9 @@ _LOG_HOOK: Final = "LogRecord"
 _SCHEDULED: Final = "ScheduledForLater"
 
 _TRANSFER_QUEUE: Final = ".xfer.kumomta.internal"
+
+#: In which KumoMTA puts recipient and metadata into messages.
+_TRACE_HEADER: Final = "x-kumoref"
 
 _FIRST_PERMANENT: Final = 500
 
@@ -268,7 +271,7 @@ class KumoLog:
         kind = TYPE_OF_FEEDBACK.get(kind_of_report, UNLISTED_FEEDBACK)
         if not kind:
             return ()
-        evidence = read_report(report)
+        evidence = read_report(report, _TRACE_HEADER)
         labels = self._metadata.read_mapping(evidence.trace)
         if not labels.delivery_id:
             # The policy may have put the message's metadata on the report.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
+from aftersend.sources.parsing.arf import Report
 from aftersend.sources.parsing.bounce_classes import Status
 from aftersend.sources.parsing.times import Moment, Seconds
 
@@ -23,21 +24,6 @@ class Response(msgspec.Struct, gc=False):
     code: _Code = 0
     content: str = ""
     enhanced_code: Status | None = None
-
-
-class Report(msgspec.Struct, gc=False):
-    """A feedback report (RFC 5965) as KumoMTA parsed it. Reports come from outside: any field may hold anything."""
-
-    feedback_type: Any = None
-    user_agent: Any = None
-    arrival_date: Any = None
-    original_mail_from: Any = None
-    original_rcpto_to: Any = None
-    extensions: Any = None
-    #: Text, or a list of byte values where it is not UTF-8.
-    original_message: Any = None
-    #: What KumoMTA decoded from its own header (`X-KumoRef`) in the original message.
-    supplemental_trace: Any = None
 
 
 class LogRecord(msgspec.Struct, Generic[M, H], gc=False):

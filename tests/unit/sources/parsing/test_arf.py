@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aftersend.sources.mta.kumomta.payload import Report
-from aftersend.sources.parsing.arf import read_report
+from aftersend.sources.parsing.arf import Evidence, Report
+from aftersend.sources.parsing.arf import read_report as read_report_with
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -17,6 +17,10 @@ JSON = st.recursive(
     max_leaves=6,
 )
 HASH = "cb4a01a48251d4765f489076aa81e2a4@comcast.net"
+
+
+def read_report(report: Report) -> Evidence:
+    return read_report_with(report, "x-kumoref")
 
 
 def message(**headers: str) -> str:
