@@ -1,1 +1,1 @@
-"""HTTP out: the query API."""
+"""HTTP interface for people and programs: the query API, its authentication and its masking of personal data."""

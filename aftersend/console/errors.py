@@ -1,4 +1,4 @@
-"""What the API says when it can't answer: a status, and a code that programs may rely on."""
+"""Errors of the query API: an HTTP status, and a stable code for programs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 
 class ErrorCode(StrEnum):
-    """What is wrong, for programs: stable, while messages may change."""
+    """Code of an error: stable, unlike its message."""
 
     INVALID_PARAMETER = "invalid_parameter"
     INVALID_ENCODING = "invalid_encoding"
@@ -34,7 +34,7 @@ class ErrorCode(StrEnum):
     OVERLOADED = "overloaded"
 
 
-#: By code: the HTTP status.
+#: HTTP status of each code.
 STATUSES: Final = {
     ErrorCode.INVALID_PARAMETER: 400,
     ErrorCode.INVALID_ENCODING: 400,
@@ -60,17 +60,17 @@ STATUSES: Final = {
     ErrorCode.OVERLOADED: 503,
 }
 _UNAVAILABLE: Final = 503
-#: Seconds after which to ask again: a partition that moves is mostly somewhere by then.
+#: `Retry-After` of a 503, seconds: most rebalances are complete by then.
 RETRY_AFTER: Final = 2
 
 
 class ApiError(Exception):
-    """A request that can't be served.
+    """A request that is answered with an error.
 
     Args:
-        code: what is wrong.
+        code: for programs.
         message: for people.
-        headers: of the answer, besides those that its status asks for.
+        headers: of the answer, in addition to those that its status requires.
     """
 
     def __init__(self, code: ErrorCode, message: str, headers: Mapping[str, str] | None = None) -> None:

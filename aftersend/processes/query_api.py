@@ -85,7 +85,7 @@ class StoredRows:
             raise ApiError(ErrorCode.PARTITION_MOVING, message)
         return self._partition(recipient)
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
+    async def check_suppression(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         """Return for each of some recipients of one and the same partition whether it may be mailed."""
         scope = self._settings.unsubscribe_scope
         state = self._surely(recipients[0])

@@ -1,4 +1,4 @@
-"""What the API answers: each answer's type, from which the OpenAPI document is made."""
+"""Types of the API's requests and answers; the OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -11,47 +11,49 @@ from aftersend.publish.kpis import RateValue
 from aftersend.rules.contact import suppression
 from aftersend.services.public_records import PublicContact, PublicRow, Time
 
-#: Longest delivery id that is looked for, characters.
+#: Longest delivery id, characters.
 MAX_DELIVERY: Final = 512
-#: That one suppression check may ask about.
+#: Addresses in one suppression check at most.
 MAX_ADDRESSES: Final = 10_000
-#: Of a message; "": not known.
+#: Type of a message; "": unknown.
 MessageType = Literal["", "campaign", "automation", "transactional"]
 
 
 class ApiDelivery(msgspec.Struct, kw_only=True):
-    """One delivery and its KPIs, as Redis has them: a moment behind the rows."""
+    """One delivery and its KPIs, from Redis: up to a second behind the rows."""
 
     delivery_id: str
-    #: First and last arrival of what was heard of it.
+    #: Arrival of its first and of its last event.
     started_at: Time | None
     updated_at: Time | None
-    kpis: Annotated[dict[str, int], Meta(description="by the names of aftersend/rules/kpi/indicators.py")]
-    rates: Annotated[dict[str, RateValue], Meta(description="each with its numerator and denominator")]
-    statuses: Annotated[dict[str, int], Meta(description="recipients at each status; their sum is the audience")]
-    decisions: Annotated[dict[str, int], Meta(description="events by what was done with them")]
+    kpis: Annotated[dict[str, int], Meta(description="by name; see the page on KPIs")]
+    rates: Annotated[dict[str, RateValue], Meta(description="by name, with numerator and denominator")]
+    statuses: Annotated[dict[str, int], Meta(description="recipients by status; their sum is the audience")]
+    decisions: Annotated[dict[str, int], Meta(description="events by decision")]
 
 
 class ApiDeliveries(msgspec.Struct, kw_only=True):
     """A page of deliveries."""
 
     deliveries: list[ApiDelivery]
-    total: Annotated[int, Meta(ge=0, description="of all pages")]
-    next: Annotated[str, Meta(description="give it as `after` for the next page; not there on the last one")] | (
+    total: Annotated[int, Meta(ge=0, description="deliveries on all pages")]
+    next: Annotated[str, Meta(description="value of `after` for the next page; absent on the last page")] | (
         UnsetType
     ) = UNSET
 
 
 class ApiRecipient(msgspec.Struct, kw_only=True):
-    """All that is known of one address."""
+    """Everything that is stored about one address."""
 
     recipient: str
-    deliveries: Annotated[list[PublicRow], Meta(description="its rows, last change first")]
-    contact: Annotated[PublicContact | None, Meta(description="what is held against the address; null: nothing")]
+    deliveries: Annotated[list[PublicRow], Meta(description="rows, the last changed first")]
+    contact: Annotated[
+        PublicContact | None, Meta(description="contact record; null: nothing is held against the address")
+    ]
 
 
 class ApiRecordPosition(msgspec.Struct, kw_only=True):
-    """Where a record lies in Kafka."""
+    """Position of a record in Kafka."""
 
     topic: str
     partition: int
@@ -59,43 +61,45 @@ class ApiRecordPosition(msgspec.Struct, kw_only=True):
 
 
 class ApiRawRecord(msgspec.Struct, kw_only=True):
-    """A raw record, byte for byte as it came."""
+    """A raw record, byte for byte."""
 
     base64: str
-    text: Annotated[str, Meta(description="the same as text, where it is UTF-8")] | UnsetType = UNSET
+    text: Annotated[str, Meta(description="the same as text; absent if it is not UTF-8")] | UnsetType = UNSET
 
 
 class ApiStatusChange(msgspec.Struct, kw_only=True):
-    """What a view shows as a recipient's status, around a step."""
+    """Status of a recipient in a view, before and after a step."""
 
-    before: Annotated[str | None, Meta(description="null: not known any more; none: no row yet")]
-    after: Annotated[str | None, Meta(description="null: not known any more")]
+    before: Annotated[str | None, Meta(description="null: no longer known; none: no row yet")]
+    after: Annotated[str | None, Meta(description="null: no longer known")]
 
 
 class ApiStep(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One event of a row, or the end of its wait, and what it did."""
+    """One event of a row, or its expiry, and its effect."""
 
-    number: Annotated[int, Meta(ge=1, description="in the order in which the row took them")]
+    number: Annotated[int, Meta(ge=1, description="order in which the events were folded")]
     kind: str
-    decision: Annotated[str, Meta(description="empty: not known any more")]
-    rule: Annotated[str, Meta(description="why, in a sentence")]
-    reference: Annotated[str, Meta(description="where the rule stands")]
-    before: Annotated[str | None, Meta(description="the status before; null: not known any more")]
-    after: Annotated[str | None, Meta(description="the status after it; null: not known any more")]
-    views: Annotated[dict[str, ApiStatusChange], Meta(description="by the names of the views that were asked for")] = {}
-    new_facts: Annotated[list[str] | None, Meta(description="null: not known any more")]
+    decision: Annotated[str, Meta(description="empty: no longer known")]
+    rule: Annotated[str, Meta(description="rule behind the decision, as a sentence")]
+    reference: Annotated[str, Meta(description="section that defines the rule")]
+    before: Annotated[str | None, Meta(description="status before the step; null: no longer known")]
+    after: Annotated[str | None, Meta(description="status after the step; null: no longer known")]
+    views: Annotated[dict[str, ApiStatusChange], Meta(description="statuses in the requested views, by name")] = {}
+    new_facts: Annotated[list[str] | None, Meta(description="null: no longer known")]
     lost_facts: list[str] = []
     arrived_at: Time | None
-    occurred_at: Annotated[Time | None, Meta(description="by the provider's clock; null: not known")] = None
-    repeats: Annotated[int, Meta(description="how often the same event came again")] = 0
-    #: The event has not been folded yet.
+    occurred_at: Annotated[Time | None, Meta(description="by the provider's clock; null: unknown")] = None
+    repeats: Annotated[int, Meta(description="duplicates of this event")] = 0
+    #: The event is not folded yet.
     waiting: bool = False
     source: str = ""
     event_id: str = ""
-    raw: Annotated[ApiRecordPosition | None, Meta(description="where the raw record lies; not there for an expiry")] = (
+    raw: Annotated[ApiRecordPosition | None, Meta(description="position of the raw record; absent for an expiry")] = (
         None
     )
-    event: Annotated[ApiRecordPosition | None, Meta(description="where the event lies, if it is still there")] = None
+    event: Annotated[
+        ApiRecordPosition | None, Meta(description="position of the event; absent if retention removed it")
+    ] = None
     reason: str = ""
     code: int = 0
     enhanced_code: str = ""
@@ -105,74 +109,76 @@ class ApiStep(msgspec.Struct, kw_only=True, omit_defaults=True):
     url: str = ""
     user_agent: str = ""
     ip: str = ""
-    raw_record: Annotated[ApiRawRecord | None, Meta(description="if asked for, and still there")] = None
+    raw_record: Annotated[ApiRawRecord | None, Meta(description="if requested, and not removed by retention")] = None
 
 
 class ApiExplanation(msgspec.Struct, kw_only=True):
-    """How a row came to be: every event in order of arrival, and what each did."""
+    """Explanation of a row: every event in order of arrival, and its effect."""
 
     delivery_id: str
     recipient: str
-    as_of: Annotated[Time, Meta(description="all is as it was then; not there: as it is now")] | UnsetType = UNSET
-    status: Annotated[str | None, Meta(description="null: there is no row, or it is not known any more")]
+    as_of: Annotated[Time, Meta(description="time of the explained state; absent: now")] | UnsetType = UNSET
+    status: Annotated[str | None, Meta(description="null: there is no row, or its status is no longer known")]
     final: bool
     views: (
-        Annotated[dict[str, str | None], Meta(description="what the views that were asked for show; null: unknown")]
+        Annotated[dict[str, str | None], Meta(description="statuses in the requested views, by name; null: unknown")]
         | UnsetType
     ) = UNSET
     facts: list[str]
     version: int
     steps: list[ApiStep]
-    missing: Annotated[int, Meta(description="changes that nothing tells of any more")]
-    notes: Annotated[list[str], Meta(description="what is not known, and why")]
-    disagreements: Annotated[list[str], Meta(description="should be empty: the row is not what its events make of it")]
+    missing: Annotated[int, Meta(description="changes that are no longer known")]
+    notes: Annotated[list[str], Meta(description="gaps in the explanation, and their reasons")]
+    disagreements: Annotated[list[str], Meta(description="empty, unless the row differs from the fold of its events")]
 
 
 class SuppressionRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Which addresses may be mailed?"""
+    """Addresses to check before a send."""
 
-    addresses: Annotated[list[str], Meta(max_length=MAX_ADDRESSES, description="in any spelling")]
+    addresses: Annotated[list[str], Meta(max_length=MAX_ADDRESSES, description="addresses in any spelling")]
     message_type: Annotated[
         MessageType,
-        Meta(description="of the message that is to be sent; empty: an unsubscription from any type counts"),
+        Meta(description="type of the message to send; empty: an unsubscribe from any type counts"),
     ] = ""
 
 
 class ApiObjection(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One thing that speaks against mailing an address."""
+    """One reason against mailing an address."""
 
     reason: Annotated[str, Meta(extra_json_schema={"enum": list(suppression.REASONS)})]
-    since: Annotated[Time | None, Meta(description="arrival of the event that gave it, where that is known")] = None
-    #: The delivery that the event was about.
+    since: Annotated[Time | None, Meta(description="arrival of the event that caused it; absent: unknown")] = None
+    #: Delivery of that event.
     delivery_id: str = ""
 
 
 class CheckedAddress(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Whether an address may be mailed."""
 
-    address: Annotated[str, Meta(description="as it was asked about")]
-    recipient: Annotated[str, Meta(description="as the tables spell it; empty: this is no address")]
+    address: Annotated[str, Meta(description="as in the request")]
+    recipient: Annotated[str, Meta(description="normalised; empty: not an address")]
     may_be_mailed: bool
-    reason: Annotated[str, Meta(description="the weightiest; not there where it may be mailed")] = ""
-    not_sent: Annotated[str, Meta(description="what a sender reports who leaves the address out for it")] = ""
-    objections: Annotated[list[ApiObjection], Meta(description="the weightiest first")] = []
+    reason: Annotated[str, Meta(description="most important reason; absent if it may be mailed")] = ""
+    not_sent: Annotated[
+        str, Meta(description="reason for a `not_sent` event, if the sender leaves the address out")
+    ] = ""
+    objections: Annotated[list[ApiObjection], Meta(description="most important first")] = []
 
 
 class SuppressionAnswer(msgspec.Struct, kw_only=True):
-    """Which addresses may be mailed, and why the others not."""
+    """Result of a suppression check."""
 
-    may_be_mailed: Annotated[int, Meta(ge=0, description="how many of them")]
-    results: Annotated[list[CheckedAddress], Meta(description="in the order of the question")]
+    may_be_mailed: Annotated[int, Meta(ge=0, description="number of addresses that may be mailed")]
+    results: Annotated[list[CheckedAddress], Meta(description="in the order of the request")]
 
 
 class ApiProblem(msgspec.Struct, kw_only=True):
-    """What is wrong with a request."""
+    """Error of a request."""
 
     code: Annotated[str, Meta(description="stable; for programs")]
     message: Annotated[str, Meta(description="for people; may change")]
 
 
 class ApiFailure(msgspec.Struct, kw_only=True):
-    """The answer to a request that could not be served."""
+    """Answer to a request that failed."""
 
     error: ApiProblem

@@ -1,1 +1,1 @@
-"""The query API over HTTP."""
+"""Query API: routes, request parsing, answers, and forwarding between workers."""

@@ -1,4 +1,4 @@
-"""What the API asks of the process that it runs in; given to it, so that it knows neither Kafka nor the tables."""
+"""Interfaces to the process that serves the API; the API itself has no access to Kafka, Redis or the tables."""
 
 from __future__ import annotations
 
@@ -17,69 +17,69 @@ from aftersend.services.explanations import ExplainOptions
 
 
 class AddressRecord(msgspec.Struct):
-    """All that is held of one address."""
+    """Everything that is stored about one address."""
 
+    #: One row for each delivery, the last changed first.
     rows: list[RecipientState]
+    #: None: nothing is held against the address.
     contact: Contact | None
 
 
 class DeliveryReader(Protocol):
-    """Reads KPIs.
-
-    All raise `ApiError` if they can't.
-    """
+    """Reads KPIs; raises `ApiError` (`redis_unavailable`) if that fails."""
 
     async def read(self, delivery_id: str) -> Kpis | None:
-        """Return a delivery's KPIs; None: nothing is known of it."""
+        """Return the KPIs of a delivery; None: there are none."""
 
     async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
-        """Return some deliveries."""
+        """Return a page of deliveries, as `aftersend.publish.redis.reader.KpiReader.page`."""
 
 
 class RowReader(Protocol):
-    """Reads committed rows of the partitions that this process surely owns.
+    """Reads committed rows of the partitions that this process owns.
 
-    All that read raise `ApiError` (`partition_moving`) rather than tell what may no longer be so.
+    All methods that read raise `ApiError` (`partition_moving`) rather than return data that another worker may have
+    changed.
     """
 
     def normalise(self, address: str) -> str:
-        """Return an address in the spelling of the tables.
+        """Return the normalised form of an address.
 
         Raises:
-            ValueError: if it is none.
+            ValueError: if it is not an address.
         """
 
     def is_here(self, recipient: str) -> bool:
-        """Tell whether this process surely owns the recipient's partition."""
+        """Return whether this process certainly owns the recipient's partition."""
 
     def owner(self, recipient: str) -> str:
-        """Return the URL of the process that owns the recipient's partition; "": not known, or this very one."""
+        """Return the URL of the process that owns the recipient's partition; "" if unknown, or this process."""
 
     def key_of(self, address: str) -> str:
-        """Return an address in the spelling of the tables; "" if it is none that mail could be sent to."""
+        """Return the normalised form of an address; "" if no mail can be sent to it."""
 
     def partition(self, recipient: str) -> int:
-        """Return the partition that a recipient lies in."""
+        """Return the partition of a recipient."""
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
-        """Return for each of some recipients of one and the same partition whether it may be mailed.
+    async def check_suppression(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
+        """Return for each recipient whether it may be mailed.
 
         Args:
-            recipients: normalised.
-            message_type: of the message that is to be sent; "": not known.
+            recipients: normalised addresses of one partition.
+            message_type: of the message to send; "": unknown.
         """
 
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
-        """Return a row; None: there is none."""
+        """Return the row of a recipient in a delivery; None: there is none."""
 
     async def recipient(self, recipient: str) -> AddressRecord:
-        """Return all rows of an address, last change first, and its card."""
+        """Return everything that is stored about an address."""
 
     async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
-        """Return how a row came to be; None: nothing is known of it.
+        """Return the explanation of a row; None: there is no row and no event.
 
         Args:
             delivery_id: of the row.
             recipient: of the row.
-            options: what is to be shown.
+            options: what to include.
         """

@@ -1,4 +1,4 @@
-"""Sends a question on to the worker that owns the answer: one hop and no further."""
+"""Forwards a request to the worker that owns the recipient's partition, over one hop at most."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from starlette.responses import Response
 
 from aftersend.console.errors import ApiError, ErrorCode
 
-#: A request that has it is answered here or not at all, so no question goes in circles.
+#: Header of a forwarded request, which is answered by its receiver or not at all, so that requests do not loop.
 FORWARDED: Final = "aftersend-forwarded"
 _CONNECT_SECONDS: Final = 2.0
-#: A worker that is frozen takes connections all the same, but says nothing.
+#: Time for an answer: a frozen worker accepts connections, but does not answer.
 SECONDS: Final = 4.0
-#: An explanation reads a part of the events topic.
+#: The same for an explanation, which reads a part of the events topic.
 EXPLAIN_SECONDS: Final = 35.0
-#: What the owner says of the asker; if it knows other tokens than we do, that is not the asker's fault.
-_REFUSED: Final = frozenset({401, 403})
+#: Statuses with which the owner rejects our caller's token: the two workers have different tokens.
+_REJECTED: Final = frozenset({401, 403})
+#: Headers of the owner's answer that are passed on.
 _PASSED_ON: Final = ("content-type", "retry-after", "cache-control")
 
 
 class Forwarder:
-    """Asks other workers."""
+    """HTTP client for other workers."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -48,35 +49,43 @@ class Forwarder:
 
         Args:
             url: of the worker.
-            path: of the request, as it came.
-            query: of the request, as it came.
-            authorization: of the request.
-            seconds: to wait for the answer.
-            body: JSON, to be posted; None: a GET.
+            path: of the request, percent-encoded as received.
+            query: of the request, as received.
+            authorization: header of the request.
+            seconds: time for the answer.
+            body: JSON to POST; None: a GET.
 
         Raises:
-            ApiError: 503, if the worker does not answer as it should.
+            ApiError: 503, if the worker does not answer, or rejects the token.
         """
+        # Escapes stay as they are: an address may contain an encoded slash.
+        target = yarl.URL(url.rstrip("/") + path + (f"?{query}" if query else ""), encoded=True)
+        try:
+            answer = await self._request(target, authorization, seconds, body)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            raise ApiError(
+                ErrorCode.OWNER_UNREACHABLE,
+                f"the worker that owns this recipient does not answer ({type(error).__name__})",
+            ) from error
+        if answer.status_code in _REJECTED or b'"api_off"' in bytes(answer.body):
+            raise ApiError(
+                ErrorCode.OWNER_UNREACHABLE,
+                "the worker that owns this recipient rejects the token: all workers need the same AFTERSEND_API_TOKENS",
+            )
+        return answer
+
+    async def _request(
+        self, target: yarl.URL, authorization: str | None, seconds: float, body: bytes | None
+    ) -> Response:
         if self._session is None:
             self._session = aiohttp.ClientSession(requote_redirect_url=False)
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
         headers = {FORWARDED: "1"} | ({"Authorization": authorization} if authorization else {})
         method = "GET"
         if body is not None:
             method, headers["Content-Type"] = "POST", "application/json"
-        # Escapes stay as they are: an address may have a slash in it.
-        target = yarl.URL(url.rstrip("/") + path + (f"?{query}" if query else ""), encoded=True)
-        try:
-            async with self._session.request(
-                method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
-            ) as answer:
-                said = await answer.read()
-                status, told = answer.status, answer.headers
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            message = f"the worker that has this recipient does not answer ({type(error).__name__})"
-            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message) from error
-        if status in _REFUSED or b'"api_off"' in said:
-            message = "the worker that has this recipient does not know your token: are its api_tokens others?"
-            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message)
-        kept = {name: told[name] for name in _PASSED_ON if name in told}
-        return Response(said, status, kept)
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS)
+        async with self._session.request(
+            method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
+        ) as answer:
+            kept = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
+            return Response(await answer.read(), answer.status, kept)

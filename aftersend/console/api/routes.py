@@ -1,4 +1,4 @@
-"""The API's routes as data: what is served, and the OpenAPI document that says so."""
+"""Routes of the query API, and the OpenAPI document that is generated from them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 50
 MAX_CURSOR: Final = 4000
 MAX_ADDRESS: Final = 512
-#: What may be posted, bytes: the most addresses that a check may ask about, of a length that hardly any has.
+#: Longest body of a POST, bytes: room for `MAX_ADDRESSES` addresses of a length that hardly any has.
 MAX_BODY: Final = 4 * 1024 * 1024
 
 
 class Parameter(NamedTuple):
-    """One parameter of a route."""
+    """One query or path parameter."""
 
     name: str
     description: str
@@ -42,28 +42,28 @@ class Parameter(NamedTuple):
 class Route(NamedTuple):
     """One route."""
 
-    #: Behind the prefix; `{delivery_id}` and `{recipient}` stand for one segment each.
+    #: After the prefix; `{delivery_id}` and `{recipient}` are one segment each.
     path: str
-    #: Of `aftersend.console.api.app.Api`.
+    #: Key of `aftersend.console.api.app.Api`'s handlers, and the OpenAPI operation id.
     handler: str
     summary: str
     answer: Any
     query: tuple[Parameter, ...] = ()
-    #: Those that it may answer besides what every route may.
+    #: Error codes, in addition to those of every route.
     codes: tuple[ErrorCode, ...] = ()
-    #: It is answered without a token.
+    #: No token is required.
     public: bool = False
-    #: The type of the JSON that is posted; None: the route is a GET.
+    #: Type of the JSON body; None: the route is a GET.
     question: Any = None
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's parts."""
+        """Segments of the path."""
         return tuple(self.path.strip("/").split("/"))
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What it is asked with."""
+        """Allowed methods."""
         return ("GET", "HEAD") if self.question is None else ("POST",)
 
 
@@ -87,16 +87,16 @@ ROUTES: Final = (
     Route(
         "/deliveries",
         "deliveries",
-        "The deliveries with their KPIs, those that something was heard of last at first",
+        "Deliveries with their KPIs, the last changed first",
         ApiDeliveries,
         (
             Parameter(
-                "limit", "how many at most", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}
+                "limit", "deliveries on a page", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": 50}
             ),
-            Parameter("after", "`next` of the page before", {"type": "string", "maxLength": MAX_CURSOR}),
+            Parameter("after", "`next` of the previous page", {"type": "string", "maxLength": MAX_CURSOR}),
             Parameter(
                 "sort",
-                "the last ones first; by delivery_id: in its order",
+                "the latest first; `delivery_id`: in alphabetical order",
                 {"type": "string", "enum": list(ORDERS), "default": ORDERS[0]},
             ),
         ),
@@ -112,23 +112,27 @@ ROUTES: Final = (
     Route(
         "/deliveries/{delivery_id}/recipients/{recipient}",
         "row",
-        "What became of one recipient of one delivery",
+        "Status, facts and times of one recipient in one delivery",
         PublicRow,
         codes=(*_ROW_CODES, ErrorCode.INVALID_DELIVERY, ErrorCode.UNKNOWN_ROW),
     ),
     Route(
         "/deliveries/{delivery_id}/recipients/{recipient}/explanation",
         "explanation",
-        "Every event of one recipient of one delivery, what each did and why",
+        "Every event of one recipient in one delivery, with its decision and the rule behind it",
         ApiExplanation,
         (
-            Parameter("raw", "with the raw records; for operators only", {"type": "boolean", "default": False}),
             Parameter(
-                "view", f"names of views, divided by commas, or {ALL_VIEWS}: with their statuses", {"type": "string"}
+                "raw", "include the raw records; requires the role operator", {"type": "boolean", "default": False}
+            ),
+            Parameter(
+                "view",
+                f"include the statuses of these views: names separated by commas, or {ALL_VIEWS}",
+                {"type": "string"},
             ),
             Parameter(
                 "as_of",
-                "as it was then: ISO 8601 with its zone, or seconds since 1970",
+                "state at this time: ISO 8601 with a time zone, or seconds since 1970",
                 {"oneOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]},
             ),
         ),
@@ -137,14 +141,14 @@ ROUTES: Final = (
     Route(
         "/recipients/{recipient}",
         "recipient",
-        "All deliveries of one address, and what is held against it",
+        "All deliveries of one address, and its contact record",
         ApiRecipient,
         codes=(*_ROW_CODES, ErrorCode.UNKNOWN_RECIPIENT),
     ),
     Route(
         "/suppression/check",
         "suppression",
-        f"For each of up to {MAX_ADDRESSES} addresses whether it may be mailed, and if not why",
+        f"Whether up to {MAX_ADDRESSES} addresses may be mailed, and the reasons against it",
         SuppressionAnswer,
         codes=(
             ErrorCode.INVALID_BODY,
@@ -182,11 +186,11 @@ _REFERENCE: Final = "#/components/schemas/"
 _IN_PATH: Final = {
     "delivery_id": Parameter(
         "delivery_id",
-        "the delivery's id, percent-encoded; empty for what belongs to none",
+        "delivery id, percent-encoded; empty for events without a delivery",
         {"type": "string", "maxLength": MAX_DELIVERY},
     ),
     "recipient": Parameter(
-        "recipient", "the address in any spelling, percent-encoded", {"type": "string", "maxLength": MAX_ADDRESS}
+        "recipient", "address in any spelling, percent-encoded", {"type": "string", "maxLength": MAX_ADDRESS}
     ),
 }
 
@@ -210,9 +214,9 @@ def openapi(version: str) -> dict[str, Any]:
         "info": {
             "title": "Aftersend query API",
             "version": version,
-            "description": "KPIs of deliveries and the state of recipients. Roles: `viewer` sees personal data masked, "
-            "`operator` sees all. While a partition moves between workers the answer is 503 with Retry-After, never a "
-            "number that may be wrong.",
+            "description": "KPIs of deliveries and state of recipients. Roles: `viewer` reads personal data masked, "
+            "`operator` reads all data. While a partition moves between workers, the answer is 503 with Retry-After, "
+            "never stale data.",
         },
         "servers": [{"url": PREFIX}],
         "security": [{"token": []}],

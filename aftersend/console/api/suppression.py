@@ -1,9 +1,10 @@
-"""The suppression check: thousands of addresses in one question, each answered by the worker that has its partition."""
+"""Suppression check: thousands of addresses in one request, each answered by the worker that owns its partition."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import msgspec
@@ -12,8 +13,8 @@ from aftersend.console.api.backend import RowReader
 from aftersend.console.api.forward import Forwarder
 from aftersend.console.api.routes import MAX_ADDRESS
 from aftersend.console.errors import STATUSES, ApiError, ErrorCode
-from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionResult
-from aftersend.rules.contact.suppression import SuppressionReason as Found
+from aftersend.console.masking import mask_address
+from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionReason, SuppressionResult
 from aftersend.schemas.times import iso
 from aftersend.services.answers import (
     ApiFailure,
@@ -23,31 +24,28 @@ from aftersend.services.answers import (
     SuppressionAnswer,
     SuppressionRequest,
 )
-from aftersend.services.public_records import mask_address
 
-#: Addresses that are worked on without a pause: some milliseconds, so that the fold does not wait for long.
+#: Addresses processed without yielding to the event loop: some milliseconds of work, so that the fold is not delayed.
 UNBROKEN: Final = 500
-#: Questions that are dealt with at once; each may hold some megabytes.
+#: Requests processed at the same time; each may hold some megabytes.
 _MAX_AT_ONCE: Final = 16
-_UNAVAILABLE: Final = 503
-_OK: Final = 200
-_NO_ADDRESS: Final = SuppressionResult((Found(INVALID),))
+_NOT_AN_ADDRESS: Final = SuppressionResult((SuppressionReason(INVALID),))
 
 _encode: Final = msgspec.json.Encoder().encode
-_decode_question: Final = msgspec.json.Decoder(SuppressionRequest).decode
+_decode_request: Final = msgspec.json.Decoder(SuppressionRequest).decode
 _decode_answer: Final = msgspec.json.Decoder(SuppressionAnswer).decode
-_decode_failed: Final = msgspec.json.Decoder(ApiFailure).decode
+_decode_failure: Final = msgspec.json.Decoder(ApiFailure).decode
 
 
 class Caller(NamedTuple):
-    """Who asks, and how."""
+    """Origin of a request."""
 
-    #: The path of the question, as it came.
+    #: Path of the request, percent-encoded as received.
     path: str
     authorization: str | None
-    #: Another worker asks: what is not here is not asked for elsewhere.
+    #: The caller is another worker: addresses of other partitions are not forwarded again.
     forwarded: bool
-    #: Addresses are masked in the answer.
+    #: The role requires masked addresses in the answer.
     masked: bool
 
 
@@ -56,51 +54,52 @@ class SuppressionChecks:
 
     Args:
         rows: of this worker.
-        forwarder: asks the others.
+        forwarder: HTTP client for other workers.
     """
 
     def __init__(self, rows: RowReader, forwarder: Forwarder) -> None:
         self._rows = rows
         self._forwarder = forwarder
         self._at_once = 0
-        #: The fold waits for one of them at a time only.
+        #: At most one request reads rows at a time, so that the fold waits for one only.
         self._turn = asyncio.Semaphore(1)
 
     def enter(self) -> None:
-        """Begin a question, before its body is read; `leave` has to follow.
+        """Begin a request, before its body is read; `leave` has to follow.
 
         Raises:
-            ApiError: 503, if there are too many.
+            ApiError: 503, if too many are in progress.
         """
         if self._at_once >= _MAX_AT_ONCE:
-            message = "too many suppression checks at once"
-            raise ApiError(ErrorCode.OVERLOADED, message)
+            raise ApiError(ErrorCode.OVERLOADED, "too many suppression checks at once")
         self._at_once += 1
 
     def leave(self) -> None:
-        """End a question."""
+        """End a request."""
         self._at_once -= 1
 
-    async def answer(self, body: bytes, asker: Caller) -> SuppressionAnswer:
-        """Return what is asked for, whole or not at all.
+    async def answer(self, body: bytes, caller: Caller) -> SuppressionAnswer:
+        """Return the answer for all addresses; there are no partial answers.
 
         Args:
-            body: a `SuppressionQuestion` as JSON.
-            asker: who asks.
+            body: a `SuppressionRequest` as JSON.
+            caller: origin of the request.
 
         Raises:
-            ApiError: 400, if this is no such question; 503, if it is not sure of all addresses who has them.
+            ApiError: 400, if the body is invalid; 503, if the owner of an address is unknown or does not answer.
         """
         try:
-            question = _decode_question(body)
+            request = _decode_request(body)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            message = f"this is no question that can be answered: {error}"
-            raise ApiError(ErrorCode.INVALID_BODY, message) from error
-        recipients, of_partition = await self._sorted(question.addresses)
-        here, elsewhere = self._owners(recipients, of_partition, asker)
+            raise ApiError(ErrorCode.INVALID_BODY, f"invalid request: {error}") from error
+        recipients, by_partition = await self._by_partition(request.addresses)
+        here, elsewhere = self._by_owner(recipients, by_partition, caller)
         outcomes = await asyncio.gather(
-            self._look_up(recipients, here, question.message_type),
-            *(self._ask(url, recipients, places, question.message_type, asker) for url, places in elsewhere.items()),
+            self._check_here(recipients, here, request.message_type),
+            *(
+                self._check_elsewhere(url, recipients, indexes, request.message_type, caller)
+                for url, indexes in elsewhere.items()
+            ),
             return_exceptions=True,
         )
         found: dict[int, CheckedAddress] = {}
@@ -108,93 +107,106 @@ class SuppressionChecks:
             if isinstance(outcome, BaseException):
                 raise outcome
             found.update(outcome)
-        results = []
-        for place, (address, recipient) in enumerate(zip(question.addresses, recipients, strict=True)):
-            checked = found[place] if recipient else _checked(_NO_ADDRESS)
-            checked.address, checked.recipient = address, recipient
-            if asker.masked:
-                checked.address, checked.recipient = mask_address(address), mask_address(recipient)
-            results.append(checked)
-            if not place % UNBROKEN:
-                await asyncio.sleep(0)
+        results = await _in_order(request.addresses, recipients, found, masked=caller.masked)
         return SuppressionAnswer(may_be_mailed=sum(one.may_be_mailed for one in results), results=results)
 
-    async def _sorted(self, addresses: Sequence[str]) -> tuple[list[str], dict[int, list[int]]]:
-        """Return the addresses in the tables' spelling, "" for what is none, and their places by partition."""
+    async def _by_partition(self, addresses: Sequence[str]) -> tuple[list[str], dict[int, list[int]]]:
+        """Return the normalised addresses ("" if not an address), and their indexes by partition."""
         key_of, partition_of = self._rows.key_of, self._rows.partition
         recipients = []
-        of_partition: dict[int, list[int]] = {}
-        for place, address in enumerate(addresses):
+        by_partition: dict[int, list[int]] = {}
+        for index, address in enumerate(addresses):
             recipient = key_of(address) if len(address) <= MAX_ADDRESS else ""
             recipients.append(recipient)
             if recipient:
-                of_partition.setdefault(partition_of(recipient), []).append(place)
-            if not place % UNBROKEN:
+                by_partition.setdefault(partition_of(recipient), []).append(index)
+            if not index % UNBROKEN:
                 await asyncio.sleep(0)
-        return recipients, of_partition
+        return recipients, by_partition
 
-    def _owners(
-        self, recipients: Sequence[str], of_partition: dict[int, list[int]], asker: Caller
+    def _by_owner(
+        self, recipients: Sequence[str], by_partition: dict[int, list[int]], caller: Caller
     ) -> tuple[list[list[int]], dict[str, list[int]]]:
-        """Return the places of what is here, by partition, and of what others have, by their URL."""
+        """Return the indexes that this worker owns, a list a partition, and those of other workers by URL."""
         here: list[list[int]] = []
         elsewhere: dict[str, list[int]] = {}
-        for places in of_partition.values():
-            one = recipients[places[0]]
+        for indexes in by_partition.values():
+            one = recipients[indexes[0]]
             if self._rows.is_here(one):
-                here.append(places)
+                here.append(indexes)
                 continue
-            url = "" if asker.forwarded else self._rows.owner(one)
+            url = "" if caller.forwarded else self._rows.owner(one)
             if not url:
-                message = "the partition of some of these addresses is on its way to a worker"
-                raise ApiError(ErrorCode.PARTITION_MOVING, message)
-            elsewhere.setdefault(url, []).extend(places)
+                raise ApiError(
+                    ErrorCode.PARTITION_MOVING, "the partition of some of these addresses is moving to another worker"
+                )
+            elsewhere.setdefault(url, []).extend(indexes)
         return here, elsewhere
 
-    async def _look_up(
+    async def _check_here(
         self, recipients: Sequence[str], here: Sequence[Sequence[int]], message_type: MessageType
     ) -> dict[int, CheckedAddress]:
-        """Return what this worker knows, by place."""
+        """Return the results of this worker, by index."""
         found: dict[int, CheckedAddress] = {}
         async with self._turn:
-            for places in here:
-                verdicts = await self._rows.verdicts([recipients[place] for place in places], message_type)
-                found.update(zip(places, map(_checked, verdicts), strict=True))
+            for indexes in here:
+                results = await self._rows.check_suppression([recipients[index] for index in indexes], message_type)
+                found.update(zip(indexes, map(_checked, results), strict=True))
         return found
 
-    async def _ask(
-        self, url: str, recipients: Sequence[str], places: Sequence[int], message_type: MessageType, asker: Caller
+    async def _check_elsewhere(
+        self, url: str, recipients: Sequence[str], indexes: Sequence[int], message_type: MessageType, caller: Caller
     ) -> dict[int, CheckedAddress]:
-        """Return what another worker knows, by place."""
-        wanted = SuppressionRequest(addresses=[recipients[place] for place in places], message_type=message_type)
-        said = await self._forwarder.ask(url, asker.path, "", asker.authorization, body=_encode(wanted))
+        """Return the results of another worker, by index."""
+        request = SuppressionRequest(addresses=[recipients[index] for index in indexes], message_type=message_type)
+        answer = await self._forwarder.ask(url, caller.path, "", caller.authorization, body=_encode(request))
         try:
-            if said.status_code == _OK:
-                results = _decode_answer(said.body).results
-                if len(results) == len(places):
-                    return dict(zip(places, results, strict=True))
-            elif said.status_code == _UNAVAILABLE:
-                failed = _decode_failed(said.body).error
-                if failed.code in STATUSES:
-                    raise ApiError(ErrorCode(failed.code), failed.message)
+            if answer.status_code == HTTPStatus.OK:
+                results = _decode_answer(answer.body).results
+                if len(results) == len(indexes):
+                    return dict(zip(indexes, results, strict=True))
+            elif answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+                failure = _decode_failure(answer.body).error
+                if failure.code in STATUSES:
+                    raise ApiError(ErrorCode(failure.code), failure.message)
         except msgspec.MsgspecError as error:
-            message = f"the worker that has some of these addresses answers what nobody understands: {error}"
-            raise ApiError(ErrorCode.OWNER_UNREACHABLE, message) from error
-        message = f"the worker that has some of these addresses does not tell them (status {said.status_code})"
-        raise ApiError(ErrorCode.OWNER_UNREACHABLE, message)
+            raise ApiError(
+                ErrorCode.OWNER_UNREACHABLE, f"the worker that owns some of these addresses answers wrongly: {error}"
+            ) from error
+        raise ApiError(
+            ErrorCode.OWNER_UNREACHABLE,
+            f"the worker that owns some of these addresses answers with status {answer.status_code}",
+        )
 
 
-def _checked(verdict: SuppressionResult) -> CheckedAddress:
-    if verdict.may_be_mailed:
+async def _in_order(
+    addresses: Sequence[str], recipients: Sequence[str], found: dict[int, CheckedAddress], *, masked: bool
+) -> list[CheckedAddress]:
+    """Return the results in the order of the request, with their addresses."""
+    results = []
+    for index, (address, recipient) in enumerate(zip(addresses, recipients, strict=True)):
+        result = found[index] if recipient else _checked(_NOT_AN_ADDRESS)
+        result.address, result.recipient = address, recipient
+        if masked:
+            result.address, result.recipient = mask_address(address), mask_address(recipient)
+        results.append(result)
+        if not index % UNBROKEN:
+            await asyncio.sleep(0)
+    return results
+
+
+def _checked(result: SuppressionResult) -> CheckedAddress:
+    """Return a result for an answer; its addresses are filled in later."""
+    if result.may_be_mailed:
         return CheckedAddress(address="", recipient="", may_be_mailed=True)
     return CheckedAddress(
         address="",
         recipient="",
         may_be_mailed=False,
-        reason=verdict.reason,
-        not_sent=NOT_SENT_REASON_OF[verdict.reason],
+        reason=result.reason,
+        not_sent=NOT_SENT_REASON_OF[result.reason],
         objections=[
             ApiObjection(reason=one.reason, since=iso(one.since), delivery_id=one.delivery_id)
-            for one in verdict.objections
+            for one in result.objections
         ],
     )

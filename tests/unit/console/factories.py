@@ -1,4 +1,4 @@
-"""The API without a worker, and ASGI requests to it as bytes."""
+"""The query API without a worker, and ASGI requests as bytes."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ CONTACT = Contact(schema=1, recipient=KNOWN, do_not_email=True, cause="hard_boun
 
 
 class Memory:
-    """Deliveries and rows that are what a test says they are."""
+    """Deliveries and rows in memory."""
 
     def __init__(self) -> None:
         self.here = True
         self.url = ""
         self.moved = False
-        #: How explanations were asked for.
-        self.wishes: list[ExplainOptions] = []
-        #: What verdicts were asked for.
+        #: Options of each explanation.
+        self.explain_options: list[ExplainOptions] = []
+        #: Addresses of each suppression check.
         self.asked: list[tuple[str, ...]] = []
 
     async def read(self, delivery_id: str) -> Kpis | None:
@@ -72,7 +72,7 @@ class Memory:
     def partition(self, recipient: str) -> int:
         return partition_of(recipient, 4)
 
-    async def verdicts(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
+    async def check_suppression(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         self._check()
         self.asked += [tuple(recipients)]
         assert len({self.partition(recipient) for recipient in recipients}) == 1
@@ -92,7 +92,7 @@ class Memory:
 
     async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
         self._check()
-        self.wishes.append(options)
+        self.explain_options.append(options)
         if (delivery_id, recipient) != ("sale", KNOWN):
             return None
         return ApiExplanation(
@@ -137,7 +137,7 @@ async def ask(
     headers: dict[str, str] | None = None,
     body: bytes = b"",
 ) -> Answer:
-    """Send a request as a server passes it on: path and query as bytes, not decoded."""
+    """Send a request as a server does: path and query as bytes, not decoded."""
     path, _, query = (target.encode() if isinstance(target, str) else target).partition(b"?")
     given = {"host": "127.0.0.1:6066"} | ({"authorization": f"Bearer {token}"} if token is not None else {})
     scope: Any = {
@@ -162,5 +162,5 @@ async def ask(
         sent.append(message)
 
     await of(scope, receive, send)
-    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], told, b"".join(message.get("body", b"") for message in sent[1:]))
+    headers_sent = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], headers_sent, b"".join(message.get("body", b"") for message in sent[1:]))

@@ -135,7 +135,7 @@ async def test_an_explanation_as_of_a_time_and_in_views() -> None:
         ExplainOptions(),
         ExplainOptions(1767225600.5, ("efs", "creatio")),
         ExplainOptions(1767225600.0, tuple(VIEWS)),
-    ] == memory.wishes
+    ] == memory.explain_options
 
 
 # A partition that moves.

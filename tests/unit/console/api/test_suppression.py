@@ -151,13 +151,13 @@ async def test_a_question_that_was_sent_on_is_not_sent_on_again() -> None:
 async def test_too_many_at_once() -> None:
     memory = Memory()
     gate = asyncio.Event()
-    look_up = memory.verdicts
+    look_up = memory.check_suppression
 
     async def slowly(*args: Any) -> Any:
         await gate.wait()
         return await look_up(*args)
 
-    memory.verdicts = slowly  # type: ignore[assignment, method-assign]
+    memory.check_suppression = slowly  # type: ignore[assignment, method-assign]
     of = api(memory)
     asking = [asyncio.create_task(check(of, {"addresses": [KNOWN]})) for _ in range(17)]
     await asyncio.sleep(0.1)
