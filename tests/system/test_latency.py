@@ -24,7 +24,7 @@ MOST_P99 = 3.0
 async def test_kpis_follow_raw_records_within_a_second(
     install: Callable[..., Installation], record_property: Callable[[str, object], None]
 ) -> None:
-    """At 2,000 records a second, as the publisher is set by default; figures on a quiet machine: benchmarks/latency."""
+    """At 2,000 records a second, as the publisher is set by default. Figures: docs/performance.md."""
     installation = install(redis_interval=Settings.model_fields["redis_interval"].default)
     await installation.start()
     median = p99 = 0.0

@@ -176,7 +176,7 @@ class View:
         """Return what a row that changes its class does to the counts: 1 or -1 by name, what stays is left out.
 
         Args:
-            before: the class (`aftersend.rules.kpi.indicators.bucket_of`) that the row was of; None: there was no row.
+            before: the class (`aftersend.schemas.packing.pack_bucket`) that the row was of; None: there was no row.
             after: the class that it is of now; None: it is gone, or has turned out to be a test.
         """
         old = set() if before is None else set(self._class_of(before).counts)

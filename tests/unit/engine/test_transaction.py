@@ -1,4 +1,4 @@
-"""The writer's own additions to aiokafka's producer; what it does on a broker is in tests/system/test_exactly_once."""
+"""The writer's own additions to aiokafka's producer; on a broker: tests/system/test_exactly_once.py."""
 
 from __future__ import annotations
 

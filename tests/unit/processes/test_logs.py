@@ -35,10 +35,10 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 def test_json_with_time_level_and_name(stream: io.StringIO) -> None:
     logs.configure("info", "json", stream=stream, fields={"worker": 3})
 
-    structlog.get_logger("aftersend.engine.test").info("taken over", partition=7)
+    structlog.get_logger("aftersend.engine").info("taken over", partition=7)
 
     (line,) = lines(stream)
-    assert {"level": "info", "event": "taken over", "logger": "aftersend.engine.test", "partition": 7, "worker": 3} == {
+    assert {"level": "info", "event": "taken over", "logger": "aftersend.engine", "partition": 7, "worker": 3} == {
         name: value for name, value in line.items() if name != "timestamp"
     }
     moment = datetime.fromisoformat(str(line["timestamp"]))
@@ -48,7 +48,7 @@ def test_json_with_time_level_and_name(stream: io.StringIO) -> None:
 def test_for_people(stream: io.StringIO) -> None:
     logs.configure("info", "console", stream=stream)
 
-    structlog.get_logger("aftersend.engine.test").info("taken over", partition=7)
+    structlog.get_logger("aftersend.engine").info("taken over", partition=7)
 
     assert "taken over" in stream.getvalue()
     assert "partition=7" in stream.getvalue()
@@ -57,7 +57,7 @@ def test_for_people(stream: io.StringIO) -> None:
 def test_without_a_terminal_it_is_json(stream: io.StringIO) -> None:
     logs.configure("info", "auto", stream=stream)
 
-    structlog.get_logger("aftersend.engine.test").info("x")
+    structlog.get_logger("aftersend.engine").info("x")
 
     assert "x" == lines(stream)[0]["event"]
 
@@ -65,7 +65,7 @@ def test_without_a_terminal_it_is_json(stream: io.StringIO) -> None:
 def test_own_lines_by_level_others_from_warnings_on(stream: io.StringIO) -> None:
     logs.configure("debug", "json", stream=stream)
 
-    structlog.get_logger("aftersend.engine.test").debug("ours")
+    structlog.get_logger("aftersend.engine").debug("ours")
     logging.getLogger("aiokafka").info("small talk")
     logging.getLogger("aiokafka").warning("broker %s away", 1)
 
@@ -110,6 +110,6 @@ def test_a_crash_with_its_traceback(stream: io.StringIO) -> None:
 def test_what_can_not_be_json_is_shown_all_the_same(stream: io.StringIO) -> None:
     logs.configure("info", "json", stream=stream)
 
-    structlog.get_logger("aftersend.engine.test").info("x", what=object)
+    structlog.get_logger("aftersend.engine").info("x", what=object)
 
     assert "object" in str(lines(stream)[0]["what"])

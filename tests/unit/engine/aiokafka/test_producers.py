@@ -1,4 +1,4 @@
-"""Additions to aiokafka's producer; closing by force on a real broker is in tests/system/test_exactly_once."""
+"""Additions to aiokafka's producer; closing by force on a real broker is in tests/system/test_exactly_once.py."""
 
 from __future__ import annotations
 
