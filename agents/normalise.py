@@ -18,6 +18,7 @@ from aftersend.schemas.partitioning import key_hash
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.schemas.topics import Topics
 from aftersend.sources.base import Parser, SourceError
+from aftersend.sources.batch import ParsedBatch
 
 _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
@@ -43,17 +44,6 @@ class NormaliseState(msgspec.Struct):
     partition: int
     #: None: the clock's topic.
     parse: Parser | None
-
-
-class ParsedBatch(msgspec.Struct):
-    """What came of a batch of raw records."""
-
-    records: int
-    events: int
-    #: Records that could not be read, by the class of the error.
-    errors: dict[str, int]
-    #: (source, the provider's name for a type) -> events of types that the parser does not know.
-    unknown: dict[tuple[str, str], int]
 
 
 #: Told of each committed batch of raw records: its topic, and what came of it.

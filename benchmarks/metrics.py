@@ -20,13 +20,15 @@ from typing import Any
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.health import WorkerHealth
 from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
-from aftersend.processes.health import WorkerHealth
+from aftersend.publish.prometheus.batches import BatchMetrics
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics
+from aftersend.publish.prometheus.events import EventMetrics
+from aftersend.publish.prometheus.health import HealthMetrics
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.page import MetricsPage
-from aftersend.publish.prometheus.worker import WorkerMetrics
 from aftersend.rules.recipient.timing import timing
 from aftersend.schemas.topics import Topics
 from aftersend.tables.batch.fold import BatchFold
@@ -51,11 +53,11 @@ def main() -> None:
     fold = BatchFold(store, 0, Codec(topics, numbers), FoldOptions(timing(numbers=numbers), numbers), {})
     standing = WorkerHealth(assigned=True, restoring=[], restored=0, answered=0, asked=0, partitions=[])
     deliveries, heartbeat = DeliveryMetrics(20), Heartbeat()
-    metrics = WorkerMetrics(
-        [topics.events], topics.events, {1: "kumomta"}, heartbeat, deliveries, lambda: standing, lambda: True
-    )
-    page = MetricsPage("worker", metrics, heartbeat, deliveries)
-    metrics.opened(0, store)
+    batches = BatchMetrics([topics.events], topics.events)
+    events = EventMetrics([topics.events], topics.events, {1: "kumomta"}, heartbeat, deliveries)
+    health = HealthMetrics(lambda: standing, lambda: True)
+    page = MetricsPage("worker", batches, events, health, heartbeat, deliveries)
+    events.opened(0, store)
     page.render("")  # from here on, batches move the totals
     producer: Any = SimpleNamespace(
         create_batch=lambda: BatchBuilder(
@@ -78,8 +80,8 @@ def main() -> None:
                 builder._build()  # noqa: SLF001 - what the producer does with it
         store.apply(result.changes, {})
         folded = time.process_time()
-        metrics.committed(CommittedBatch(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))
-        metrics.folded(0, result)
+        batches.committed(CommittedBatch(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))
+        events.folded(0, result)
         counting += time.process_time() - folded + read - start
         folding += folded - read
     scrapes, body = [], b""

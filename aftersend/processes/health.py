@@ -16,56 +16,8 @@ from faust.types import TP
 
 from aftersend.engine import changelog
 from aftersend.engine.faust.app import WorkerApp
+from aftersend.engine.partitions.health import PartitionHealth, WorkerHealth
 from aftersend.engine.partitions.task import PartitionTask, Phase
-
-
-class PartitionHealth(msgspec.Struct):
-    """One partition, as the probe has found it."""
-
-    topic: str
-    partition: int
-    phase: str
-    #: Offset of the next record to fold.
-    position: int | None
-    #: Offset after the last record that was handed to us; the next one to fetch; the end of what is committed.
-    delivered: int | None = None
-    fetched: int | None = None
-    end: int | None = None
-    #: Seconds since the last commit, or since the partition was taken over.
-    since_commit: float = 0.0
-    #: Age of the oldest record that waits, by its Kafka timestamp, seconds; 0.0 if none does.
-    lag_seconds: float = 0.0
-
-    @property
-    def works(self) -> bool:
-        """Whether anything is there that is not folded yet."""
-        if self.position is None:
-            return False
-        waiting = self.delivered is not None and self.delivered > self.position
-        # Not the position against the end: transaction markers, which nobody folds, lie between the two.
-        return waiting or (self.fetched is not None and self.end is not None and self.fetched < self.end)
-
-    @property
-    def lag(self) -> int:
-        """How many records wait, transaction markers included; 0 if none does."""
-        if not self.works or self.position is None:
-            return 0
-        return max(self.end or 0, self.delivered or 0) - self.position
-
-
-class WorkerHealth(msgspec.Struct):
-    """A worker, as the probe has found it."""
-
-    #: The group has given an assignment, and all of it is taken over.
-    assigned: bool
-    #: Partitions that are being taken over.
-    restoring: list[str]
-    #: Records that restores of this process have read.
-    restored: int
-    #: The thread that talks to Kafka has answered so many of so many calls.
-    answered: int
-    asked: int
-    partitions: list[PartitionHealth]
 
 
 class HealthReport(msgspec.Struct):

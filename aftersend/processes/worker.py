@@ -30,9 +30,11 @@ from aftersend.processes.probes import HealthServer
 from aftersend.processes.query_api import QueryApi
 from aftersend.processes.shutdown import Deadline
 from aftersend.publish.prometheus.alerts import AlertMetrics
+from aftersend.publish.prometheus.batches import BatchMetrics
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics
+from aftersend.publish.prometheus.events import EventMetrics
+from aftersend.publish.prometheus.health import HealthMetrics
 from aftersend.publish.prometheus.page import MetricsPage
-from aftersend.publish.prometheus.worker import WorkerMetrics
 from aftersend.publish.redis.publisher import KpiPublisher
 from aftersend.rules.contact.validity import VALIDITY_POLICIES
 from aftersend.rules.kpi.alerts import THRESHOLDS
@@ -212,9 +214,9 @@ class Worker:
         settings = self.settings
         topics = settings.topics
         by_topic = {topics.raw(name): parser for name, parser in parsers(settings).items()}
-        metrics = self._meter([*by_topic, topics.clock, topics.events], publisher)
-        app = engine_app.create(settings, self._fatal, metrics)
-        normalise = Normalise(settings, by_topic, cluster.partitions[topics.events], metrics.parsed)
+        batches, events = self._add_metrics([*by_topic, topics.clock, topics.events], publisher)
+        app = engine_app.create(settings, self._fatal, batches)
+        normalise = Normalise(settings, by_topic, cluster.partitions[topics.events], events.parsed)
         engine_app.add_agent(app, [*by_topic, topics.clock], normalise)
         track = Track(
             settings,
@@ -223,26 +225,21 @@ class Worker:
             store_opener(settings, cluster.id),
             publisher,
             self._on_fold,
-            metrics,
+            events,
         )
         engine_app.add_agent(app, [topics.events], track)
         return app
 
-    def _meter(self, topics: Sequence[str], publisher: KpiPublisher) -> WorkerMetrics:
-        """Return what counts the worker's doings, shown by `/metrics` from now on."""
+    def _add_metrics(self, topics: Sequence[str], publisher: KpiPublisher) -> tuple[BatchMetrics, EventMetrics]:
+        """Add the worker's metrics to `/metrics`; return those that observe batches and events."""
         settings = self.settings
+        events_topic, heartbeat = settings.topics.events, publisher.heartbeat
         deliveries = DeliveryMetrics(settings.metrics_deliveries)
-        metrics = WorkerMetrics(
-            topics,
-            settings.topics.events,
-            NAMES,
-            publisher.heartbeat,
-            deliveries,
-            Probe(lambda: self.app).look,
-            self._leads,
-        )
-        self._metrics.add(metrics, publisher.heartbeat, publisher.metrics, deliveries)
-        return metrics
+        batches = BatchMetrics(topics, events_topic)
+        events = EventMetrics(topics, events_topic, NAMES, heartbeat, deliveries)
+        health = HealthMetrics(Probe(lambda: self.app).look, self._leads)
+        self._metrics.add(batches, events, health, heartbeat, publisher.metrics, deliveries)
+        return batches, events
 
     def _alerts(self, cluster: admin.Cluster) -> Alerts:
         """Return who watches the deliveries while this worker leads."""
@@ -255,7 +252,7 @@ class Worker:
             (cluster.partitions[topics.deliveries], cluster.partitions[topics.kpis]),
             self._owns_clock,
             lambda: DeliveryAlerts(topics, timing, thresholds),
-            metrics.told,
+            metrics.update,
             self._fatal,
         )
 

@@ -30,12 +30,12 @@ class AlertMetrics(Collector):
         self._active: Sequence[DeliveryAlert] = ()
         self._counts = CounterSeries(catalog.ALERTS, [(name, state) for name in names for state in _STATES])
 
-    def told(self, crossings: Sequence[DeliveryAlert], active: Sequence[DeliveryAlert]) -> None:
-        """Take note (an `aftersend.agents.alerts.OnAlerts`).
+    def update(self, crossings: Sequence[DeliveryAlert], active: Sequence[DeliveryAlert]) -> None:
+        """Count crossings and replace the active alerts; an `aftersend.agents.alerts.OnAlerts`.
 
         Args:
-            crossings: what was written.
-            active: what holds now, the alert raised last first; nothing, too, when another worker leads.
+            crossings: alerts that were raised or ended.
+            active: alerts that are active now, the last raised first; empty if another worker leads.
         """
         for alert in crossings:
             self._counts.add((alert.alert, alert.state))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
-from typing import Final, Protocol
+from typing import Final
 
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
@@ -22,19 +22,9 @@ from aftersend.publish.prometheus.catalog import NONE, OTHER
 from aftersend.publish.prometheus.series import Labels, gauge
 from aftersend.rules.kpi.indicators import kpis, statuses
 from aftersend.rules.recipient.decisions import DECISION_NAMES
-from aftersend.schemas.kpi import KpiPartial
+from aftersend.tables.stores.base import PartitionStore
 
 _LONGEST: Final = 200
-
-
-class Store(Protocol):
-    """A partition's committed KPIs."""
-
-    def partial(self, delivery_id: str) -> KpiPartial | None:
-        """Return a delivery's KPIs; not to be changed."""
-
-    def partials(self) -> Iterable[tuple[str, KpiPartial]]:
-        """Iterate over the KPIs of all deliveries."""
 
 
 class _Histogram:
@@ -55,7 +45,7 @@ class _Histogram:
 class _Partition:
     """A partition of this worker."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: PartitionStore) -> None:
         self.store = store
         #: Of all deliveries; None: not counted yet, since nobody has asked.
         self.total: _Histogram | None = None
@@ -74,7 +64,7 @@ class DeliveryMetrics(Collector):
         #: The deliveries that are shown, the one active last at the end.
         self._active: OrderedDict[str, None] = OrderedDict()
 
-    def opened(self, partition: int, store: Store) -> None:
+    def opened(self, partition: int, store: PartitionStore) -> None:
         """Show a partition from now on."""
         self._partitions[partition] = _Partition(store)
 

@@ -34,18 +34,18 @@ class Heartbeat(Collector):
         self.last: dict[tuple[str, int], float] = {}
         self._latency = HistogramSeries(catalog.HEARTBEAT_LATENCY, ((COMMIT,), (REDIS,)))
 
-    def came(self, stage: str, partition: int, tick: float) -> None:
+    def observe(self, stage: str, partition: int, tick: float) -> None:
         """Note that a tick has come so far; one that says nothing new counts for nothing."""
         if tick > self.last.get((stage, partition), 0.0):
             self.last[stage, partition] = tick
             self._latency.observe((stage,), max(0.0, self._now() - tick))
 
-    def began(self, stage: str, partition: int, tick: float) -> None:
+    def start(self, stage: str, partition: int, tick: float) -> None:
         """Note where a partition stands that was taken over; 0.0: it has seen no tick yet."""
         if tick:
             self.last[stage, partition] = tick
 
-    def ended(self, stage: str, partition: int) -> None:
+    def remove(self, stage: str, partition: int) -> None:
         """Forget a partition: it is somebody else's."""
         self.last.pop((stage, partition), None)
 

@@ -55,11 +55,11 @@ class RedisMetrics(Collector):
 
     def confirmed(self, partition: int, tick: float) -> None:
         """Note that Redis shows a partition as it was when a tick had been folded."""
-        self._heartbeat.came(REDIS, partition, tick)
+        self._heartbeat.observe(REDIS, partition, tick)
 
     def released(self, partition: int) -> None:
         """Forget a partition: it is somebody else's."""
-        self._heartbeat.ended(REDIS, partition)
+        self._heartbeat.remove(REDIS, partition)
 
     def collect(self) -> Iterator[Family]:
         """Yield what was counted so far."""

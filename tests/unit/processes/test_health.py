@@ -5,8 +5,9 @@ from typing import cast
 
 import pytest
 
+from aftersend.engine.partitions.health import PartitionHealth, WorkerHealth
 from aftersend.engine.partitions.task import PartitionTask
-from aftersend.processes.health import PartitionHealth, Probe, StallDetector, WorkerHealth, _age, ready
+from aftersend.processes.health import Probe, StallDetector, _age, ready
 
 LIMIT = 120.0
 

@@ -18,21 +18,23 @@ def lines(metrics: AlertMetrics) -> list[str]:
 
 def test_active_ones_and_how_they_came() -> None:
     metrics = AlertMetrics(5, ["complaints"])
-    metrics.told([alert("sale"), alert("other", state="ended")], [alert("sale")])
+    metrics.update([alert("sale"), alert("other", state="ended")], [alert("sale")])
 
     assert [
         'aftersend_delivery_alert{alert="complaints",delivery="sale"} 1.0',
         'aftersend_alerts_total{alert="complaints",state="raised"} 1.0',
         'aftersend_alerts_total{alert="complaints",state="ended"} 1.0',
     ] == lines(metrics)
-    metrics.told([], [])
+    metrics.update([], [])
     assert not any("sale" in line for line in lines(metrics))
 
 
 def test_those_raised_last_have_series_of_their_own() -> None:
     """Both alerts of a delivery take one place; the others are counted together."""
     metrics = AlertMetrics(1, [])
-    metrics.told([], [alert("last"), alert("last", "hard_bounces"), alert("a"), alert("b"), alert("b", "hard_bounces")])
+    metrics.update(
+        [], [alert("last"), alert("last", "hard_bounces"), alert("a"), alert("b"), alert("b", "hard_bounces")]
+    )
 
     assert {
         'aftersend_delivery_alert{alert="complaints",delivery="last"} 1.0',

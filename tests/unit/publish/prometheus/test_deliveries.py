@@ -16,6 +16,7 @@ from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.kinds import DELIVERED, OPENED, SENT
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.packing import pack_bucket, pack_event_counter
+from aftersend.tables.stores.memory import MemoryStore
 
 CELLS = (
     pack_bucket(3, Fact.SENT),
@@ -31,10 +32,11 @@ KEYS = (
 NAMES = ("a", "b", "c", "d", "", OTHER)
 
 
-class Store:
-    """A partition's tables, and the folding of batches into them."""
+class Store(MemoryStore):
+    """A partition's KPIs, and the folding of batches into them."""
 
     def __init__(self, shown: DeliveryMetrics, partition: int) -> None:
+        super().__init__()
         self.shown = shown
         self.partition = partition
         self.parts: dict[str, KpiPartial] = {}

@@ -7,7 +7,7 @@ def values(heartbeat: Heartbeat) -> dict[tuple[str, ...], float]:
 
 def test_a_tick_is_shown_by_its_own_time_so_that_its_age_goes_on_growing() -> None:
     heartbeat = Heartbeat(lambda: 1000.25)
-    heartbeat.came(COMMIT, 3, 1000.0)
+    heartbeat.observe(COMMIT, 3, 1000.0)
     found = values(heartbeat)
     assert 1000.0 == found["aftersend_heartbeat_timestamp_seconds", "commit", "3"]
     assert 0.25 == found["aftersend_heartbeat_latency_seconds_sum", "commit"]
@@ -17,15 +17,15 @@ def test_a_tick_is_shown_by_its_own_time_so_that_its_age_goes_on_growing() -> No
 def test_a_tick_counts_once() -> None:
     heartbeat = Heartbeat(lambda: 1000.0)
     for tick in (0.0, 999.0, 999.0, 998.0):
-        heartbeat.came(REDIS, 0, tick)
+        heartbeat.observe(REDIS, 0, tick)
     assert 1.0 == values(heartbeat)["aftersend_heartbeat_latency_seconds_count", "redis"]
 
 
 def test_a_partition_begins_where_its_tables_stand() -> None:
     """A worker that takes over from one that hung long must not look fresh, and no measurement is made of it."""
     heartbeat = Heartbeat(lambda: 2000.0)
-    heartbeat.began(COMMIT, 0, 1000.0)
-    heartbeat.began(COMMIT, 1, 0.0)
+    heartbeat.start(COMMIT, 0, 1000.0)
+    heartbeat.start(COMMIT, 1, 0.0)
     found = values(heartbeat)
     assert 1000.0 == found["aftersend_heartbeat_timestamp_seconds", "commit", "0"]
     assert ("aftersend_heartbeat_timestamp_seconds", "commit", "1") not in found
@@ -34,12 +34,12 @@ def test_a_partition_begins_where_its_tables_stand() -> None:
 
 def test_a_partition_that_has_gone_is_not_shown() -> None:
     heartbeat = Heartbeat(lambda: 1000.0)
-    heartbeat.came(COMMIT, 0, 999.0)
-    heartbeat.ended(COMMIT, 0)
+    heartbeat.observe(COMMIT, 0, 999.0)
+    heartbeat.remove(COMMIT, 0)
     assert ("aftersend_heartbeat_timestamp_seconds", "commit", "0") not in values(heartbeat)
 
 
 def test_clocks_that_differ_give_no_negative_latency() -> None:
     heartbeat = Heartbeat(lambda: 1000.0)
-    heartbeat.came(COMMIT, 0, 1001.0)
+    heartbeat.observe(COMMIT, 0, 1001.0)
     assert 0.0 == values(heartbeat)["aftersend_heartbeat_latency_seconds_sum", "commit"]
