@@ -12,7 +12,7 @@ __all__ = ["NAME", "SOURCE"]
 
 
 def _verifier(options: WebhookOptions) -> Verifier:
-    from aftersend.sources.signing.sns import verifier  # noqa: PLC0415 - brings cryptography along, 9 MB that parsing can do without
+    from aftersend.sources.providers.ses.signature import verifier  # noqa: PLC0415 - brings cryptography along, 9 MB that parsing can do without
 
     return verifier(options)
 
