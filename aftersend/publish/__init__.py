@@ -1,1 +1,1 @@
-"""Sinks: live KPIs in Redis."""
+"""Outputs besides Kafka: live KPIs in Redis, metrics for Prometheus."""

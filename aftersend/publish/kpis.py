@@ -1,4 +1,4 @@
-"""The KPIs of a delivery for whoever shows them: numbers, and rates with what they were computed from."""
+"""KPIs of a delivery as they are shown: numbers, and rates with numerator and denominator; and their keys in Redis."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.statuses import STATUS_NAMES
 from aftersend.schemas.times import iso
 
-#: What a hash in Redis has besides numbers to add up.
+#: Prefixes of fields of a hash in Redis: rows by status, and parts of partitions.
 STATUS_PREFIX: Final = "status_"
 _PART_PREFIX: Final = "_p"
 _TIMES: Final = frozenset({"started_at", "updated_at"})
 
 
 class RateValue(msgspec.Struct):
-    """A ratio and what it was computed from."""
+    """Value of a rate, with its numerator and denominator."""
 
-    #: None: there is nothing to divide by.
+    #: None: the denominator is 0.
     value: float | None
     numerator: int
     numerator_name: str
@@ -33,16 +33,16 @@ class Kpis(msgspec.Struct):
     """The KPIs of one delivery."""
 
     delivery_id: str
-    #: By the names of `aftersend.rules.kpi.indicators`; decisions are apart.
+    #: By the names of `aftersend.rules.kpi.indicators`, without the decisions.
     kpis: dict[str, int]
-    #: Rows by status, in the order of the ranks.
+    #: Rows by status, in the order of the statuses' ranks.
     statuses: dict[str, int]
     #: Events by decision.
     decisions: dict[str, int]
     started_at: float
     updated_at: float
     archived: bool = False
-    #: source -> kind -> decision -> events; only Kafka tells.
+    #: Events by source, kind and decision; empty if read from Redis, which does not hold them.
     events: dict[str, dict[str, dict[str, int]]] = {}
 
     def rates(self) -> dict[str, RateValue]:
@@ -55,7 +55,7 @@ class Kpis(msgspec.Struct):
         return result
 
     def as_json(self) -> dict[str, Any]:
-        """Return what scripts read."""
+        """Return the JSON object of `aftersend kpi --json`."""
         result: dict[str, Any] = {
             "delivery_id": self.delivery_id,
             "started_at": iso(self.started_at),
@@ -75,7 +75,7 @@ class Kpis(msgspec.Struct):
 def from_counters(
     delivery_id: str, counters: Mapping[str, int], started_at: float, updated_at: float, *, archived: bool = False
 ) -> Kpis:
-    """Return KPIs from flat counters, as Redis has them; numbers that are not there are 0."""
+    """Return KPIs from counters by their names in Redis; missing counters are 0."""
     statuses = {name: counters.get(STATUS_PREFIX + name, 0) for name in ("none", *STATUS_NAMES)}
     return Kpis(
         delivery_id,
@@ -89,7 +89,7 @@ def from_counters(
 
 
 def from_hash(delivery_id: str, found: Mapping[str, str]) -> Kpis:
-    """Return the KPIs of a delivery's hash in Redis."""
+    """Return KPIs from a delivery's hash in Redis."""
     counters = {
         name: int(value) for name, value in found.items() if not name.startswith(_PART_PREFIX) and name not in _TIMES
     }
@@ -102,5 +102,5 @@ def key_of(prefix: str, delivery_id: str) -> str:
 
 
 def pattern_of(prefix: str) -> str:
-    """Return the pattern that all hashes' keys match; the prefix may hold characters that mean something in one."""
+    """Return the pattern of all hashes' keys; special characters of the prefix are escaped."""
     return "".join(f"\\{c}" if c in "*?[]^\\" else c for c in key_of(prefix, "")) + "*"

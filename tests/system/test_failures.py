@@ -223,7 +223,7 @@ async def test_a_worker_stops_before_it_has_begun(install: Install) -> None:
     """SIGTERM at any moment of the start ends it in good order."""
     installation = install()
     await installation.apply_topics()
-    for words in ("redis is there", "partition taken over"):
+    for words in ("redis is available", "partition taken over"):
         worker = installation.add_worker()
         worker.start()
         await worker.await_log(words)

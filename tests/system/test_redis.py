@@ -203,7 +203,7 @@ async def test_flushall_between_looking_and_writing_is_noticed(
     partition.change(d=part(10))
     await publisher.flush()
 
-    look = publisher._look_for_losses
+    look = publisher._detect_data_loss
 
     async def look_and_lose() -> None:
         await look()
@@ -211,10 +211,10 @@ async def test_flushall_between_looking_and_writing_is_noticed(
         # Another worker has noticed meanwhile, and looks the same as before.
         await client.set(f"{publisher._prefix}:generation", "1")
 
-    publisher._look_for_losses = look_and_lose
+    publisher._detect_data_loss = look_and_lose
     partition.change(e=part(20))
     await publisher.flush()
-    publisher._look_for_losses = look
+    publisher._detect_data_loss = look
     await publisher.flush()
 
     assert summed(part(10)) == await totals("d")
@@ -377,7 +377,7 @@ async def test_the_stream_goes_on_without_redis_which_catches_up(
     redis_server.kill()
     await installation.write(events[2_000:4_000])
     await installation.await_caught_up()
-    assert "redis is away" in worker.log()
+    assert "redis is unavailable" in worker.log()
 
     redis_server.start(PATIENCE)
     await installation.finish()

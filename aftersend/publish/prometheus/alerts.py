@@ -1,4 +1,4 @@
-"""Alerts on deliveries, as the worker that leads has raised them."""
+"""Metrics of alerts on deliveries, exported by the leading worker."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.series import CounterSeries, Labels, gauge
 from aftersend.schemas.alert import DeliveryAlert
 
+#: Longest label value, characters.
 _LONGEST: Final = 200
 _STATES: Final = ("raised", "ended")
 
 
 class AlertMetrics(Collector):
-    """Shows which alerts are active, and counts how they came and went.
+    """Active alerts, and counts of raised and ended ones.
 
     Args:
-        limit: how many deliveries have series of their own.
+        limit: number of deliveries with series of their own.
         names: of the thresholds.
     """
 
@@ -42,7 +43,7 @@ class AlertMetrics(Collector):
         self._active = active
 
     def collect(self) -> Iterator[Family]:
-        """Yield the alerts that are active, and the counts."""
+        """Yield the series as they are now."""
         own = set(list(dict.fromkeys(alert.delivery_id for alert in self._active))[: self._limit])
         values: dict[Labels, float] = {}
         for alert in self._active:

@@ -1,10 +1,10 @@
-"""KPIs of the deliveries that were active last, as gauges; all others together as `__other__`.
+"""Gauges with the KPIs of the deliveries that were last active; all others together are `__other__`.
 
-Each worker shows what its own partitions add. So `sum by (delivery)` over all workers is the delivery's number, but for
-what a worker that has heard less of it shows under `__other__`; the sum over all deliveries is exact in any case, since
-`__other__` is all that the tables hold less what is shown.
+Each worker exports the parts of its own partitions. `sum by (delivery)` over all workers is the delivery's number, less
+the parts that some worker exports under `__other__`, since its last active deliveries are others. The sum over all
+deliveries is always exact: `__other__` is the total of the tables less what is exported by id.
 
-Nothing is computed before Prometheus asks. A batch adds how it moved the totals, and puts its deliveries in front.
+KPIs are computed at each scrape. A batch only adds its changes to the totals, and marks its deliveries as active.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from aftersend.rules.kpi.indicators import kpis, statuses
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.tables.stores.base import PartitionStore
 
+#: Longest label value, characters.
 _LONGEST: Final = 200
 
 
 class _Histogram:
-    """Cells and events (`aftersend.schemas.kpi.KpiPartial`), added up."""
+    """Sums of buckets and events (`aftersend.schemas.kpi.KpiPartial`)."""
 
-    __slots__ = ("cells", "events")
+    __slots__ = ("buckets", "events")
 
     def __init__(self) -> None:
-        self.cells: dict[int, int] = {}
+        self.buckets: dict[int, int] = {}
         self.events: dict[int, int] = {}
 
-    def add(self, cells: Mapping[int, int], events: Mapping[int, int], sign: int = 1) -> None:
-        for mine, theirs in ((self.cells, cells), (self.events, events)):
+    def add(self, buckets: Mapping[int, int], events: Mapping[int, int], sign: int = 1) -> None:
+        for mine, theirs in ((self.buckets, buckets), (self.events, events)):
             for key, number in theirs.items():
                 mine[key] = mine.get(key, 0) + sign * number
 
@@ -47,47 +48,47 @@ class _Partition:
 
     def __init__(self, store: PartitionStore) -> None:
         self.store = store
-        #: Of all deliveries; None: not counted yet, since nobody has asked.
+        #: Sum of all deliveries; None: not computed before the first scrape.
         self.total: _Histogram | None = None
 
 
 class DeliveryMetrics(Collector):
-    """Shows the deliveries.
+    """KPIs of deliveries.
 
     Args:
-        limit: how many have series of their own.
+        limit: number of deliveries with series of their own.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._partitions: dict[int, _Partition] = {}
-        #: The deliveries that are shown, the one active last at the end.
+        #: Deliveries with series of their own, the last active at the end.
         self._active: OrderedDict[str, None] = OrderedDict()
 
     def opened(self, partition: int, store: PartitionStore) -> None:
-        """Show a partition from now on."""
+        """Add a partition."""
         self._partitions[partition] = _Partition(store)
 
     def closed(self, partition: int) -> None:
-        """Show a partition no longer."""
+        """Remove a partition."""
         self._partitions.pop(partition, None)
 
     def folded(
-        self, partition: int, changed: Iterable[str], cells: Mapping[int, int], events: Mapping[int, int]
+        self, partition: int, changed: Iterable[str], buckets: Mapping[int, int], events: Mapping[int, int]
     ) -> None:
-        """Take note of a committed batch, which the store shows already.
+        """Add a committed batch, which the store already holds.
 
         Args:
-            partition: whose.
-            changed: the deliveries whose KPIs it has changed.
-            cells: how the rows of all of them together moved.
-            events: their events.
+            partition: of the batch.
+            changed: deliveries whose KPIs it has changed.
+            buckets: rows of all of them together that each bucket has gained or lost.
+            events: their events by counter.
         """
         one = self._partitions.get(partition)
         if one is None:
             return
         if one.total is not None:
-            one.total.add(cells, events)
+            one.total.add(buckets, events)
         active = self._active
         for delivery_id in changed:
             active[delivery_id] = None
@@ -96,7 +97,7 @@ class DeliveryMetrics(Collector):
             active.popitem(last=False)
 
     def _count(self, partition: _Partition) -> _Histogram:
-        """Add up all deliveries of a partition, which happens once; find those that were active last."""
+        """Return the sum of a partition's deliveries, at its first scrape; mark those last active."""
         total = _Histogram()
         latest: dict[str, float] = {}
         for delivery_id, partial in partition.store.partials():
@@ -109,12 +110,12 @@ class DeliveryMetrics(Collector):
         return total
 
     def collect(self) -> Iterator[Family]:
-        """Yield the gauges, as of the last commit."""
+        """Yield the gauges as of the last commit."""
         rest = _Histogram()
         for partition in self._partitions.values():
             if partition.total is None:
                 partition.total = self._count(partition)
-            rest.add(partition.total.cells, partition.total.events)
+            rest.add(partition.total.buckets, partition.total.events)
         shown: dict[str, _Histogram] = {}
         for delivery_id in self._active:
             parts = [p for one in self._partitions.values() if (p := one.store.partial(delivery_id)) is not None]
@@ -131,16 +132,16 @@ class DeliveryMetrics(Collector):
 
 
 def label_of(delivery_id: str) -> str:
-    """Return the label that a delivery has: its id, shortened where nobody could read it anyway."""
+    """Return the label of a delivery: its id, cut to a bounded length."""
     return delivery_id[:_LONGEST] or NONE
 
 
 def _families(shown: Mapping[str, _Histogram]) -> Iterator[Family]:
-    numbers = {name: kpis(h.cells, h.events) for name, h in shown.items()}
+    numbers = {name: kpis(h.buckets, h.events) for name, h in shown.items()}
     by_status: dict[Labels, float] = {}
     by_decision: dict[Labels, float] = {}
     for name, histogram in shown.items():
-        by_status |= {(name, status): float(rows) for status, rows in statuses(histogram.cells).items()}
+        by_status |= {(name, status): float(rows) for status, rows in statuses(histogram.buckets).items()}
         by_decision |= {(name, decision): float(numbers[name][decision]) for decision in DECISION_NAMES}
     yield gauge(catalog.DELIVERY_STATUS, by_status)
     yield gauge(catalog.DELIVERY_EVENTS, by_decision)

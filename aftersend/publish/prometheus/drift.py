@@ -1,4 +1,4 @@
-"""What `aftersend compute-stats` leaves for Prometheus: a file for the node exporter's textfile collector."""
+"""Metrics of `aftersend compute-stats`: a file for the textfile collector of Prometheus' node exporter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from aftersend.publish.prometheus.series import gauge
 
 
 def write_check(path: Path, *, drift: int, compared: int, at: float) -> None:
-    """Write the file, all of it or nothing.
+    """Write the file atomically.
 
     Args:
         path: of the file; its name should end with `.prom`.
-        drift: numbers that were not the same everywhere.
+        drift: numbers that differ.
         compared: numbers compared.
-        at: when, seconds since 1970.
+        at: time of the check, seconds since 1970.
 
     Raises:
         OSError: if it can't be written.

@@ -1,8 +1,9 @@
-"""What a gateway counts: cheap enough for every request."""
+"""Metrics of a gateway, counted at every request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
@@ -11,16 +12,16 @@ from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.series import CounterSeries, HistogramSeries, gauge
 
-_ACCEPTED = 200
+_OK = HTTPStatus.OK.value
 
 
 class GatewayMetrics(Collector):
-    """A gateway's metrics.
+    """Metrics of a gateway.
 
     Args:
-        sources: that have a webhook; any other name counts as `__other__`.
-        in_flight: returns the bytes of bodies that are being received or wait for Kafka.
-        ready: says whether webhooks are accepted.
+        sources: names of the sources with a webhook; any other name is counted as `__other__`.
+        in_flight: returns the bytes of bodies that are being received or not acknowledged by Kafka.
+        ready: returns whether webhooks are accepted.
     """
 
     def __init__(
@@ -33,19 +34,19 @@ class GatewayMetrics(Collector):
         self._in_flight = in_flight
         self._ready = ready
         named = self._sources.values()
-        self._requests = CounterSeries(catalog.GATEWAY_REQUESTS, ((*source, str(_ACCEPTED)) for source in named))
+        self._requests = CounterSeries(catalog.GATEWAY_REQUESTS, ((*source, str(_OK)) for source in named))
         self._bytes = CounterSeries(catalog.GATEWAY_BYTES, named)
         self._ack = HistogramSeries(catalog.GATEWAY_ACK, named)
         self._codes: dict[tuple[str, int], tuple[str, str]] = {}
 
     def answered(self, source: str, code: int, body_bytes: int, ack_seconds: float | None = None) -> None:
-        """Count a request that has been answered.
+        """Count an answered request.
 
         Args:
-            source: as the path names it, whatever that is.
-            code: the HTTP status.
-            body_bytes: as far as the body was read.
-            ack_seconds: from the end of the body until Kafka's ack, None where the body did not get there.
+            source: name in the path, known or not.
+            code: HTTP status.
+            body_bytes: bytes of the body that were read.
+            ack_seconds: from the end of the body to Kafka's acknowledgement; None: there was none.
         """
         labels = self._codes.get((source, code)) or self._labels(source, code)
         self._requests.add(labels)
@@ -61,7 +62,7 @@ class GatewayMetrics(Collector):
         return labels
 
     def collect(self) -> Iterator[Family]:
-        """Yield what was counted so far."""
+        """Yield the series as they are now."""
         yield self._requests.family()
         yield self._bytes.family()
         yield self._ack.family()

@@ -1,8 +1,8 @@
-"""The heartbeat: how far the clock's ticks have come, and how long they took.
+"""Heartbeat of the pipeline: the last tick that has passed each stage, and its latency.
 
-A tick is written to Kafka by the leader's clock every few seconds, read by normalise, fanned out to every partition of
-the events topic, and folded by track, in a transaction like any other; after that the partition's mark in Redis is
-raised. So whatever stands still in between shows, with mail or without.
+The leading worker's clock writes a tick to Kafka every few seconds. Normalise fans it out to every partition of the
+events topic, track folds it in a transaction like any other event, and the next flush to Redis confirms it. So a stage
+that stands still shows, with traffic or without.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REDIS: Final = "redis"
 
 
 class Heartbeat(Collector):
-    """The ticks that have come through to this worker's partitions.
+    """Ticks that have passed the stages of this worker's partitions.
 
     Args:
         now: the wall clock, seconds since 1970.
@@ -30,26 +30,26 @@ class Heartbeat(Collector):
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
-        #: By stage and partition: Kafka's timestamp of the last tick, seconds since 1970.
+        #: Kafka timestamp of the last tick by stage and partition, seconds since 1970.
         self.last: dict[tuple[str, int], float] = {}
         self._latency = HistogramSeries(catalog.HEARTBEAT_LATENCY, ((COMMIT,), (REDIS,)))
 
     def observe(self, stage: str, partition: int, tick: float) -> None:
-        """Note that a tick has come so far; one that says nothing new counts for nothing."""
+        """Record that a tick has passed a stage; ticks that are not newer than the last are ignored."""
         if tick > self.last.get((stage, partition), 0.0):
             self.last[stage, partition] = tick
             self._latency.observe((stage,), max(0.0, self._now() - tick))
 
     def start(self, stage: str, partition: int, tick: float) -> None:
-        """Note where a partition stands that was taken over; 0.0: it has seen no tick yet."""
+        """Add a partition with its last tick, which does not count as latency; 0.0: it has none."""
         if tick:
             self.last[stage, partition] = tick
 
     def remove(self, stage: str, partition: int) -> None:
-        """Forget a partition: it is somebody else's."""
+        """Remove a partition."""
         self.last.pop((stage, partition), None)
 
     def collect(self) -> Iterator[Family]:
-        """Yield the last ticks, and how long all took."""
+        """Yield the last ticks and the latencies."""
         yield gauge(catalog.HEARTBEAT, {(stage, str(p)): tick for (stage, p), tick in self.last.items()})
         yield self._latency.family()

@@ -1,4 +1,4 @@
-"""What Prometheus reads from `/metrics`: our collectors beside those of the process and of Python."""
+"""Page `/metrics`: our collectors, and those of prometheus_client for the process and Python."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _VERSION: Final = version("aftersend")
 
 
 class MetricsPage:
-    """The metrics of one process.
+    """Metrics of one process.
 
     Args:
-        process: what the process is: `worker`, `gateway`, ….
-        collectors: of ours; asked at each scrape, in the thread and event loop that asks for the page.
+        process: kind of process, such as `worker`.
+        collectors: our collectors; called at each scrape, in the event loop that serves the page.
     """
 
     def __init__(self, process: str, *collectors: Collector) -> None:
@@ -34,21 +34,21 @@ class MetricsPage:
         GCCollector(registry=self.registry)
 
     def add(self, *collectors: Collector) -> None:
-        """Show what these collect, too."""
+        """Add collectors."""
         for collector in collectors:
             self.registry.register(collector)
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Return the page and its content type: OpenMetrics or Prometheus' own text format.
+        """Return the page and its content type, in OpenMetrics or in Prometheus' text format.
 
         Args:
-            accept: the request's Accept header, "" if it has none.
+            accept: the request's `Accept` header; "" if there is none.
         """
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
     async def __call__(self, request: Request) -> Response:
-        """Answer a request (an endpoint of Starlette's)."""
+        """Answer a request (a Starlette endpoint)."""
         body, content_type = self.render(request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 

@@ -1,4 +1,4 @@
-"""What the writing to Redis counts."""
+"""Metrics of writes to Redis."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ _OK, _FAILED = ("ok",), ("failed",)
 
 
 class PublisherStatus(Protocol):
-    """What is asked of a publisher at each scrape."""
+    """State of a publisher, read at each scrape."""
 
     connected: bool
-    #: Deliveries' parts written so far, and those of them that were refused.
+    #: Parts of deliveries written so far.
     writes: int
+    #: Those of them that were fenced.
     refused: int
 
     @property
     def backlog(self) -> int:
-        """How many deliveries' parts wait to be written."""
+        """Number of parts to be written."""
 
 
 class RedisMetrics(Collector):
     """Metrics of a publisher.
 
     Args:
-        publisher: whose.
-        heartbeat: told what Redis has confirmed.
+        publisher: the publisher.
+        heartbeat: gets the ticks that Redis has confirmed.
     """
 
     def __init__(self, publisher: PublisherStatus, heartbeat: Heartbeat) -> None:
@@ -45,24 +46,24 @@ class RedisMetrics(Collector):
         self._seconds = HistogramSeries(catalog.REDIS_FLUSH, ((),))
 
     def flushed(self, seconds: float) -> None:
-        """Count a batch of writes that went well, and how long it took."""
+        """Count a successful flush and its duration, in seconds."""
         self._flushes.add(_OK)
         self._seconds.observe((), seconds)
 
     def failed(self) -> None:
-        """Count one that did not."""
+        """Count a failed flush."""
         self._flushes.add(_FAILED)
 
     def confirmed(self, partition: int, tick: float) -> None:
-        """Note that Redis shows a partition as it was when a tick had been folded."""
+        """Record that Redis has a partition's KPIs as of a tick."""
         self._heartbeat.observe(REDIS, partition, tick)
 
     def released(self, partition: int) -> None:
-        """Forget a partition: it is somebody else's."""
+        """Remove a partition."""
         self._heartbeat.remove(REDIS, partition)
 
     def collect(self) -> Iterator[Family]:
-        """Yield what was counted so far."""
+        """Yield the series as they are now."""
         publisher = self._publisher
         yield gauge(catalog.REDIS_UP, {(): float(publisher.connected)})
         yield self._flushes.family()

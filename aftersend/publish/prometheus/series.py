@@ -1,7 +1,7 @@
-"""Series of a metric, gathered in plain dicts while work goes on and made into text only when Prometheus asks.
+"""Series of metrics in plain dicts, converted to Prometheus' format at each scrape.
 
-prometheus_client's own counters take a lock and a look-up for each increment, and its histograms know no weights; what
-counts whole batches needs neither.
+The counters of prometheus_client take a lock and a look-up for each increment, and its histograms have no weights; for
+counting whole batches neither fits.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from aftersend.publish.prometheus.catalog import OTHER, Metric
 
+#: Values of a series' labels.
 Labels = tuple[str, ...]
+#: Longest label value, characters.
 _LONGEST = 200
 
 
 class CounterSeries:
-    """The series of a counter.
+    """Series of a counter.
 
     Args:
-        metric: what is counted.
-        always: labels of series that are there from the start, so that the first event counts in `rate()`.
+        metric: the counter.
+        always: labels of series that exist from the start, so that `rate()` includes the first increment.
     """
 
     def __init__(self, metric: Metric, always: Iterable[Labels] = ()) -> None:
@@ -30,7 +32,7 @@ class CounterSeries:
         self.values: dict[Labels, float] = dict.fromkeys(always, 0.0)
 
     def add(self, labels: Labels, number: float = 1.0) -> None:
-        """Count."""
+        """Increment a series."""
         self.values[labels] = self.values.get(labels, 0.0) + number
 
     def family(self) -> CounterMetricFamily:
@@ -42,18 +44,18 @@ class CounterSeries:
 
 
 class HistogramSeries:
-    """The series of a histogram.
+    """Series of a histogram.
 
     Args:
-        metric: what is measured.
-        always: labels of series that are there from the start.
+        metric: the histogram.
+        always: labels of series that exist from the start.
     """
 
     def __init__(self, metric: Metric, always: Iterable[Labels] = ()) -> None:
         self._metric = metric
         self._bounds = metric.buckets
         self._names = [*(f"{bound:g}" if bound % 1 else f"{bound:.1f}" for bound in metric.buckets), "+Inf"]
-        #: By labels: how many in each bucket, and the sum.
+        #: Number in each bucket, and sum, by labels.
         self._series: dict[Labels, tuple[list[int], list[float]]] = {}
         for labels in always:
             self._of(labels)
@@ -65,19 +67,19 @@ class HistogramSeries:
         return series
 
     def observe(self, labels: Labels, value: float) -> None:
-        """Take a measurement."""
+        """Add a value."""
         counts, total = self._of(labels)
         counts[bisect_left(self._bounds, value)] += 1
         total[0] += value
 
     def observe_all(self, labels: Labels, values: Iterable[float], stride: int, total: int) -> None:
-        """Take measurements that each stand for some that are not there.
+        """Add a sample of values.
 
         Args:
             labels: of the series.
-            values: the measurements.
-            stride: so many each of them stands for, the last one for what is left.
-            total: how many there would be.
+            values: the sample.
+            stride: number of values that each of the sample represents; the last one represents the rest.
+            total: number of all values.
         """
         counts, summed = self._of(labels)
         bounds, left = self._bounds, total
@@ -100,10 +102,10 @@ class HistogramSeries:
 
 
 class BoundedLabels:
-    """Lets so many values of a label have series of their own; the rest is `__other__`.
+    """Limits the series of a metric: label values beyond the limit become `__other__`.
 
     Args:
-        limit: how many.
+        limit: number of series.
     """
 
     def __init__(self, limit: int) -> None:
@@ -111,7 +113,7 @@ class BoundedLabels:
         self._known: dict[Labels, Labels] = {}
 
     def bounded(self, *labels: str) -> Labels:
-        """Return the labels that something counts under: its own, or the last of them `__other__`."""
+        """Return the labels to count under: the given ones, or with `__other__` as the last."""
         known = self._known.get(labels)
         if known is None:
             if len(self._known) >= self._limit:

@@ -1,4 +1,4 @@
-"""Reads the KPIs that `aftersend.publish.redis.publisher` has written, without standing in the way of anything else."""
+"""Reads the KPIs that `aftersend.publish.redis.publisher` writes, without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ import redis.asyncio as redis
 
 from aftersend.publish.kpis import Kpis, from_hash, key_of, pattern_of
 
+#: Hashes read in one round trip.
 _CHUNK: Final = 500
-#: For so many seconds the list of deliveries counts as current: what is asked is how they stand, not which there are.
+#: Time for which the list of deliveries is cached; their KPIs are always read.
 _LIST_SECONDS: Final = 1.0
 
-#: By what deliveries are sorted: the latest first, or by their names.
+#: Sort orders of deliveries: by time, the latest first, or by id.
 ORDERS: Final = ("updated_at", "started_at", "delivery_id")
 
-#: What a delivery is sorted by, and its id.
+#: Sort key of a delivery, and its id.
 PageKey = tuple[float, str]
 
 
 class DeliveryPage(msgspec.Struct):
-    """Some deliveries."""
+    """One page of deliveries."""
 
     deliveries: list[Kpis]
-    #: Of all pages.
+    #: Deliveries on all pages.
     total: int
-    #: Where the next page begins; None: this is the last one.
+    #: Where the next page begins; None: this is the last page.
     next: PageKey | None
 
 
@@ -38,16 +39,16 @@ class KpiReader:
 
     Args:
         client: of Redis, with `decode_responses=True`.
-        prefix: what every key starts with.
-        clock: seconds that only go forward.
+        prefix: of every key.
+        clock: a monotonic clock, seconds.
     """
 
     def __init__(self, client: redis.Redis, prefix: str, clock: Callable[[], float] = time.monotonic) -> None:
-        # redis has one set of types for both of its clients, and for answers that are decoded and that are not.
+        # redis-py has the same types for its synchronous and asynchronous client, and for decoded answers and bytes.
         self._client: Any = client
         self._prefix = prefix
         self._clock = clock
-        #: delivery -> (updated_at, started_at), and when that was so.
+        #: `updated_at` and `started_at` by delivery, and when they were read.
         self._known: dict[str, tuple[float, float]] = {}
         self._known_at = float("-inf")
 
@@ -56,24 +57,24 @@ class KpiReader:
         await self._client.aclose()
 
     async def read(self, delivery_id: str) -> Kpis | None:
-        """Return a delivery's KPIs; None: Redis knows of none.
+        """Return the KPIs of a delivery; None: Redis has none.
 
         Raises:
-            RedisError: if Redis can't be asked.
+            RedisError: if Redis does not answer.
         """
         found = await self._client.hgetall(key_of(self._prefix, delivery_id))
         return from_hash(delivery_id, found) if found else None
 
     async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
-        """Return some deliveries.
+        """Return a page of deliveries.
 
         Args:
             order: one of `ORDERS`.
-            after: where the page before ended; None: from the first.
-            limit: how many at most.
+            after: `next` of the previous page; None: the first page.
+            limit: deliveries on the page at most.
 
         Raises:
-            RedisError: if Redis can't be asked.
+            RedisError: if Redis does not answer.
         """
         known = await self._list()
         at = {"updated_at": 0, "started_at": 1}.get(order)
