@@ -52,9 +52,21 @@ class BreakerTrippedError(AftersendError):
     exit_code = EXIT_BREAKER
 
 
+class ContentError(Exception):
+    """A transaction can't be committed because of what a record made of it; tried again, it fails again."""
+
+
+class RecordTooLargeError(ContentError):
+    """A record that was to be written is larger than Kafka takes."""
+
+
 class FencedError(Exception):
     """Another worker has taken the partition over: what this one did since then does not count."""
 
 
 class TransactionFailedError(Exception):
     """A transaction did not commit for certain; the partition has to be restored from what is committed."""
+
+
+class TransactionRejectedError(TransactionFailedError):
+    """The broker refused a transaction for its content; it would refuse the same again."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.engine.dead_letters import Breaker
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
-from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
+from aftersend.engine.transaction import Output
 from aftersend.schemas.event import MAX_SECONDS, Feedback
 from aftersend.schemas.partitioning import key_hash
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.schemas.topics import Topics
 from aftersend.sources.base import Parser, SourceError
 from aftersend.sources.batch import ParsedBatch
+from aftersend.sources.bounds import SMALL_EVENT_BYTES, enforce_bounds
 
 _encode: Final = msgspec.json.Encoder().encode
 _UNKNOWN: Final = "unknown"
 _DECLARED: Final = "declared"
-#: What a record may take besides its value.
-_OVERHEAD: Final = 10_000
 #: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
 _END_OF_TIME: Final = MAX_SECONDS * 1000
 
@@ -35,6 +35,10 @@ def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
         if name == TENANT_HEADER:
             return (value or b"").decode()
     return ""
+
+
+class TooManyEventsError(SourceError):
+    """A raw record makes more events than one record may: a short record must not become gigabytes."""
 
 
 class NormaliseState(msgspec.Struct):
@@ -73,6 +77,8 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         self._parsers = parsers
         self._partitions = partitions
         self._on_parse = on_parse
+        self._max_events = settings.max_events_per_record
+        self._max_bytes = settings.max_event_bytes_per_record
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
 
     async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> NormaliseState:  # noqa: ARG002
@@ -80,57 +86,107 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
 
-    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:  # noqa: C901 - the hot path
+    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
         """Parse a batch."""
         if state.parse is None:
             return self._ticks(state, batch, output)
-        parse, partition = state.parse, state.partition
-        partitions = self._partitions
+        parse, partition, partitions = state.parse, state.partition, self._partitions
         appends = [output.channel(self._topics.events, p).append for p in range(partitions)]
-        events = 0
-        errors: dict[str, int] = {}
-        unknown: dict[tuple[str, str], int] = {}
+        result = ParsedBatch(len(batch.records), 0, {}, {})
         for record in batch.records:
+            timestamp = record.timestamp
+            made: list[tuple[bytes | None, bytes]] = []
             try:
-                if not 0 <= record.timestamp < _END_OF_TIME:
+                if not 0 <= timestamp < _END_OF_TIME:
                     raise SourceError(
-                        f"the record's Kafka timestamp ({record.timestamp} ms) is none that time is counted with"
+                        f"the record's Kafka timestamp ({timestamp} ms) is none that time is counted with"
                     )
-                parsed = parse(record.value or b"")
                 headers = record.headers
-                tenant = _tenant(headers) if headers else ""
-                too_large = ""
-                for event in parsed:
-                    if tenant and not event.tenant:
-                        event.tenant = tenant
-                    event.raw_partition = partition
-                    event.raw_offset = record.offset
-                    recipient = event.recipient.encode()
-                    value = _encode(event)
-                    if len(value) > MAX_BATCH_BYTES - _OVERHEAD:
-                        # The record's other events count all the same: a webhook's body has hundreds.
-                        too_large = f"the event takes {len(value)} bytes, more than a Kafka record may"
-                        continue
-                    if not recipient and event.type == _DECLARED:
-                        # Concerns a delivery, whose rows lie in all partitions.
-                        for append in appends:
-                            append(b"", value, record.timestamp)
-                        events += partitions
-                        continue
-                    appends[key_hash(recipient) % partitions](recipient, value, record.timestamp)
-                    events += 1
-                    if event.type == _UNKNOWN:
-                        called = event.source, event.detail
-                        unknown[called] = unknown.get(called, 0) + 1
-                if too_large:
-                    raise SourceError(too_large)
+                self._encode_events(
+                    parse(record.value or b""),
+                    _tenant(headers) if headers else "",
+                    partition,
+                    record.offset,
+                    made,
+                    result.unknown,
+                )
             except (SourceError, UnicodeError) as error:
-                name = type(error).__name__
-                errors[name] = errors.get(name, 0) + 1
-                letters = output.channel(self._topics.dead_letters, partition % partitions)
-                dead_letters.write(letters, record, state.topic, partition, error)
-        self._breaker.count(len(batch.records), sum(errors.values()))
-        return ParsedBatch(len(batch.records), events, errors, unknown)
+                self._reject(state, record, error, output, result)
+                if isinstance(error, TooManyEventsError):
+                    continue  # the record goes to the dead letters whole
+            result.events += len(made)
+            for recipient, value in made:
+                if recipient is None:
+                    # Concerns a delivery, whose rows lie in all partitions.
+                    result.events += partitions - 1
+                    for append in appends:
+                        append(b"", value, timestamp)
+                else:
+                    appends[key_hash(recipient) % partitions](recipient, value, timestamp)
+        self._breaker.count(len(batch.records), sum(result.errors.values()))
+        return result
+
+    def _encode_events(
+        self,
+        events: Iterable[Feedback],
+        tenant: str,
+        partition: int,
+        offset: int,
+        made: list[tuple[bytes | None, bytes]],
+        unknown: dict[tuple[str, str], int],
+    ) -> None:
+        """Encode a raw record's events.
+
+        Args:
+            events: of the record.
+            tenant: that the gateway knows it to be of; "": none.
+            partition: where the record lies.
+            offset: where the record lies.
+            made: gets key and value of each event, as far as they can be read; None as the key: of every partition.
+            unknown: gets the events whose type the parser does not know.
+
+        Raises:
+            TooManyEventsError: if there are more than a record may have.
+            SourceError: if a part of the record can't be read; the events that came before it count.
+        """
+        total = 0
+        for event in events:
+            if tenant and not event.tenant:
+                event.tenant = tenant
+            event.raw_partition = partition
+            event.raw_offset = offset
+            value = _encode(event)
+            size = len(value)
+            total += size
+            if total > self._max_bytes or len(made) >= self._max_events:
+                raise TooManyEventsError(
+                    f"the record has more than {self._max_events} events, or more than {self._max_bytes} bytes of them "
+                    "(AFTERSEND_MAX_EVENTS_PER_RECORD, AFTERSEND_MAX_EVENT_BYTES_PER_RECORD)"
+                )
+            if size > SMALL_EVENT_BYTES:
+                enforce_bounds(event)
+                value = _encode(event)
+            recipient = event.recipient.encode()
+            made.append((None if not recipient and event.type == _DECLARED else recipient, value))
+            if event.type == _UNKNOWN:
+                called = event.source, event.detail
+                unknown[called] = unknown.get(called, 0) + 1
+
+    def _reject(
+        self, state: NormaliseState, record: FetchedRecord, error: Exception, output: Output, result: ParsedBatch
+    ) -> None:
+        """Write a record to the dead letters, and count it."""
+        name = type(error).__name__
+        result.errors[name] = result.errors.get(name, 0) + 1
+        letters = output.channel(self._topics.dead_letters, state.partition % self._partitions)
+        dead_letters.write(letters, record, state.topic, state.partition, error)
+
+    def set_aside(self, state: NormaliseState, batch: Batch, error: Exception, output: Output) -> ParsedBatch:
+        """Write a record that fails in a way that no parser foresees to the dead letters."""
+        result = ParsedBatch(1, 0, {}, {})
+        self._reject(state, batch.records[0], error, output, result)
+        self._breaker.count(1, 1)
+        return result
 
     def _ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
         """Fan the clock's last tick of a batch out: earlier ones say nothing that it does not say."""

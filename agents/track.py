@@ -136,6 +136,17 @@ class Track(Processor[TrackState, BatchResult]):
         self._breaker.count(result.records, result.dead)
         return result
 
+    def set_aside(self, state: TrackState, batch: Batch, error: Exception, output: Output) -> BatchResult:
+        """Write an event that can't be folded, or whose row Kafka does not take, to the dead letters."""
+        result = state.fold.set_aside(batch, error, output, self._topic)
+        self._breaker.count(result.records, result.dead)
+        return result
+
+    def discard(self, state: TrackState) -> None:
+        """Begin with fresh caches: what the failed batch noted of due rows was not committed."""
+        state.first_expiries.clear()
+        state.fold = BatchFold(state.store, state.partition, self._codec, self._options, state.first_expiries)
+
     def committed(
         self, state: TrackState, pending: BatchResult, ends: dict[tuple[str, int], int], next_offset: int
     ) -> None:

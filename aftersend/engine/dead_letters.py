@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import Final
 
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.engine.transaction import Channel
+from aftersend.engine.transaction import MAX_BATCH_BYTES, Channel
 from aftersend.errors import BreakerTrippedError
 
 #: Headers that say why a record is here and where it lies, in this order after its own.
@@ -22,12 +22,21 @@ HEADERS: Final = (
 #: Header of a record that was replayed from the dead letters: where it lay first, as `topic-partition-offset`.
 REPLAYED: Final = "aftersend.replayed"
 
+#: Header of a letter that is a reference: the record's size in bytes, which is more than a letter can hold.
+LEFT_OUT: Final = "aftersend.left-out-bytes"
+
 _VERSION: Final = version("aftersend").encode()
 _MAX_MESSAGE: Final = 1000
+#: What a letter may take besides the record: our headers, of which the message has up to 4 bytes a character, and
+#: what frames a record.
+_OWN_BYTES: Final = 4 * _MAX_MESSAGE + 2_000
 
 
 def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, error: Exception) -> None:
     """Put a record that can't be read among the dead letters: key, value and headers untouched, ours added.
+
+    Where these would take more than Kafka takes, the letter is a reference: the headers say where the record lies, and
+    how large it is.
 
     Args:
         channel: of the dead-letter topic.
@@ -45,6 +54,12 @@ def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, e
         str(record.offset).encode(),
         _VERSION,
     )
+    key, value = record.key or b"", record.value or b""
+    size = len(key) + len(value) + sum(len(name) + len(content) for name, content in headers)
+    if size > MAX_BATCH_BYTES - _OWN_BYTES:
+        headers = [*zip(HEADERS, said, strict=True), (LEFT_OUT, str(size).encode())]
+        channel.append(None, None, record.timestamp, headers)
+        return
     headers += zip(HEADERS, said, strict=True)
     channel.append(record.key, record.value, record.timestamp, headers)
 

@@ -12,10 +12,19 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import (
+    CorruptRecordException,
+    IllegalOperation,
+    InvalidProducerEpoch,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
 
 from aftersend.engine.aiokafka import connections, producers
-from aftersend.errors import FencedError, TransactionFailedError
+from aftersend.errors import FencedError, RecordTooLargeError, TransactionFailedError, TransactionRejectedError
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +33,13 @@ connections.mend()
 #: Just under the broker's default `message.max.bytes`.
 MAX_BATCH_BYTES: Final = 1_000_000
 _FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
+#: The broker's word that it will never take these records. A topic may have a lower limit than `MAX_BATCH_BYTES`.
+_REJECTED: Final = (
+    CorruptRecordException,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+)
 #: What aiokafka says to whoever goes on with a producer that has failed.
 _WRONG_STATE: Final = (IllegalOperation, AssertionError)
 
@@ -48,13 +64,23 @@ class Channel:
         self._append: Any = None
 
     def append(self, key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers = _NO_HEADERS) -> None:
-        """Add one record."""
+        """Add one record.
+
+        Raises:
+            RecordTooLargeError: if it is larger than a batch may be. The whole output is worth nothing then.
+        """
         # Past aiokafka's wrapper of its own C builder, which costs half as much again as the builder itself.
         count = self.count
         if self._builder is None or self._append(count, timestamp_ms, key, value, headers) is None:
             self._roll()
             count = 0
             self._append(0, timestamp_ms, key, value, headers)
+            # A builder takes its first record whatever its size; the broker does not.
+            size = self._builder.size()
+            if size > MAX_BATCH_BYTES:
+                raise RecordTooLargeError(
+                    f"a record for {self.topic} takes {size} bytes, more than {MAX_BATCH_BYTES}, which are sent at once"
+                )
         self.count = count + 1
 
     def _roll(self) -> None:
@@ -149,6 +175,7 @@ class TransactionalWriter:
 
         Raises:
             FencedError: another worker has the partition now. Nothing was written.
+            TransactionRejectedError: the broker refuses what was to be written, and would again. Nothing was written.
             TransactionFailedError: something else went wrong; whether it was written, only a new producer can tell.
         """
         self._in_order = False
@@ -161,6 +188,8 @@ class TransactionalWriter:
             message = f"{type(cause).__name__}: {cause}"
             if isinstance(cause, _FENCED):
                 raise FencedError(message) from error
+            if isinstance(cause, _REJECTED):
+                raise TransactionRejectedError(message) from error
             raise TransactionFailedError(message) from error
         self._in_order = True
         return ends

@@ -87,6 +87,14 @@ class BatchFold:
             self._terms |= dict.fromkeys(self._sweeper.sweep(tick, self._terms, self._delivery))
         return self._write(output, tick, len(batch.records), decoder.errors)
 
+    def set_aside(self, batch: Batch, error: Exception, output: Output, source_topic: str) -> BatchResult:
+        """Write the only record of a batch to the dead letters instead of folding it."""
+        self._deliveries, self._terms = {}, {}
+        self._contacts = BatchContacts(self._store, self._options.invalid_after)
+        decoder = EventDecoder(self._codec, source_topic, self._partition, output)
+        decoder.reject(batch.records[0], error)
+        return self._write(output, self._store.tick, 1, decoder.errors)
+
     def _delivery(self, delivery_id: str) -> OpenDelivery:
         """Return a delivery as this batch has it, opened on the first call."""
         return self._deliveries.get(delivery_id) or self._open(delivery_id)

@@ -39,3 +39,15 @@ class BatchSettings(BaseModel):
         description="Size of one fetch of raw records, of all partitions together; they are larger than events.",
     )
     check_crcs: bool = Field(default=True, description="Verify the checksum of fetched batches.")
+    max_events_per_record: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000,
+        description="Events that one raw record may make. A record that makes more goes to the dead letters, whole.",
+    )
+    max_event_bytes_per_record: int = Field(
+        16 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="Bytes of encoded events that one raw record may make. A record that makes more goes to the dead "
+        "letters, whole.",
+    )

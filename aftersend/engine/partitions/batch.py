@@ -37,6 +37,17 @@ class Batch:
         stride = len(self.records) // _TIMESTAMPS or 1
         return [record.timestamp for record in self.records[::stride]], stride
 
+    def split(self, count: int) -> tuple[Batch, Batch | None]:
+        """Return a batch of the first records, and one of the rest; None: there is none.
+
+        Args:
+            count: of the first one's records, at least 1.
+        """
+        if count >= len(self.records):
+            return self, None
+        first = Batch(self.base, self.records[:count], self.seek_epoch)
+        return first, Batch(first.next_offset, self.records[count:], self.seek_epoch)
+
     def consume(self) -> int:
         """Let go of the records, which nobody wants while the transaction commits; return how many there were."""
         count = len(self.records)

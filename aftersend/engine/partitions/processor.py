@@ -38,9 +38,31 @@ class Processor(abc.ABC, Generic[State, Pending]):
     def process(self, state: State, batch: Batch, output: Output) -> Pending:
         """Fold a batch: fill the output, return what `committed` has to make visible.
 
-        Called without a break, so this must not block and should not take longer than some 100 ms. What is wrong with
-        a record must not raise; an exception stops the worker.
+        An exception is taken for the fault of one of the records: they are tried again in smaller batches until the
+        one is found that fails alone, which `set_aside` gets. Errors that concern the whole worker are
+        `AftersendError`, `TransactionFailedError` or `OSError`.
+
+        Called without a break, so this must not block and should not take longer than some 100 ms.
         """
+
+    @abc.abstractmethod
+    def set_aside(self, state: State, batch: Batch, error: Exception, output: Output) -> Pending:
+        """Write the only record of a batch to the dead letters instead of processing it.
+
+        Called for a record that fails alone, whether in `process` or at the broker.
+
+        Args:
+            state: of the partition.
+            batch: one record.
+            error: what it fails with.
+            output: to be filled.
+
+        Returns:
+            What `process` would return.
+        """
+
+    def discard(self, state: State) -> None:
+        """Throw away what a batch left in caches whose processing raised; nothing of it was committed."""
 
     @abc.abstractmethod
     def committed(self, state: State, pending: Pending, ends: dict[tuple[str, int], int], next_offset: int) -> None:

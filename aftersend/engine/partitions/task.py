@@ -14,11 +14,12 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.isolation import FaultIsolation
 from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, NullBatchObserver
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.tasks import cancel
-from aftersend.engine.transaction import TransactionalWriter
-from aftersend.errors import FencedError, TransactionFailedError
+from aftersend.engine.transaction import Output, TransactionalWriter
+from aftersend.errors import AftersendError, ContentError, FencedError, TransactionFailedError, TransactionRejectedError
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,9 @@ class PartitionTask:
         self.batches = 0
         self.records = 0
         self.resets = 0
+        self._isolation = FaultIsolation()
+        #: What the last transaction failed with that failed for its content.
+        self._content_error: Exception = ContentError("nothing has failed yet")
         #: Failures since the last commit.
         self._failures = 0
         #: `time.monotonic()` of the last commit, or of the take-over.
@@ -226,7 +230,7 @@ class PartitionTask:
     async def _take(self, batch: Batch) -> None:
         self._idle.clear()
         try:
-            await self._fold(batch)
+            await self._fold_portions(batch)
         except FencedError as error:
             self._observer.transaction_failed(self.tp.topic, fenced=True)
             self._idle.set()
@@ -242,7 +246,71 @@ class PartitionTask:
         if self.position is not None:
             self.seek_epoch = max(self.seek_epoch, await self._seek(self.tp, self.position))
 
-    async def _fold(self, batch: Batch) -> None:
+    async def _fold_portions(self, batch: Batch) -> None:
+        """Fold a batch in one transaction, in several where a record of it makes a transaction fail.
+
+        What is left when the partition is to stand still comes again with the next fetch.
+        """
+        isolation = self._isolation
+        left: Batch | None = batch
+        while left is not None and self._open.is_set():
+            rest: Batch | None = None
+            set_aside = False
+            if isolation.active:
+                count, set_aside = isolation.portion([record.offset for record in left.records])
+                left, rest = left.split(count)
+            first, last = left.records[0].offset, left.records[-1].offset
+            try:
+                await self._fold(left, set_aside=set_aside)
+            except ContentError as error:
+                # Nothing was sent, so the same records can be tried again at once.
+                self._suspect(first, last, error)
+                left = left if rest is None else Batch(left.base, left.records + rest.records, left.seek_epoch)
+                continue
+            except TransactionRejectedError as error:
+                self._suspect(first, last, error)
+                raise
+            isolation.committed(last)
+            left = rest
+
+    def _suspect(self, first: int, last: int, error: Exception) -> None:
+        """Note that a transaction has failed for its content: records with offsets from `first` to `last`."""
+        self._isolation.failed(first, last)
+        cause = error.__cause__
+        # The dead letter names the error itself, not that it was one of the content.
+        self._content_error = cause if type(error) is ContentError and isinstance(cause, Exception) else error
+        log.warning(
+            "a transaction failed for its content; it is tried again in smaller parts"
+            if first < last
+            else "a record can't be processed and goes to the dead letters",
+            topic=self.tp.topic,
+            partition=self.tp.partition,
+            first_offset=first,
+            last_offset=last,
+            error=str(error),
+        )
+
+    def _process(self, batch: Batch, output: Output, *, set_aside: bool) -> Any:
+        """Return what the processor makes of a batch.
+
+        Raises:
+            ContentError: if it failed; nothing of it was sent.
+        """
+        try:
+            if set_aside:
+                return self.processor.set_aside(self.state, batch, self._content_error, output)
+            return self.processor.process(self.state, batch, output)
+        except (AftersendError, TransactionFailedError, OSError):
+            raise  # the worker's or the store's trouble, not a record's
+        except Exception as error:
+            self.processor.discard(self.state)
+            if set_aside:
+                raise
+            raise (
+                error if isinstance(error, ContentError) else ContentError(f"{type(error).__name__}: {error}")
+            ) from error
+
+    async def _fold(self, batch: Batch, *, set_aside: bool) -> None:
         writer = self._writer
         if writer is None:  # pragma: no cover - closed under our feet
             return
@@ -250,7 +318,7 @@ class PartitionTask:
         timestamps, stride = batch.timestamps()
         self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
-        pending = self.processor.process(self.state, batch, output)
+        pending = self._process(batch, output, set_aside=set_aside)
         count = batch.consume()
         folded = time.monotonic()
         ends = await writer.commit(output, (self.tp.topic, self.tp.partition), batch.next_offset)

@@ -150,7 +150,13 @@ class _Check:
         self.references = [Reference(options, partition) for partition in range(self.partitions)]
         self.tables = [_Tables() for _ in range(self.partitions)]
         self.found = Differences()
-        self.raw_check = RawCheck(options.raw_topics, self.partitions, self.found)
+        self.raw_check = RawCheck(
+            options.raw_topics,
+            self.partitions,
+            self.found,
+            settings.max_events_per_record,
+            settings.max_event_bytes_per_record,
+        )
         self.kpis: dict[str, Counter[str]] = {}
 
     async def read(self, topic: str, apply: Callable[[int, list[FetchedRecord]], None]) -> None:
@@ -170,6 +176,9 @@ class _Check:
                     if event.type == "declared":  # says more than the others
                         event = _decode_whole_event(record.value or b"")
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                    self.raw_check.unread_event(self.topics.events, partition, record)
+                    continue
+                if self.raw_check.is_set_aside(self.topics.events, partition, record):
                     self.raw_check.unread_event(self.topics.events, partition, record)
                     continue
                 take(record.offset, record.timestamp, event)

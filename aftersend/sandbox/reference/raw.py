@@ -13,6 +13,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord as _Record
 from aftersend.sandbox.reference.compare import Differences
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.sources.base import Parser, SourceError
+from aftersend.sources.bounds import SMALL_EVENT_BYTES, enforce_bounds
 
 _encode: Final = msgspec.json.Encoder().encode
 #: What a dead letter has besides the headers of its record.
@@ -24,8 +25,19 @@ _LETTER_HEADERS: Final = (
     "aftersend.offset",
     "aftersend.version",
 )
-#: More than a Kafka record may have.
-_MAX_EVENT_BYTES: Final = 990_000
+#: Header of a dead letter that is a reference to a record too large to be copied: the record's size in bytes.
+_LEFT_OUT: Final = "aftersend.left-out-bytes"
+#: A smaller record has no reason to be a reference; a smaller event has none to be set aside.
+_LARGE: Final = 100_000
+
+
+class _Letter(NamedTuple):
+    """A dead letter."""
+
+    #: Hash of key, value, timestamp and the record's own headers.
+    content: int
+    #: Size of the record in bytes where the letter is only a reference, else 0.
+    left_out: int
 
 
 class RawPosition(NamedTuple):
@@ -53,15 +65,25 @@ class RawCheck:
         raw_topics: by source.
         partitions: of the events topic.
         differences: gets what differs.
+        max_events: that one raw record may make.
+        max_event_bytes: likewise, of encoded events.
     """
 
-    def __init__(self, raw_topics: Mapping[str, str], partitions: int, differences: Differences) -> None:
+    def __init__(
+        self,
+        raw_topics: Mapping[str, str],
+        partitions: int,
+        differences: Differences,
+        max_events: int = 10_000,
+        max_event_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
+        self._max_events = max_events
+        self._max_event_bytes = max_event_bytes
         self._raw_topics = raw_topics
         self._partitions = partitions
         self._differences = differences
         self._events: dict[RawPosition, list[_FoundEvent]] = {}
-        #: Hashes of dead letters.
-        self._letters: dict[RawPosition, list[int]] = {}
+        self._letters: dict[RawPosition, list[_Letter]] = {}
         #: By events partition and raw partition, the last raw offset seen: events keep the order of their records.
         self._last: dict[tuple[int, str, int], int] = {}
         self._ticks: dict[int, Counter[int]] = {}
@@ -95,11 +117,12 @@ class RawCheck:
         if not headers.get("aftersend.error") or not headers.get("aftersend.message"):
             self._differences.add(f"dead letter of {_name(place)} does not say why")
         # The last of each name: a record may have come with such headers of its own, as one that was replayed does.
-        untouched, letters_own = list(record.headers), set(_LETTER_HEADERS)
+        left_out = int(headers.get(_LEFT_OUT) or 0)
+        untouched, letters_own = list(record.headers), {*_LETTER_HEADERS, *([_LEFT_OUT] if left_out else [])}
         for at in range(len(untouched) - 1, -1, -1):
             if untouched[at][0] in letters_own:
                 letters_own.discard(untouched.pop(at)[0])
-        self._letters.setdefault(place, []).append(_content(record, untouched))
+        self._letters.setdefault(place, []).append(_Letter(_content(record, untouched), left_out))
 
     def raw(self, topic: str, partition: int, record: _Record, parse: Parser) -> None:
         """Take a raw record."""
@@ -110,12 +133,15 @@ class RawCheck:
         expected: list[_FoundEvent] = []
         unreadable = False
         try:
+            size = 0
             # What can be read of a record counts, even where another part of it can't.
-            for event in parse(record.value or b""):
-                one = self._expected(_of_tenant(event, record), place, record.timestamp)
-                if one is None:
-                    unreadable = True
-                elif event.type == "declared" and not event.recipient:  # comes to all partitions
+            for number, event in enumerate(parse(record.value or b"")):
+                one, event_size = self._expected(_of_tenant(event, record), place, record.timestamp)
+                size += event_size
+                if number >= self._max_events or size > self._max_event_bytes:
+                    expected, unreadable = [], True
+                    break
+                if event.type == "declared" and not event.recipient:  # comes to all partitions
                     expected += [one._replace(partition=partition) for partition in range(self._partitions)]
                 else:
                     expected.append(one)
@@ -160,20 +186,38 @@ class RawCheck:
         for place in self._letters:
             self._differences.add(f"{_name(place)}: there is a dead letter of it, but no such record")
 
-    def _expected(self, event: Feedback, place: RawPosition, timestamp: int) -> _FoundEvent | None:
-        """Return how an event should lie on the events topic; None if it is too large for that."""
+    def is_set_aside(self, topic: str, partition: int, record: _Record) -> bool:
+        """Say whether an event is among the dead letters, and large enough for that to be right."""
+        return RawPosition(topic, partition, record.offset) in self._letters and _size(record) > _LARGE
+
+    def _expected(self, event: Feedback, place: RawPosition, timestamp: int) -> tuple[_FoundEvent, int]:
+        """Return how an event should lie on the events topic, and its size in bytes before it is brought into bounds.
+
+        Raises:
+            SourceError: if one of its keys is too long.
+        """
         event.raw_partition, event.raw_offset = place.partition, place.offset
         value = _encode(event)
-        if len(value) > _MAX_EVENT_BYTES:
-            return None
+        size = len(value)
+        if size > SMALL_EVENT_BYTES:
+            enforce_bounds(event)
+            value = _encode(event)
         key = event.recipient.encode()
-        return _FoundEvent(crc32(key) % self._partitions, timestamp, hash((key, value)))
+        return _FoundEvent(crc32(key) % self._partitions, timestamp, hash((key, value))), size
 
-    def _expect_letter(self, place: RawPosition, record: _Record, letters: list[int]) -> None:
-        untouched = letters.count(_content(record, record.headers))
+    def _expect_letter(self, place: RawPosition, record: _Record, letters: list[_Letter]) -> None:
+        size = _size(record)
+        if size > _LARGE and [size] == [letter.left_out for letter in letters]:
+            return
+        untouched = letters.count(_Letter(_content(record, record.headers), 0))
         if untouched != 1 or len(letters) != 1:
             found = f"{len(letters)} times, {untouched} of them untouched" if letters else "not"
             self._differences.add(f"{_name(place)} can't be read, but is {found} among the dead letters")
+
+
+def _size(record: _Record) -> int:
+    own = sum(len(name) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + own
 
 
 def _content(record: _Record, headers: list[tuple[str, bytes | None]]) -> int:

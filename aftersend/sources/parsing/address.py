@@ -14,6 +14,9 @@ from aftersend.sources.base import SourceError
 MAX_LENGTH: Final = 512
 
 _DELETE: Final = 0x7F
+#: Combining marks in a row that are no writing any more, and that make normalising slow: its time grows with the square
+#: of their number. Unicode's own stream-safe text format (UAX 15, section 13) allows 30.
+_MAX_MARKS: Final = 30
 _FIRST_PRINTABLE: Final = 0x20
 
 
@@ -42,7 +45,13 @@ def normalise(address: str) -> str:
 
 
 def _normalise_any(address: str) -> str:
-    bare = _bare(unicodedata.normalize("NFC", address))
+    # Lengths first: whatever a stranger sends, the work below is bounded.
+    bare = address.strip()
+    if len(bare) > MAX_LENGTH:
+        raise SourceError(f"recipient is {len(bare)} characters long, more than {MAX_LENGTH}")
+    if _longest_run_of_marks(bare) > _MAX_MARKS:
+        raise SourceError(f"recipient has more than {_MAX_MARKS} combining marks in a row")
+    bare = _bare(unicodedata.normalize("NFC", bare))
     position = control_character(bare)
     if position >= 0:
         raise SourceError(f"recipient has the control character {ord(bare[position])} at position {position}")
@@ -65,6 +74,15 @@ def mailbox(text: str) -> str:
 def control_character(text: str) -> int:
     """Return the position of the first ASCII control character, -1 if there is none."""
     return next((i for i, c in enumerate(text) if c < " " or ord(c) == _DELETE), -1)
+
+
+def _longest_run_of_marks(text: str) -> int:
+    """Return how many combining marks follow each other at most."""
+    longest = run = 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        longest = max(longest, run)
+    return longest
 
 
 def _bare(text: str) -> str:

@@ -169,7 +169,12 @@ class Installation:
             rate: records per second; 0: as fast as it goes.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.kafka.bootstrap, enable_idempotence=True, linger_ms=5, request_timeout_ms=120_000
+            bootstrap_servers=self.kafka.bootstrap,
+            enable_idempotence=True,
+            linger_ms=5,
+            request_timeout_ms=120_000,
+            # Hostile records are as large as the broker takes them.
+            max_request_size=2_000_000,
         )
         await producer.start()
         started, written, waiting = time.monotonic(), 0, []

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import pytest
 
 from aftersend.agents.normalise import Normalise, NormaliseState
 from aftersend.config.settings import Settings
@@ -12,6 +13,7 @@ from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES
 from aftersend.schemas.event import Feedback
 from aftersend.sources.base import SourceOptions, readable_part
+from aftersend.sources.bounds import TEXT_BYTES
 from aftersend.sources.registry import REGISTRY
 from tests.unit.folding_in_memory import Record
 
@@ -62,14 +64,51 @@ def test_a_replay_of_the_dead_letter_gives_the_same_events() -> None:
     assert [event.event_id for event in once] == [event.event_id for event in again]
 
 
-def test_an_event_that_is_too_large_holds_no_others_back() -> None:
+def test_a_text_of_an_event_that_is_too_long_is_cut() -> None:
     def parse(raw: bytes) -> Iterable[Feedback]:
-        large = Feedback("l", "d", "r", "clicked", url="x" * MAX_BATCH_BYTES)
-        return readable_part([Feedback("a", "d", raw.decode(), "sent"), large, Feedback("b", "d", "r", "sent")], [])
+        long = Feedback("l", "d", "r", "clicked", url="x" * MAX_BATCH_BYTES)
+        return readable_part([Feedback("a", "d", raw.decode(), "sent"), long, Feedback("b", "d", "r", "sent")], [])
 
     events, letters, _ = normalise(parse, b"r")
-    assert ["a", "b"] == [event.event_id for event in events]
-    assert b"more than a Kafka record may" in letters[0][1]["aftersend.message"]
+    assert ["a", "l", "b"] == [event.event_id for event in events]
+    assert TEXT_BYTES["url"] == len(events[1].url.encode())
+    assert [] == letters
+
+
+def test_a_key_that_is_too_long_sends_the_record_to_the_dead_letters() -> None:
+    def parse(raw: bytes) -> Iterable[Feedback]:
+        return [Feedback("a", "d", "r", "sent"), Feedback("b", "d", raw.decode() * 2_000, "sent")]
+
+    events, letters, _ = normalise(parse, b"r")
+    assert ["a"] == [event.event_id for event in events]
+    assert b"recipient takes 2000 bytes, more than the 512 that a key may have" == letters[0][1]["aftersend.message"]
+
+
+@pytest.mark.parametrize(
+    "events,size", [(10_001, 10), (100, 200_000)], ids=["too many events", "too many bytes of events"]
+)
+def test_a_record_that_makes_too_much_goes_to_the_dead_letters_whole(events: int, size: int) -> None:
+    def parse(raw: bytes) -> Iterable[Feedback]:
+        if raw == b"honest":
+            return [Feedback("a", "d", "r", "sent")]
+        return (Feedback(str(number), "d", "r", "sent", url="x" * size) for number in range(events))
+
+    made, letters, counted = normalise(parse, b"much", b"honest")
+    assert ["a"] == [event.event_id for event in made]
+    assert [b"much"] == [value for value, _ in letters]
+    assert b"AFTERSEND_MAX_EVENTS_PER_RECORD" in letters[0][1]["aftersend.message"]
+    assert ({"TooManyEventsError": 1}, 1) == (counted.errors, counted.events)
+
+
+def test_a_record_that_is_as_large_as_kafka_takes_becomes_a_reference() -> None:
+    """With our headers it would be larger, and the transaction would fail for good."""
+    junk = b"x" * MAX_BATCH_BYTES
+    _, letters, _ = normalise(SENDGRID, junk, b"[{]")
+    assert [None, b"[{]"] == [value for value, _ in letters]
+    assert str(len(junk)).encode() == letters[0][1]["aftersend.left-out-bytes"]
+    assert (TOPIC.encode(), b"0", b"0") == tuple(
+        letters[0][1][f"aftersend.{name}"] for name in ("topic", "partition", "offset")
+    )
 
 
 def test_a_declaration_comes_to_every_partition_as_ticks_do() -> None:

@@ -16,7 +16,7 @@ from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import Output
-from aftersend.errors import FencedError, TransactionFailedError
+from aftersend.errors import AftersendError, FencedError, TransactionFailedError, TransactionRejectedError
 from tests.patience import PATIENCE
 
 EVENTS = TP("events", 0)
@@ -83,6 +83,11 @@ class Summing(Processor[dict[str, Any], list[int]]):
         self.released = 0
         self.stored: list[int] = []
         self.broken = False
+        #: Offsets of records that make `process` raise.
+        self.bad: set[int] = set()
+        self.set_aside_offsets: list[int] = []
+        self.errors: list[Exception] = []
+        self.discarded = 0
 
     async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> dict[str, Any]:
         self.restored += 1
@@ -90,8 +95,19 @@ class Summing(Processor[dict[str, Any], list[int]]):
 
     def process(self, state: dict[str, Any], batch: Batch, output: Output) -> list[int]:
         if self.broken:
-            raise ValueError("a bug")
+            raise AftersendError("a disk is full")
+        if bad := self.bad & {record.offset for record in batch.records}:
+            raise ValueError(f"can't do with {bad}")
         return [record.offset for record in batch.records]
+
+    def set_aside(self, state: dict[str, Any], batch: Batch, error: Exception, output: Output) -> list[int]:
+        (record,) = batch.records
+        self.set_aside_offsets.append(record.offset)
+        self.errors.append(error)
+        return []
+
+    def discard(self, state: dict[str, Any]) -> None:
+        self.discarded += 1
 
     def committed(
         self, state: dict[str, Any], pending: list[int], ends: dict[tuple[str, int], int], next_offset: int
@@ -217,11 +233,50 @@ async def test_an_error_that_will_not_pass_ends_the_worker(
     summing.broken = True
     await task.deliver(batch(0, 0))
     await until(lambda: bool(broker.fatal))
-    assert ["a bug"] == [str(error) for error in broker.fatal]
+    assert ["a disk is full"] == [str(error) for error in broker.fatal]
     assert Phase.CLOSED is task.phase
     # Nobody waits for it.
     await task.deliver(batch(0, 0))
     await task.quiesce()
+
+
+async def test_a_record_that_cannot_be_processed_is_found_and_set_aside(
+    task: PartitionTask, broker: Broker, summing: Summing
+) -> None:
+    summing.bad = {5}
+    await task.deliver(batch(0, *range(8)))
+    await task.deliver(batch(8, 8, 9))
+    await until(lambda: broker.committed == 10)
+
+    assert [0, 1, 2, 3, 4, 6, 7, 8, 9] == summing.stored
+    assert [5] == summing.set_aside_offsets
+    assert ["can't do with {5}"] == [str(error) for error in summing.errors]
+    assert summing.discarded > 0, "whatever a failed batch left in caches is thrown away"
+    assert ([], 1, []) == (broker.seeks, summing.restored, broker.fatal), "nothing was sent, so nothing is restored"
+
+
+async def test_a_record_that_the_broker_refuses_is_found_and_set_aside(
+    task: PartitionTask, broker: Broker, summing: Summing
+) -> None:
+    """Only the broker knows that it is too large for its topic: then each failed transaction costs a restore."""
+
+    def deliver_again(seek_epoch: int) -> Batch:
+        return batch(broker.committed, *range(broker.committed, 4), seek_epoch=seek_epoch)
+
+    refused = TransactionRejectedError("MessageSizeTooLargeError")
+    # The batch of four; 0 and 1 go through; 2 alone does not.
+    broker.errors = [refused, None, refused]
+    await task.deliver(deliver_again(0))
+    await until(lambda: broker.seeks == [0])
+    await task.deliver(deliver_again(1))
+    await until(lambda: broker.seeks == [0, 2])
+    await task.deliver(deliver_again(2))
+    await until(lambda: broker.committed == 4)
+
+    assert [0, 1, 3] == summing.stored
+    assert [2] == summing.set_aside_offsets
+    assert [refused] == summing.errors
+    assert [] == broker.fatal
 
 
 async def test_an_error_of_a_restore_ends_the_worker(task: PartitionTask, broker: Broker, summing: Summing) -> None:

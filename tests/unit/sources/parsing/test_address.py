@@ -86,3 +86,11 @@ def test_case_makes_no_difference(address: str) -> None:
 )
 def test_the_address_beside_a_name(spelled: str, address: str) -> None:
     assert address == mailbox(spelled)
+
+
+def test_marks_without_end_are_refused_before_anything_is_done_with_them() -> None:
+    """Normalising them takes time that grows with the square of their number."""
+    with pytest.raises(SourceError, match="characters long"):
+        normalise("a@" + "\u0301" * 200_000)
+    with pytest.raises(SourceError, match="more than 30 combining marks in a row"):
+        normalise("a@" + "\u0301" * 400)
