@@ -16,6 +16,7 @@ from aftersend.rules.recipient.statuses import EXPIRES_TO, NOT_SENT, STATUS_NAME
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS
+from aftersend.sources.bounds import EVENT_ID_BYTES, KEY_BYTES, SMALL_EVENT_BYTES, TEXT_BYTES
 from tests.paths import DOCS
 
 PAGE = (DOCS / "domain.md").read_text(encoding="utf-8")
@@ -50,6 +51,15 @@ def test_every_event_type_is_in_the_table() -> None:
 
 def test_every_reason_for_not_sending_is_named() -> None:
     assert [] == [reason for reason in NOT_SENT_REASONS if f"`{reason}`" not in section("1.1")]
+
+
+def test_the_bounds_of_every_string() -> None:
+    expected = [[name, str(most), "the event can't be read"] for name, most in KEY_BYTES.items()]
+    expected += [["event_id", str(EVENT_ID_BYTES), "replaced by its hash"]]
+    expected += [[name, f"{most:,}", "cut"] for name, most in TEXT_BYTES.items()]
+
+    assert expected == table("1.6", "field")
+    assert f"more than {SMALL_EVENT_BYTES:,} encoded bytes" in section("1.6")
 
 
 def test_statuses_and_ranks() -> None:
