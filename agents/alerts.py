@@ -138,7 +138,7 @@ class Alerts:
                 channel.append(alert_key(alert), encode_alert(alert), int(alert.at * 1000))
             await writer.commit(output)
             for alert in crossings:
-                state.said(alert)
+                state.written(alert)
                 log.info("alert", **_told(alert))
         self._looks += 1
         self._on_alerts(crossings, state.active())

@@ -17,3 +17,15 @@ class RawRecord(NamedTuple):
     key: bytes | None
     #: Arrival, milliseconds since 1970.
     timestamp_ms: int
+
+
+class RecordPosition(NamedTuple):
+    """Where a record is stored."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """Return it as messages and `--json` show it."""
+        return f"{self.topic}-{self.partition}-{self.offset}"

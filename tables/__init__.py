@@ -1,1 +1,1 @@
-"""Changelog-backed tables: recipients, contacts, KPIs."""
+"""Tables of recipients, contacts and KPIs, kept in changelog topics."""

@@ -1,7 +1,7 @@
-"""Alerts on whole deliveries: what the KPI topic and the deliveries topic say, added up, and what was raised already.
+"""Alerts on deliveries: KPIs and declarations added up over the partitions, and the alerts raised so far.
 
-The alerts topic is the whole state: an alert is raised if and only if its last record says so. Everything else is read
-again from topics that are kept anyway.
+The alerts topic is the only state: an alert is raised if and only if its last record has the state `raised`. Everything
+else is read again from the KPI topic and the deliveries topic.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ENDED: Final = "ended"
 
 
 class AlertCounts(msgspec.Struct, gc=False):
-    """The KPIs that thresholds are about; the rest of a record is not decoded."""
+    """The KPIs that thresholds compare; the rest of a record is not decoded."""
 
     sent: int = 0
     delivered: int = 0
@@ -36,7 +36,7 @@ class AlertCounts(msgspec.Struct, gc=False):
 
 
 class _Partial(msgspec.Struct, gc=False):
-    """What is needed of a record of the KPI topic (`aftersend.schemas.kpi.DeliveryKpis`)."""
+    """The fields of `aftersend.schemas.kpi.DeliveryKpis` that alerts need."""
 
     delivery_id: str
     partition: int
@@ -78,12 +78,12 @@ class DeliveryAlerts:
         }
         self._partials: dict[str, dict[int, _Partial]] = {}
         self._declared: dict[str, tuple[Delivery, DeliveryTerms]] = {}
-        #: By delivery and threshold: the last that was said.
-        self._said: dict[str, dict[str, DeliveryAlert]] = {}
+        #: By delivery and threshold: the last record.
+        self._last: dict[str, dict[str, DeliveryAlert]] = {}
         #: Deliveries that may have active alerts.
-        self._alarming: set[str] = set()
+        self._alerting: set[str] = set()
         self._tick = 0.0
-        #: Deliveries that something new is known of.
+        #: Deliveries with new records.
         self._changed: set[str] = set()
 
     def take(self, topic: str, _partition: int, records: list[FetchedRecord]) -> None:
@@ -99,7 +99,7 @@ class DeliveryAlerts:
         elif is_kpi_key(record.key) and record.value is not None:
             partial = _decode_partial(record.value)
             if not partial.delivery_id:
-                return  # what came without a delivery is none
+                return  # events without a delivery
             if partial.archived:
                 self._partials.pop(partial.delivery_id, None)
             else:
@@ -120,15 +120,15 @@ class DeliveryAlerts:
 
     def _take_alert(self, record: FetchedRecord) -> None:
         if record.value is not None:
-            self.said(_decode_alert(record.value))
+            self.written(_decode_alert(record.value))
 
-    def said(self, alert: DeliveryAlert) -> None:
-        """Take note of a record that is on the alerts topic for good."""
-        self._alarming.add(alert.delivery_id)
-        self._said.setdefault(alert.delivery_id, {})[alert.alert] = alert
+    def written(self, alert: DeliveryAlert) -> None:
+        """Take note of a committed record of the alerts topic."""
+        self._alerting.add(alert.delivery_id)
+        self._last.setdefault(alert.delivery_id, {})[alert.alert] = alert
 
     def crossings(self) -> list[DeliveryAlert]:
-        """Return what is to be said of deliveries that have changed since the last call; `said` when it is."""
+        """Return the alerts to write for deliveries that have changed since the last call; pass them to `written`."""
         changed, self._changed = self._changed, set()
         return [alert for delivery_id in sorted(changed) for alert in self._crossings(delivery_id)]
 
@@ -138,20 +138,20 @@ class DeliveryAlerts:
             return []
         declared = self._declared.get(delivery_id)
         name, tenant = (declared[0].name, declared[0].tenant) if declared is not None else ("", "")
-        said = self._said.get(delivery_id, {})
-        active = frozenset(alert.alert for alert in said.values() if alert.state == RAISED)
+        last = self._last.get(delivery_id, {})
+        active = frozenset(alert.alert for alert in last.values() if alert.state == RAISED)
         if active:
-            self._alarming.add(delivery_id)
+            self._alerting.add(delivery_id)
         thresholds = {threshold.name: threshold for threshold in self._thresholds.of(tenant)}
         result = compare_with_thresholds(active, total.counts, thresholds.values())
         changes = [(alert.name, RAISED) for alert in result.raised] + [(ended, ENDED) for ended in result.ended]
         return [
-            _alert_record(delivery_id, thresholds[alert], state, total, said.get(alert), name, tenant)
+            _alert_record(delivery_id, thresholds[alert], state, total, last.get(alert), name, tenant)
             for alert, state in changes
         ]
 
     def _open(self, delivery_id: str) -> _Total | None:
-        """Return a delivery's sums while its statistics change; None: nobody can do anything about it any more."""
+        """Return a delivery's sums while its statistics change; None: they no longer do."""
         partials = self._partials.get(delivery_id)
         if not partials:
             return None
@@ -166,14 +166,14 @@ class DeliveryAlerts:
         return _Total(counts, max(partial.updated_at for partial in partials.values()))
 
     def active(self) -> list[DeliveryAlert]:
-        """Return the alerts of deliveries whose statistics still change, the one raised last first."""
+        """Return the active alerts of deliveries whose statistics still change, the latest first."""
         raised: list[DeliveryAlert] = []
-        for delivery_id in tuple(self._alarming):
-            active = [alert for alert in self._said[delivery_id].values() if alert.state == RAISED]
+        for delivery_id in tuple(self._alerting):
+            active = [alert for alert in self._last[delivery_id].values() if alert.state == RAISED]
             if active and self._open(delivery_id) is not None:
                 raised += active
             else:
-                self._alarming.discard(delivery_id)
+                self._alerting.discard(delivery_id)
         return sorted(raised, key=lambda alert: (-alert.at, alert.delivery_id, alert.alert))
 
 

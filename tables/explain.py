@@ -1,6 +1,6 @@
-"""What the topics hold of one row: the row itself, its events, and their raw records.
+"""Reading one row from the topics: the row itself, its events, and their raw records.
 
-Reads Kafka directly, committed records only, so it needs no worker.
+Reads committed records from Kafka, so it needs no worker.
 """
 
 from __future__ import annotations
@@ -19,50 +19,48 @@ from aftersend.rules.explain.replay import Replay
 from aftersend.rules.recipient.timing import Timing
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import Feedback
+from aftersend.schemas.raw import RecordPosition
 from aftersend.schemas.recipient import Row
-from aftersend.tables.codec.keys import SEPARATOR, internal_header, row_key, terms_key
+from aftersend.tables.codec.keys import internal_header, kpi_key, row_key, terms_key
 from aftersend.tables.codec.public import Codec, decode_terms
 from aftersend.tables.codec.stored import decode_partial, decode_row, row_from_headers
 
 _decode_event: Final = msgspec.json.Decoder(Feedback).decode
-#: Ticks are looked for from so many seconds before the delivery's start on: the one that was in force then.
+#: Reading starts so many seconds before the delivery's start, to find the last tick before it.
 _LEAD: Final = 60.0
 _FETCH_MS: Final = 5_000
 _MAX_RAW_BYTES: Final = 64 * 1024 * 1024
-
-#: Topic, partition, offset.
-Place = tuple[str, int, int]
 
 
 class StoredRow(msgspec.Struct):
     """What is stored of a row."""
 
     row: Row | None = None
-    #: When its delivery started in this partition, seconds since 1970; None: nothing was heard of it.
+    #: When its delivery started in this partition, seconds since 1970; None: the delivery has no events.
     started_at: float | None = None
     #: The delivery's rows were forgotten after their retention.
     archived: bool = False
-    #: By what the partition folds the delivery, as its sender has declared; None: nothing was declared.
+    #: Terms of its delivery; None: nothing was declared.
     terms: DeliveryTerms | None = None
 
 
 class EventLog(msgspec.Struct):
-    """What the events topic holds of a row."""
+    """A row's events on the events topic."""
 
-    told: list[LoggedEvent] = []
+    events: list[LoggedEvent] = []
     #: The topic reaches back to the delivery's start.
     complete: bool = True
 
 
 class RowLocation(msgspec.Struct):
-    """One row, and how to read of it.
+    """One row, and how to read it.
 
     Args:
         options: of the connection, as aiokafka takes them.
-        codec: with the names of the installation.
+        codec: has the names of the installation.
         timing: of the installation.
-        numbers: of the sources, by name.
-        partition: in which the recipient lies.
+        numbers: source numbers by name.
+        partition: of the recipient.
     """
 
     options: Mapping[str, Any]
@@ -74,28 +72,28 @@ class RowLocation(msgspec.Struct):
     recipient: str
 
 
-async def read_row(where: RowLocation) -> StoredRow:
-    """Return what the changelogs hold of a row; reads one partition of two of them from the beginning.
+async def read_row(location: RowLocation) -> StoredRow:
+    """Return a row from the changelogs; reads one partition of two of them from the beginning.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
-    topics, partition = where.codec.topics, where.partition
-    status_key = row_key(where.delivery_id, where.recipient)
-    kpi_key = f"{where.delivery_id}{SEPARATOR}{partition}".encode()
-    declared_key = terms_key(where.delivery_id)
+    topics, partition = location.codec.topics, location.partition
+    status_key = row_key(location.delivery_id, location.recipient)
+    kpis_key = kpi_key(location.delivery_id, partition)
+    declared_key = terms_key(location.delivery_id)
     last: dict[bytes, FetchedRecord] = {}
 
     def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
         for record in records:
-            if record.key in {status_key, kpi_key, declared_key}:
+            if record.key in {status_key, kpis_key, declared_key}:
                 last[record.key or b""] = record
 
-    await changelog.read(where.options, {(topics.kpis, partition): None, (topics.status, partition): None}, apply)
+    await changelog.read(location.options, {(topics.kpis, partition): None, (topics.status, partition): None}, apply)
     known = StoredRow()
     if (stored := last.get(status_key)) is not None and stored.value is not None:
         known.row = decode_row(row_from_headers(stored.headers))
-    if (kpis := last.get(kpi_key)) is not None and kpis.value is not None:
+    if (kpis := last.get(kpis_key)) is not None and kpis.value is not None:
         partial = decode_partial(internal_header(kpis.headers))
         known.started_at, known.archived = partial.started_at, partial.archived
     if (declared := last.get(declared_key)) is not None and declared.value is not None:
@@ -103,20 +101,20 @@ async def read_row(where: RowLocation) -> StoredRow:
     return known
 
 
-async def read_log(where: RowLocation, started_at: float | None) -> EventLog:
+async def read_log(location: RowLocation, started_at: float | None) -> EventLog:
     """Return a row's events, from the delivery's start to the end of the topic.
 
     Args:
-        where: the row.
+        location: of the row.
         started_at: when its delivery started in this partition, seconds since 1970; None: from the beginning.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
-    topic, partition = where.codec.topics.events, where.partition
-    begin, first = await _offset_at(where, None if started_at is None else started_at - _LEAD)
+    topic, partition = location.codec.topics.events, location.partition
+    begin, first = await _offset_at(location, None if started_at is None else started_at - _LEAD)
     log = EventLog(complete=first == 0 or (begin is not None and begin > first))
-    recipient, delivery_id = where.recipient.encode(), where.delivery_id
+    recipient, delivery_id = location.recipient.encode(), location.delivery_id
     tick = 0.0
 
     def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
@@ -126,24 +124,24 @@ async def read_log(where: RowLocation, started_at: float | None) -> EventLog:
                 continue
             try:
                 event = _decode_event(record.value)
-            except msgspec.MsgspecError:  # is among the dead letters, and no row has heard of it
+            except msgspec.MsgspecError:  # went to the dead letters, and changed no row
                 continue
             if event.type == "tick":
                 tick = max(tick, event.received_at or record.timestamp / 1000)
             elif event.delivery_id == delivery_id and (
-                event.recipient == where.recipient or (event.type == "declared" and not event.recipient)
+                event.recipient == location.recipient or (event.type == "declared" and not event.recipient)
             ):
-                log.told.append(LoggedEvent(event, record.offset, record.timestamp / 1000, tick))
+                log.events.append(LoggedEvent(event, record.offset, record.timestamp / 1000, tick))
 
     if begin is not None:
-        await changelog.read(where.options, {(topic, partition): begin}, apply)
+        await changelog.read(location.options, {(topic, partition): begin}, apply)
     return log
 
 
-async def _offset_at(where: RowLocation, timestamp: float | None) -> tuple[int | None, int]:
-    """Return the offset of the first event from a time on (None: there is none), and the topic's first offset."""
-    tp = TopicPartition(where.codec.topics.events, where.partition)
-    consumer = AIOKafkaConsumer(**where.options, enable_auto_commit=False)
+async def _offset_at(location: RowLocation, timestamp: float | None) -> tuple[int | None, int]:
+    """Return the offset of the first event at or after a time (None: there is none), and the topic's first offset."""
+    tp = TopicPartition(location.codec.topics.events, location.partition)
+    consumer = AIOKafkaConsumer(**location.options, enable_auto_commit=False)
     await consumer.start()
     try:
         first = (await consumer.beginning_offsets([tp]))[tp]
@@ -156,36 +154,38 @@ async def _offset_at(where: RowLocation, timestamp: float | None) -> tuple[int |
 
 
 async def explain_row(
-    where: RowLocation, known: StoredRow, time: float | None = None
+    location: RowLocation, known: StoredRow, time: float | None = None
 ) -> tuple[RowExplanation, RowState | None]:
-    """Return how a row came to be, from what is stored of it and from its events, and how it is; None: there is none.
+    """Return the explanation and the state of a row, from the stored row and its events; None: there is no row.
 
     Args:
-        where: the row.
-        known: what is stored of it.
-        time: as of when, seconds since 1970; None: as of now.
+        location: of the row.
+        known: the row as it is stored.
+        time: of the explanation, seconds since 1970; None: now.
 
     Raises:
         KafkaError: if Kafka can't be read.
     """
-    log = await read_log(where, known.started_at)
-    declared = {one.event.event_id for one in log.told if one.event.type == "declared"}
-    # What was declared before the delivery's start is not among what was read, but still in force where nothing came.
+    log = await read_log(location, known.started_at)
+    declared = {one.event.event_id for one in log.events if one.event.type == "declared"}
+    # A declaration before the delivery's start was not read; its terms hold if no later declaration was.
     before = known.terms if known.terms is not None and known.terms.event_id not in declared else None
 
     def replay() -> Replay:
-        return Replay(where.delivery_id, where.partition, where.numbers, where.timing, known.started_at, before)
+        return Replay(
+            location.delivery_id, location.partition, location.numbers, location.timing, known.started_at, before
+        )
 
-    found, row = explain(known.row, log.told, replay(), complete=log.complete), known.row
+    found, row = explain(known.row, log.events, replay(), complete=log.complete), known.row
     if time is not None:
-        return as_of(found, log.told, replay(), time)
+        return as_of(found, log.events, replay(), time)
     if row is None:
         return found, None
     return found, RowState(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
 
 
-async def read_raw(options: Mapping[str, Any], places: Iterable[Place]) -> dict[Place, bytes]:
-    """Return the values of single records; those that retention has removed are left out.
+async def read_raw(options: Mapping[str, Any], positions: Iterable[RecordPosition]) -> dict[RecordPosition, bytes]:
+    """Return the values of single records, without those that retention has removed.
 
     Raises:
         KafkaError: if Kafka can't be read.
@@ -194,14 +194,14 @@ async def read_raw(options: Mapping[str, Any], places: Iterable[Place]) -> dict[
         **options, enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=_MAX_RAW_BYTES
     )
     await consumer.start()
-    found: dict[Place, bytes] = {}
+    found: dict[RecordPosition, bytes] = {}
     try:
         by_partition: dict[TopicPartition, list[int]] = {}
-        for topic, partition, offset in sorted(set(places)):
+        for topic, partition, offset in sorted(set(positions)):
             by_partition.setdefault(TopicPartition(topic, partition), []).append(offset)
-        there = await consumer.topics()
+        existing = await consumer.topics()
         for tp, offsets in by_partition.items():
-            if tp.topic not in there:
+            if tp.topic not in existing:
                 continue
             consumer.assign([tp])
             for offset in offsets:
@@ -209,7 +209,7 @@ async def read_raw(options: Mapping[str, Any], places: Iterable[Place]) -> dict[
                 fetched = await consumer.getmany(tp, timeout_ms=_FETCH_MS, max_records=1)
                 record = next(iter(fetched.get(tp, ())), None)
                 if record is not None and record.offset == offset:
-                    found[tp.topic, tp.partition, offset] = record.value or b""
+                    found[RecordPosition(tp.topic, tp.partition, offset)] = record.value or b""
     finally:
         await consumer.stop()
     return found

@@ -1,4 +1,4 @@
-"""A partition's state from its changelogs: from the beginning, or from where a local store ends."""
+"""Restoring a partition's state from its changelogs, from the beginning or from the offsets of a local store."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ log = structlog.get_logger(__name__)
 
 
 class RestoreError(Exception):
-    """A changelog holds a record that can't be read; the message says where."""
+    """A changelog holds an unreadable record; the message has its position."""
 
 
 async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Codec, partition: int) -> int:
-    """Bring a store up to the end of its changelogs; return how many records that took.
+    """Bring a store up to the end of its changelogs; return the number of records read.
 
     Args:
         options: of the connection, as aiokafka takes them.
-        store: says from where on.
-        codec: how the records are written.
+        store: of the partition; reading starts at its offsets.
+        codec: has the names of the topics.
         partition: number of the partition.
 
     Raises:
-        RestoreError: if a record can't be read: nothing may go on from a state that lacks something.
+        RestoreError: if a record can't be read: folding must not continue from an incomplete state.
     """
     topics = codec.topics
-    known = store.offsets()
-    if known:
+    offsets = store.offsets()
+    if offsets:
         keys = [(topic, partition) for topic in (topics.status, topics.contacts, topics.kpis)]
         for (topic, _), (first, end) in (await changelog.bounds(options, keys)).items():
-            if topic in known and not first <= known[topic] <= end:
-                store.clear(f"{topic} holds offsets {first} to {end}, the store is at {known[topic]}")
-                known = {}
+            if topic in offsets and not first <= offsets[topic] <= end:
+                store.clear(f"{topic} holds offsets {first} to {end}, the store is at {offsets[topic]}")
+                offsets = {}
                 break
-    starts = {(topic, partition): known.get(topic) for topic in (topics.status, topics.contacts, topics.kpis)}
+    starts = {(topic, partition): offsets.get(topic) for topic in (topics.status, topics.contacts, topics.kpis)}
     records = 0
     started = time.process_time()
 
@@ -52,7 +52,7 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         records += len(batch)
         changes = Changes()
         first, end = batch[0].offset, batch[-1].offset + 1
-        # Of a key only the last record counts; many that are not compacted away yet lie close to it.
+        # Only the last record of a key counts; earlier ones that are not compacted yet are often in the same batch.
         batch = list({record.key: record for record in batch}.values())
         try:
             if topic == topics.status:
@@ -96,7 +96,7 @@ def _rows(batch: list[FetchedRecord], changes: Changes) -> None:
 
 
 def _add_tombstone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
-    """Forget the row of a key, which only a row's value would tell how to read if it holds several separators."""
+    """Forget the row of a key, in every reading of a key with several separators: without a value it is ambiguous."""
     parts = key.split(SEPARATOR)
     for at in range(1, len(parts)):
         rows.setdefault(SEPARATOR.join(parts[:at]), {})[SEPARATOR.join(parts[at:])] = None

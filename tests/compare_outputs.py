@@ -7,11 +7,11 @@
 
 A checkout needs a `.venv` of its own. Its modules may have other names than those here.
 
-A dump has one line for each key of the status, contacts and KPI topics: the last value and its headers; and one line for
-each event. Offsets and the version of a KPI record are left out, since they depend on the boundaries of batches.
+A dump has one line for each key of the status, contacts and KPI topics: the last value and its headers; and one line
+for each event. Offsets and the version of a KPI record are left out, since they depend on the boundaries of batches.
 
-The input consists of phases. The records of a phase belong to one source and go to partition 0 of its raw topic. A phase
-starts when the one before has been folded. So the events have the same order in every run.
+The input consists of phases. The records of a phase belong to one source and go to partition 0 of its raw topic. A
+phase starts when the one before has been folded. So the events have the same order in every run.
 """
 
 from __future__ import annotations

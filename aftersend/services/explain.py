@@ -9,11 +9,12 @@ import msgspec
 from aftersend.config.installation import source_numbers
 from aftersend.config.settings import Settings
 from aftersend.rules.explain import explanation as explaining
+from aftersend.schemas.raw import RecordPosition
 from aftersend.schemas.recipient import Row
 from aftersend.services.answers import ApiExplanation
 from aftersend.services.explanations import ExplainOptions, StepResolver, shown
 from aftersend.services.installation import codec, fold_timing
-from aftersend.tables.explain import Place, RowLocation, StoredRow, explain_row, read_raw, read_row
+from aftersend.tables.explain import RowLocation, StoredRow, explain_row, read_raw, read_row
 
 _PLAIN: Final = ExplainOptions()
 
@@ -29,7 +30,7 @@ class ExplainedRow(msgspec.Struct):
     state: explaining.RowState | None
     options: ExplainOptions
     #: Values of the raw records, if they were asked for.
-    raw: dict[Place, bytes] = {}
+    raw: dict[RecordPosition, bytes] = {}
 
     @property
     def row(self) -> Row | None:
@@ -83,6 +84,6 @@ async def read_explanation(
     names = StepResolver(where.codec.source_names, topics.raw, topics.events, where.partition)
     result = ExplainedRow(where, known, found, names, state, options)
     if options.raw:
-        places = (names.raw(step) for step in found.steps)
-        result.raw = await read_raw(where.options, [place for place in places if place is not None])
+        positions = (names.raw(step) for step in found.steps)
+        result.raw = await read_raw(where.options, [position for position in positions if position is not None])
     return result

@@ -16,6 +16,7 @@ from aftersend.rules.recipient.facts import names_of_facts
 from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.rules.views import VIEWS
+from aftersend.schemas.raw import RecordPosition
 from aftersend.schemas.times import iso
 from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPosition, ApiStatusChange, ApiStep
 
@@ -23,8 +24,6 @@ from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPo
 ALL_VIEWS: Final = "all"
 #: The last second of the year 9999.
 _END_OF_TIME: Final = 253_402_300_799
-#: Topic, partition, offset.
-Place = tuple[str, int, int]
 #: Those details of an event that are shown as they are.
 _DETAILS: Final = (
     "reason",
@@ -59,20 +58,23 @@ class StepResolver:
 
     def source(self, step: explaining.ExplanationStep) -> str:
         """Return the name of a step's source; "" for an expiry."""
-        if step.told is not None:
-            return step.told.event.source
-        return self._sources.get(step.place[0], str(step.place[0])) if step.place is not None else ""
+        if step.logged is not None:
+            return step.logged.event.source
+        return (
+            self._sources.get(step.raw_position[0], str(step.raw_position[0])) if step.raw_position is not None else ""
+        )
 
-    def raw(self, step: explaining.ExplanationStep) -> Place | None:
+    def raw(self, step: explaining.ExplanationStep) -> RecordPosition | None:
         """Return where a step's raw record lies, None if there is none or nobody knows."""
-        if step.place is None:
-            event = step.told.event if step.told is not None else None
+        if step.raw_position is None:
+            event = step.logged.event if step.logged is not None else None
             if event is None or event.raw_offset < 0:
                 return None
-            return self._raw_topic(event.source), event.raw_partition, event.raw_offset
-        source, partition, offset = step.place
+            return RecordPosition(self._raw_topic(event.source), event.raw_partition, event.raw_offset)
+        source, partition, offset = step.raw_position
         name = self._sources.get(source)
-        return (self._raw_topic(name) if source and name else self.events_topic), partition, offset
+        topic = self._raw_topic(name) if source and name else self.events_topic
+        return RecordPosition(topic, partition, offset)
 
 
 class ExplainOptions(msgspec.Struct, frozen=True):
@@ -147,7 +149,7 @@ def shown(
     explanation: explaining.RowExplanation,
     names: StepResolver,
     options: ExplainOptions,
-    raw: Mapping[Place, bytes] | None = None,
+    raw: Mapping[RecordPosition, bytes] | None = None,
 ) -> ApiExplanation:
     """Return an explanation for others to read.
 
@@ -212,7 +214,7 @@ def _step(
     step: explaining.ExplanationStep,
     names: StepResolver,
     options: ExplainOptions,
-    raw: Mapping[Place, bytes],
+    raw: Mapping[RecordPosition, bytes],
 ) -> ApiStep:
     before, after = _names((step.before, step.after))
     result = ApiStep(
@@ -237,16 +239,16 @@ def _step(
         source=names.source(step),
         event_id=step.digest.hex(),
     )
-    place = names.raw(step)
-    if place is not None:
-        result.raw = ApiRecordPosition(topic=place[0], partition=place[1], offset=place[2])
-        if place in raw:
-            result.raw_record = _raw_record(raw[place])
-    if step.told is not None:
-        event = step.told.event
+    position = names.raw(step)
+    if position is not None:
+        result.raw = ApiRecordPosition(topic=position.topic, partition=position.partition, offset=position.offset)
+        if position in raw:
+            result.raw_record = _raw_record(raw[position])
+    if step.logged is not None:
+        event = step.logged.event
         result.event_id = event.event_id
         result.occurred_at = iso(event.occurred_at)
-        result.event = ApiRecordPosition(topic=names.events_topic, partition=names.partition, offset=step.told.offset)
+        result.event = ApiRecordPosition(topic=names.events_topic, partition=names.partition, offset=step.logged.offset)
         for name in _DETAILS:
             setattr(result, name, getattr(event, name))
     return result

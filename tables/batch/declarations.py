@@ -1,4 +1,4 @@
-"""What a sender declares of a delivery: read, and shown to the world."""
+"""Declarations of deliveries: decoding them, and writing the public record (`docs/domain.md §7`)."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _decode: Final = msgspec.json.Decoder(Feedback).decode
 
 
 def decode(value: bytes | None) -> Feedback:
-    """Return the event with all of its fields; folding decodes only what every event needs.
+    """Return a declaration with all of its fields; folding decodes only the fields that every event needs.
 
     Raises:
-        msgspec.MsgspecError: if it is none.
-        ValueError: if it declares nothing, or the delivery's id is no part for a key.
+        msgspec.MsgspecError: if it is no event.
+        ValueError: if it has no declaration or no delivery, or the delivery's id can't be part of a key.
     """
     event = _decode(value or b"")
     if event.declaration is None or not event.delivery_id:
-        raise ValueError("a declaration that says nothing, or not of which delivery")
+        raise ValueError("an event without a declaration, or without a delivery")
     if any(character < " " for character in event.delivery_id):
         raise ValueError("a delivery id with a control character")
     return event
 
 
 def publishes(delivery_id: str, partition: int, partitions: int) -> bool:
-    """Say whether a partition of the events topic is the one that shows a delivery to the world.
+    """Return whether a partition of the events topic is the one that writes a delivery's public record.
 
-    Every partition hears of every declaration, and one of them writes the record that consumers read.
+    Every partition folds every declaration; one of them writes the record that consumers read.
     """
     return partition_of_key(delivery_id.encode(), partitions) == partition
 
 
 def write_delivery(channel: Any, event: Feedback, received_at: float) -> None:
-    """Write a delivery's record for the deliveries topic."""
+    """Write a delivery's record to the deliveries topic."""
     declaration = event.declaration or Declaration()
     value = Delivery(
         SCHEMA_VERSION,

@@ -1,1 +1,1 @@
-"""Where rows are kept: in memory or in RocksDB."""
+"""Stores of rows, contacts and KPIs: in memory or in RocksDB."""

@@ -1,4 +1,4 @@
-"""Where a partition's rows, contacts and KPIs live: one interface, two stores (`memory`, `rocks`)."""
+"""The interface of the stores of a partition's rows, contacts and KPIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aftersend.schemas.kpi import KpiPartial
 
 
 class Changes(msgspec.Struct):
-    """What one committed batch changed; None as a value: gone."""
+    """What one committed batch changed; None as a value: deleted."""
 
     #: delivery -> recipient -> encoded `Row`.
     rows: dict[str, dict[str, bytes | None]] = {}
@@ -23,36 +23,36 @@ class Changes(msgspec.Struct):
     partials: dict[str, KpiPartial] = {}
     #: The last tick folded, seconds since 1970.
     tick: float = 0.0
-    #: Of declared deliveries.
+    #: By delivery.
     terms: dict[str, DeliveryTerms | None] = {}
 
 
 class PartitionStore(abc.ABC):
     """The committed state of one partition.
 
-    What it returns is as of the last `apply`. Offsets are those of the changelog topics, by topic name: the offset of
-    the next record that the store has not seen.
+    All methods return the state of the last `apply`. Offsets are those of the changelog topics, by topic name: of the
+    next record that the store does not contain.
     """
 
     #: The last tick folded.
     tick: float = 0.0
-    #: What was declared of deliveries whose rows have not been forgotten; not to be changed.
+    #: Terms by delivery, of deliveries whose rows are not forgotten; callers do not change it.
     terms: dict[str, DeliveryTerms]
 
     @abc.abstractmethod
     def offsets(self) -> dict[str, int]:
-        """Return how far into each changelog the store reaches; empty: it has nothing."""
+        """Return the store's offset in each changelog; empty: the store is empty."""
 
     @abc.abstractmethod
     def prefetch(self, events: Iterable[FoldEvent]) -> None:
-        """Announce the events of a batch, so that their rows can be read together."""
+        """Read the rows and contacts of a batch's events together, ahead of their use."""
 
     @abc.abstractmethod
     def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:
         """Return the function from a recipient to the encoded row of a delivery (None: no row)."""
 
     def peek(self, delivery_id: str, recipient: str) -> bytes | None:
-        """Return an encoded row without a trace in what is kept for the next batch; None: no row."""
+        """Return an encoded row without caching it; None: no row."""
         return self.rows_of(delivery_id)(recipient)
 
     def deliveries(self) -> Iterator[str]:
@@ -64,12 +64,12 @@ class PartitionStore(abc.ABC):
         """Return the encoded contact of an address."""
 
     def peek_contacts(self, recipients: Sequence[str]) -> list[bytes | None]:
-        """Return the encoded contacts of some addresses, in their order, without a trace as `peek`."""
+        """Return the encoded contacts of some addresses, in their order, without caching them."""
         return [self.contact(recipient) for recipient in recipients]
 
     @abc.abstractmethod
     def partial(self, delivery_id: str) -> KpiPartial | None:
-        """Return a delivery's KPIs; not to be changed."""
+        """Return a delivery's KPIs; callers do not change them."""
 
     @abc.abstractmethod
     def partials(self) -> Iterator[tuple[str, KpiPartial]]:
@@ -81,8 +81,8 @@ class PartitionStore(abc.ABC):
 
         Args:
             delivery_id: the delivery.
-            after: the recipient after which to go on; None: from the first.
-            limit: how many at most; fewer come only at the end.
+            after: the recipient after which to continue; None: from the first.
+            limit: the largest number of rows; fewer are returned only at the end.
         """
 
     @abc.abstractmethod
@@ -91,22 +91,22 @@ class PartitionStore(abc.ABC):
 
     @abc.abstractmethod
     def clear(self, reason: str) -> None:
-        """Throw everything away, since it does not fit the changelogs; the reason goes to the log."""
+        """Delete everything, since it does not match the changelogs; the reason is logged."""
 
     @abc.abstractmethod
     def count(self) -> int:
-        """Return the number of rows, if need be an estimate."""
+        """Return the number of rows, or an estimate of it."""
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of files and memory."""
+        """Close files and free memory."""
 
 
 T = TypeVar("T")
 
 
 def merge(into: dict[str, T], changed: Mapping[str, T | None]) -> None:
-    """Take changes over; None as a value: gone."""
+    """Apply changes to a dict, in place; None as a value: deleted."""
     for key, value in changed.items():
         if value is None:
             into.pop(key, None)

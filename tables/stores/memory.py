@@ -1,4 +1,4 @@
-"""The memory store: rows as encoded bytes in dicts, which the garbage collector never has to walk."""
+"""The memory store: rows as encoded bytes in dicts, which the garbage collector does not traverse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aftersend.tables.stores.base import Changes, PartitionStore, merge
 
 
 class MemoryStore(PartitionStore):
-    """A partition's state in memory; gone with the process, restored from the changelogs."""
+    """A partition's state in memory; restored from the changelogs after a restart."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, bytes]] = {}
@@ -20,16 +20,15 @@ class MemoryStore(PartitionStore):
         self._partials: dict[str, KpiPartial] = {}
         self.terms: dict[str, DeliveryTerms] = {}
         self._offsets: dict[str, int] = {}
-        #: The delivery that is being scanned, the recipient that the scan has come to, all its recipients, and how many
-        #: of them the scan has seen.
+        #: The scan under way: its delivery, the last recipient returned, all recipients, and how many were returned.
         self._scanned: tuple[str, str, list[str], int] | None = None
 
     def offsets(self) -> dict[str, int]:
-        """Return how far into each changelog the store reaches."""
+        """Return the store's offset in each changelog."""
         return dict(self._offsets)
 
     def prefetch(self, events: Iterable[FoldEvent]) -> None:
-        """Do nothing: everything is at hand."""
+        """Do nothing: everything is in memory."""
 
     def rows_of(self, delivery_id: str) -> Callable[[str], bytes | None]:
         """Return the look-up of a delivery's rows."""
@@ -52,7 +51,7 @@ class MemoryStore(PartitionStore):
         return iter(self._partials.items())
 
     def scan(self, delivery_id: str, after: str | None, limit: int) -> list[tuple[str, bytes]]:
-        """Return some rows of a delivery, in the order in which they came to be."""
+        """Return some rows of a delivery, in the order of their creation."""
         rows = self._rows.get(delivery_id, _NO_ROWS)
         scanned = self._scanned
         if scanned is not None and after is not None and (delivery_id, after) == scanned[:2]:
@@ -88,8 +87,8 @@ class MemoryStore(PartitionStore):
         self.tick = max(self.tick, changes.tick)
         self._offsets.update(offsets)
 
-    def clear(self, reason: str) -> None:  # noqa: ARG002 - nothing was kept that anybody would miss
-        """Forget everything."""
+    def clear(self, reason: str) -> None:  # noqa: ARG002 - nothing to log: a memory store starts empty anyway
+        """Delete everything."""
         self._rows, self._contacts, self._partials, self.terms = {}, {}, {}, {}
         self._offsets, self.tick = {}, 0.0
 

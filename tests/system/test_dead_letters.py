@@ -182,7 +182,7 @@ async def test_what_can_not_be_done_is_said_in_a_line(install: Callable[..., Ins
 
     for words, settings, code, words_of_error in (
         (("show", "0:7"), {}, EXIT_FAILED, "there is no dead letter at"),
-        (("show", "7"), {}, EXIT_USAGE, "'7' is no place"),
+        (("show", "7"), {}, EXIT_USAGE, "'7' is no position"),
         (("replay",), {}, EXIT_USAGE, "say --yes"),
         (("replay", "--yes"), {}, EXIT_KAFKA, "came from the topic gone, which is not there"),
         (("list", "--source", "nobody"), {}, EXIT_USAGE, "there is no source 'nobody'"),

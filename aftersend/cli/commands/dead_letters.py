@@ -18,11 +18,12 @@ from aftersend.cli.times import when
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
+from aftersend.schemas.raw import RecordPosition
 from aftersend.services.dead_letters.letters import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterReader,
-    RecordPosition,
+    parse_position,
     topics_of,
 )
 from aftersend.services.dead_letters.replay import plan, replay
@@ -112,7 +113,7 @@ def show(
         as_json: One JSON object; what is no UTF-8 is in Base64.
     """
     settings = command_settings()
-    wanted = RecordPosition.parse(place, settings.topics.dead_letters)
+    wanted = parse_position(place, settings.topics.dead_letters)
     letter = wait_for(_find(settings, wanted))
     if letter is None:
         raise AftersendError(f"there is no dead letter at {wanted}: `aftersend dead-letters list` shows where they are")

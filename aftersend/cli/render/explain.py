@@ -15,9 +15,9 @@ from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.facts import names_of_facts
 from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
+from aftersend.schemas.raw import RecordPosition
 from aftersend.services.explain import ExplainedRow
 from aftersend.services.explanations import ExplainOptions, StepResolver, in_view, notes
-from aftersend.tables.explain import Place
 
 #: Of a raw record that is no text, so many bytes are shown.
 _SHOWN_BYTES: Final = 2_000
@@ -94,7 +94,7 @@ def _details(step: explaining.ExplanationStep, names: StepResolver) -> list[str]
         facts.append(f"came {step.repeats} more times" if step.repeats > 1 else "came once more")
     if facts:
         lines.append("; ".join(facts).replace("_", " "))
-    event = step.told.event if step.told is not None else None
+    event = step.logged.event if step.logged is not None else None
     if event is not None:
         said = [f"occurred {local(event.occurred_at)}"] if event.occurred_at else []
         said += [str(word) for word in (event.reason, event.code or "", event.enhanced_code, event.diagnostic) if word]
@@ -108,7 +108,7 @@ def _details(step: explaining.ExplanationStep, names: StepResolver) -> list[str]
     return lines
 
 
-def _raw(place: Place | None, raw: dict[Place, bytes]) -> RenderableType:
+def _raw(place: RecordPosition | None, raw: dict[RecordPosition, bytes]) -> RenderableType:
     if place is None:
         return Text("     no raw record", style="dim")
     if place not in raw:

@@ -1,1 +1,1 @@
-"""Explanations of a row: which event did what, and by which rule."""
+"""Explanations of a row: what each event did, and by which rule (`docs/domain.md §8`)."""

@@ -1,8 +1,8 @@
-"""What each event did to a row and why, by folding the row's events again with `aftersend.rules.recipient.fold` itself.
+"""What each event did to a row and why, by folding the row's events again with `aftersend.rules.recipient.fold`.
 
-Two things tell of a row's events: the events topic, which has all of them for as long as it keeps records, and the
-row's own packed history, which has the last 33 for as long as there is a row. `explain` takes both and says how they go
-together. Pure: whoever calls reads the topics.
+A row's events are on the events topic, all of them for as long as it keeps records, and in the row's packed history,
+the last 33 for as long as the row exists. `explain` takes both and returns the differences. Pure: callers read the
+topics.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ from aftersend.rules.recipient.kinds import EXPIRED
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.recipient import Row
 
-#: What is done with an event that came before.
+#: Decisions on an event that the row has seen before.
 _REPEATS: Final = frozenset({Decision.DUPLICATE, Decision.LATE})
-#: Types of events that are about an address: no row hears of them, only the contact.
+#: Types of events that concern an address: they change its contact, no row.
 _NO_ROW: Final = frozenset({"released"})
-#: The type of events that are about a delivery as such: what its rows go by from then on.
+#: The type of events that change a delivery's terms.
 _DECLARED: Final = "declared"
 
 
-def explain(row: Row | None, told: Sequence[LoggedEvent], replay: Replay, *, complete: bool) -> RowExplanation:
-    """Return how a row came to be.
+def explain(row: Row | None, logged: Sequence[LoggedEvent], replay: Replay, *, complete: bool) -> RowExplanation:
+    """Explain how a row came to its state.
 
     Args:
         row: as it is stored; None: there is none.
-        told: what the events topic holds of it, in order. Its end may be ahead of the row.
-        replay: that has folded nothing yet.
+        logged: its events on the events topic, in order; the last ones may not be folded into the row yet.
+        replay: has folded nothing yet.
         complete: whether the events topic still reaches back to the delivery's start.
     """
-    told = [one for one in told if one.event.type not in _NO_ROW]
+    logged = [one for one in logged if one.event.type not in _NO_ROW]
     steps: list[ExplanationStep] = []
-    #: How many of them made the row what it is, the end of its wait if that came last, and the status and facts then.
+    #: After the last step that gives the stored row: number of steps, the end of the wait if that is last, and the
+    #: row's status and facts.
     matched: tuple[int, list[ExplanationStep], tuple[int, int]] | None = None
-    for event in told:
+    for event in logged:
         steps += replay.declare(event) if event.event.type == _DECLARED else replay.take(event)
         if row is None:
             continue
@@ -65,13 +66,13 @@ def explain(row: Row | None, told: Sequence[LoggedEvent], replay: Replay, *, com
             del ahead[0]  # the same end of the same wait
         _count_repeats(made)
         return RowExplanation(steps=made + as_waiting(ahead), disagreements=differences(row, *shows))
-    told = [one for one in told if one.event.type != _DECLARED]
-    remembered = from_history(row, told)
+    logged = [one for one in logged if one.event.type != _DECLARED]
+    remembered = from_history(row, logged)
     if complete:
+        version = replay.row.version if replay.row is not None else 0
         remembered.disagreements.append(
-            f"folding the {len(told)} events of the events topic again gives status {_status_of(replay.row)}, version "
-            f"{replay.row.version if replay.row is not None else 0}; the row has {STATUS_NAME[row.status]}, version "
-            f"{row.version}"
+            f"folding the {len(logged)} events of the events topic again gives status {_status_of(replay.row)}, "
+            f"version {version}; the row has {STATUS_NAME[row.status]}, version {row.version}"
         )
     return remembered
 
@@ -85,10 +86,10 @@ def _status_of(row: Row | None) -> str:
 
 
 def _count_repeats(steps: list[ExplanationStep]) -> None:
-    """Let the first of equal events say how often it came again."""
+    """Count in the step of an event how often it arrived again."""
     first: dict[bytes, ExplanationStep] = {}
     for step in steps:
-        if step.told is None:
+        if step.logged is None:
             continue
         if step.decision in _REPEATS and step.digest in first:
             first[step.digest].repeats += 1
@@ -97,31 +98,31 @@ def _count_repeats(steps: list[ExplanationStep]) -> None:
 
 
 def as_of(
-    explanation: RowExplanation, told: Sequence[LoggedEvent], replay: Replay, time: float
+    explanation: RowExplanation, logged: Sequence[LoggedEvent], replay: Replay, time: float
 ) -> tuple[RowExplanation, RowState | None]:
-    """Return how a row had come to be by a time, and how it was then (None: there was none).
+    """Return the explanation and the state of a row at a time (None: there was no row).
 
-    By a time is what had arrived by then, and what waits had ended. Where all events of the row are known they are
-    folded again; else the explanation is cut, and the state may be unknown.
+    That includes the events that had arrived and the waits that had ended by then. If all events of the row are known,
+    they are folded again; else the explanation is cut off, and the state may be unknown.
 
     Args:
         explanation: of the row as it is.
-        told: what the events topic holds of it, in order.
-        replay: that has folded nothing yet.
+        logged: its events on the events topic, in order.
+        replay: has folded nothing yet.
         time: seconds since 1970.
     """
-    waiting = {step.told.offset for step in explanation.steps if step.waiting and step.told is not None}
-    if explanation.missing or any(step.told is None and step.kind != EXPIRED for step in explanation.steps):
+    waiting = {step.logged.offset for step in explanation.steps if step.waiting and step.logged is not None}
+    if explanation.missing or any(step.logged is None and step.kind != EXPIRED for step in explanation.steps):
         return _cut(explanation, time)
     steps: list[ExplanationStep] = []
-    for one in told:
+    for one in logged:
         if one.event.type in _NO_ROW or one.offset in waiting or one.received_at > time:
             continue
         then = replace(one, tick=min(one.tick, time))
         steps += replay.declare(then) if one.event.type == _DECLARED else replay.take(then)
-    due = replay.due()
+    expiry = replay.expires_at()
     ends = {step.received_at for step in explanation.steps if step.kind == EXPIRED and not step.waiting}
-    if due is not None and due <= time and due in ends and (ended := replay.expired()) is not None:
+    if expiry is not None and expiry <= time and expiry in ends and (ended := replay.expired()) is not None:
         replay.row, step = ended
         steps.append(step)
     _count_repeats(steps)

@@ -1,4 +1,4 @@
-"""What explains a row: its events, what each of them did and why, and how they go together with the row."""
+"""The explanation of a row: its events, what each of them did and why, and whether they agree with the row."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import msgspec
 from aftersend.rules.recipient.facts import names_of_facts
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.event import Feedback
+from aftersend.schemas.packing import RawPosition
 from aftersend.schemas.recipient import Row
 
 
 class LoggedEvent(msgspec.Struct):
-    """An event as it lies on the events topic."""
+    """An event as the events topic holds it."""
 
     event: Feedback
     #: Offset of its record on the events topic.
@@ -33,56 +34,55 @@ class ExplanationStep(msgspec.Struct, kw_only=True):
     """One event, or the end of a wait, and what it did."""
 
     kind: int
-    #: None: nobody remembers.
+    #: None: unknown.
     decision: int | None
-    #: Why, in a sentence, and where the rule stands.
+    #: The reason in one sentence, and the section that has the rule.
     rule: str
     reference: str
-    #: Statuses; None: not known any more.
+    #: Statuses; None: unknown.
     before: int | None
     after: int | None
-    #: Bits of `lifecycle.Fact` that were not set before, and that are no longer; None: not known any more.
+    #: Bits of `Fact` that the step set and cleared; None: unknown.
     new_facts: int | None = None
     lost_facts: int = 0
-    #: All facts, bits of `lifecycle.Fact`, which together with the statuses make what views show; None: not known any
-    #: more.
+    #: All facts, bits of `Fact`, from which with the statuses views are computed; None: unknown.
     facts_before: int | None = None
     facts_after: int | None = None
     received_at: float
-    #: How often the same event came again.
+    #: How often the same event arrived again.
     repeats: int = 0
     digest: bytes = b""
-    #: Number of the source whose raw topic holds the record; 0: the events topic itself. None: an expiry.
-    place: tuple[int, int, int] | None = None
-    #: As the events topic has it, where it still does.
-    told: LoggedEvent | None = None
-    #: On the events topic, but not yet in the row.
+    #: None: an expiry, or unknown.
+    raw_position: RawPosition | None = None
+    #: The event as the events topic holds it, if it still does.
+    logged: LoggedEvent | None = None
+    #: On the events topic, but not folded into the row yet.
     waiting: bool = False
 
 
 class RowExplanation(msgspec.Struct, kw_only=True):
-    """All that is known of how a row came to be."""
+    """All that is known of how a row came to its state."""
 
     steps: list[ExplanationStep]
-    #: Changes that nothing tells of any more.
+    #: Number of changes of which no record is left.
     missing: int = 0
-    #: What does not agree with the row; empty: the row is what its events make of it.
+    #: Differences between the row and its events folded again; empty: they agree.
     disagreements: list[str] = []
 
 
 class RowState(msgspec.Struct, kw_only=True):
-    """A row as it was at some time."""
+    """A row as it was at a time."""
 
-    #: None: not known any more.
+    #: None: unknown.
     status: int | None
     facts: int | None
     version: int | None
-    #: Arrival of the event that made it so, seconds since 1970.
+    #: Arrival of the event that made this state, seconds since 1970.
     updated_at: float
 
 
 def as_waiting(steps: Iterable[ExplanationStep]) -> list[ExplanationStep]:
-    """Return steps marked as not yet in the row."""
+    """Return steps, each of which is marked as not folded into the row yet."""
     result = list(steps)
     for step in result:
         step.waiting = True
@@ -90,7 +90,7 @@ def as_waiting(steps: Iterable[ExplanationStep]) -> list[ExplanationStep]:
 
 
 def differences(row: Row, status: int, facts: int) -> list[str]:
-    """Return what the stored row shows otherwise than its events make of it."""
+    """Return the differences between a stored row and its events folded again."""
     if (status, facts) == (row.status, row.facts):
         return []
     again = f"status {STATUS_NAME[status]} and facts {names_of_facts(facts)}"

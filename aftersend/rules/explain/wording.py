@@ -1,4 +1,4 @@
-"""Each decision in one sentence, with the section of `docs/domain.md` that has the rule."""
+"""Each decision in one sentence, and the section of `docs/domain.md` that has the rule (`docs/domain.md §8`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aftersend.schemas.times import iso
 
 _STATUSES: Final = "docs/domain.md §2.1, status"
 _FACTS: Final = "docs/domain.md §2.3, facts"
-#: By decision: where its rule stands, if not in the table of statuses.
+#: By decision: the section that has its rule, if not the table of statuses.
 _SECTIONS: Final = {
     Decision.DUPLICATE: "docs/domain.md §2.5, duplicates",
     Decision.LATE: "docs/domain.md §2.6, freeze",
@@ -23,12 +23,12 @@ _HOUR: Final = 3600.0
 
 
 def reference(kind: int, decision: int, before: int | None) -> str:
-    """Return where the rule of a decision stands.
+    """Return the section that has the rule of a decision.
 
     Args:
         kind: of the event.
-        decision: what was done with it.
-        before: the row's status before, None if it is not known.
+        decision: on the event.
+        before: the row's status before; None: unknown.
     """
     if section := _SECTIONS.get(decision):
         return section
@@ -52,19 +52,19 @@ def applied(kind: int, before: int | None) -> str:
 
 
 def lower_priority(kind: int, before: int | None) -> str:
-    """Return why an event changed no status although the one that is there is not terminal."""
+    """Return why an event did not change the status although it is not terminal."""
     status = KIND_STATUS[kind]
     if not status:
-        return f"{KIND_NAME[kind]} strives for no status; it leaves facts only"
+        return f"{KIND_NAME[kind]} sets no status; it only adds facts"
     if before is None:
-        return f"status {_ranked(status, KIND_RANK[kind])} does not outrank the one that is there; its facts count"
+        return f"status {_ranked(status, KIND_RANK[kind])} does not outrank the row's status; its facts count"
     if status == before:
-        return f"status {_ranked(status, KIND_RANK[kind])} is there already; the event counts as a fact"
+        return f"status {_ranked(status, KIND_RANK[kind])} is the row's status already; the event counts as a fact"
     return f"status {_ranked(status, KIND_RANK[kind])} does not outrank {_ranked(before)}; its facts count all the same"
 
 
 def terminal_locked(before: int | None) -> str:
-    """Return why an event changed no status."""
+    """Return why an event did not change a terminal status."""
     name = "the status" if before is None else f"status {STATUS_NAME[before]}"
     return f"{name} is terminal, so nothing replaces it; the event counts as a fact"
 
@@ -73,18 +73,18 @@ def duplicate(first_at: float | None) -> str:
     """Return why an event changed nothing.
 
     Args:
-        first_at: when the row took the same event, seconds since 1970; None if that is not known.
+        first_at: first arrival of the event, seconds since 1970; None: unknown.
     """
     when = f", since {iso(first_at)}" if first_at else ""
     return f"the row remembers an event with this id{when}: nothing counts twice"
 
 
 def late(started_at: float | None, freeze_at: float | None) -> str:
-    """Return why an event changed nothing but the history.
+    """Return why an event only changed the history.
 
     Args:
-        started_at: when its delivery started in this partition, seconds since 1970; None if that is not known.
-        freeze_at: from then on statuses no longer change, seconds since 1970; None if that is not known.
+        started_at: when its delivery started in this partition, seconds since 1970; None: unknown.
+        freeze_at: when its delivery froze, seconds since 1970; None: unknown.
     """
     if started_at is None or freeze_at is None:
         return "arrived after the delivery's freeze: statuses and KPIs no longer change"
@@ -94,58 +94,58 @@ def late(started_at: float | None, freeze_at: float | None) -> str:
 
 
 def forgotten() -> str:
-    """Return why an event found no row."""
+    """Return why an event changed no row."""
     return "folded when the delivery's rows were past their retention: it counts as late and touches no row"
 
 
-def test() -> str:
-    """Return why an event counts nowhere."""
+def test_message() -> str:
+    """Return why an event of a test message does not count."""
     return "a test message: status and facts are kept, but nothing counts in audience or KPIs"
 
 
-def unattributed(*, delivery: bool | None) -> str:
-    """Return why an event belongs to no delivery's numbers.
+def unattributed(*, has_delivery: bool | None) -> str:
+    """Return why an event counts for no delivery.
 
     Args:
-        delivery: whether it names its delivery; if so, it is the recipient that is missing. None: not known.
+        has_delivery: whether it names its delivery; if so, the recipient is missing. None: unknown.
     """
-    missing = "delivery or no recipient" if delivery is None else "recipient" if delivery else "delivery"
-    return f"the event names no {missing}, so it counts for none; the row only gathers its facts"
+    missing = "delivery or no recipient" if has_delivery is None else "recipient" if has_delivery else "delivery"
+    return f"the event names no {missing}, so it counts for none; it only adds facts to its row"
 
 
-def expired(before: int | None, after: int | None, pending_since: float | None, due: float) -> str:
+def expired(before: int | None, after: int | None, pending_since: float | None, expiry: float) -> str:
     """Return why a row changed without an event.
 
     Args:
-        before: the status that waited; None if it is not known.
-        after: the status that it became; None if it is not known.
-        pending_since: when the wait began, seconds since 1970; None if that is not known.
-        due: when it ended, seconds since 1970.
+        before: the status that waited; None: unknown.
+        after: the status after the wait; None: unknown.
+        pending_since: start of the wait, seconds since 1970; None: unknown.
+        expiry: end of the wait, seconds since 1970.
     """
-    waited = f"{(due - pending_since) / _HOUR:g} hours after the first sign of sending" if pending_since else "in time"
+    waited = f"within {(expiry - pending_since) / _HOUR:g} hours after sending" if pending_since else "in time"
     became = f", so {STATUS_NAME[before]} becomes {STATUS_NAME[after]} for good" if before and after else ""
     if before == after and before is not None:
-        became = f", so {STATUS_NAME[before]} counts as given up; a success may come all the same"
-    return f"no outcome was heard of {waited}{became}"
+        became = f", so {STATUS_NAME[before]} counts as given up; a success may still follow"
+    return f"no outcome {waited}{became}"
 
 
-def taken_back(due: float) -> str:
-    """Return what comes before the sentence of an event that undoes an expiry."""
-    return f"arrived before the wait was over ({iso(due)}), so the expiry is taken back; then "
+def expiry_reverted(expiry: float) -> str:
+    """Return what precedes the sentence of an event that reverts an expiry."""
+    return f"arrived before the wait was over ({iso(expiry)}), so the expiry is taken back; then "
 
 
 def unknown() -> str:
-    """Return what can be said of an event whose decision nobody remembers."""
-    return "what it did is not known any more: events before it were removed by retention, and the row has forgotten it"
+    """Return why the decision on an event is unknown."""
+    return "its effect is unknown: retention removed events before it, and the row no longer remembers it"
 
 
 def not_in_the_row() -> str:
-    """Return what can be said of an event that the row knows nothing of."""
-    return "the row does not know it: not folded yet, or late when the row's memory was full"
+    """Return why an event is not in the row's history."""
+    return "not in the row's history: not folded yet, or late when the history was full"
 
 
 def _ranked(status: int, rank: int | None = None) -> str:
-    """Return a status with its rank; terminal ones above all ranks are told by that."""
+    """Return a status with its rank, or marked as terminal if it is above all ranks."""
     rank = STATUS_RANK[status] if rank is None else rank
     if rank == TERMINAL_RANK:
         return f"{STATUS_NAME[status]} (terminal)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,6 +14,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.dead_letters import HEADERS, REPLAYED
 from aftersend.errors import KafkaUnusableError, UsageError
+from aftersend.schemas.raw import RecordPosition
 
 _POLL_MS: Final = 500
 _FETCHED: Final = 500
@@ -23,29 +24,17 @@ _FETCH_BYTES: Final = 1024 * 1024
 _SILENCE: Final = 30.0
 
 
-class RecordPosition(NamedTuple):
-    """Where a record lies."""
+def parse_position(text: str, topic: str) -> RecordPosition:
+    """Return the position that `partition:offset` of a topic, or `topic-partition-offset`, names.
 
-    topic: str
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        """Return it as messages and `--json` have it."""
-        return f"{self.topic}-{self.partition}-{self.offset}"
-
-    @classmethod
-    def parse(cls, text: str, topic: str) -> RecordPosition:
-        """Read `partition:offset` of a topic, or `topic-partition-offset`.
-
-        Raises:
-            UsageError: if it is neither.
-        """
-        # A topic's name may have dashes, too.
-        name, partition, offset = (topic, *text.split(":", 1)) if ":" in text else ("", "", *text.rsplit("-", 2))[-3:]
-        if name and all(number.isascii() and number.isdigit() for number in (partition, offset)):
-            return cls(name, int(partition), int(offset))
-        raise UsageError(f"{text!r} is no place: say PARTITION:OFFSET of the dead letter, or TOPIC-PARTITION-OFFSET")
+    Raises:
+        UsageError: if it is neither.
+    """
+    # A topic's name may have dashes, too.
+    name, partition, offset = (topic, *text.split(":", 1)) if ":" in text else ("", "", *text.rsplit("-", 2))[-3:]
+    if name and all(number.isascii() and number.isdigit() for number in (partition, offset)):
+        return RecordPosition(name, int(partition), int(offset))
+    raise UsageError(f"{text!r} is no position: give PARTITION:OFFSET of the dead letter, or TOPIC-PARTITION-OFFSET")
 
 
 class DeadLetter(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Opening a partition's local database: in nobody else's hands, in one piece, young enough, and in our layout."""
+"""Opening a partition's local database: locked, undamaged, recent enough, and in the present layout."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from aftersend.schemas.version import SCHEMA_VERSION
 
 log = structlog.get_logger(__name__)
 
-#: Keys of what a database says of itself.
+#: Keys of a database's metadata.
 LAYOUT_KEY: Final = b"mlayout"
 IDENTITY_KEY: Final = b"midentity"
-#: When it was last known to be complete: whatever it lacks was written to the changelogs after that.
+#: When it was last complete: whatever it lacks was written to the changelogs later. Seconds since 1970.
 FRESH_KEY: Final = b"mfresh"
 TIME: Final = Struct(">d")
 
 _STORED: Final = (Row, Failure, KpiPartial, Contact, Notice, ContactError, Release, Unsubscription)
-#: What stored bytes mean depends on all of this; bytes of another layout can't be read.
+#: Everything that determines the meaning of stored bytes; bytes of another layout can't be read.
 LAYOUT: Final = "; ".join(
     [
         f"schema {SCHEMA_VERSION}, keys 1",
@@ -41,11 +41,11 @@ _NOTHING: Final = (None, None, None)
 
 
 class StoreInUseError(AftersendError):
-    """Another process has the directory."""
+    """Another process uses the directory."""
 
 
 class StoreUnusableError(AftersendError):
-    """The disk does not let us work: full, read-only, not ours."""
+    """The disk can't be used: full, read-only, or of another owner."""
 
 
 class _DamagedError(Exception):
@@ -53,13 +53,13 @@ class _DamagedError(Exception):
 
 
 def open_database(path: Path, options: Options, identity: str, max_age: float, now: float) -> Rdict:
-    """Open a partition's database; one that can't be used is thrown away, and the changelogs restore it.
+    """Open a partition's database; one that can't be used is deleted, and restored from the changelogs.
 
     Args:
         path: the partition's own directory.
         options: of RocksDB.
-        identity: whose state this is.
-        max_age: seconds after which the changelogs may have forgotten what was deleted since.
+        identity: of the state.
+        max_age: seconds after which the changelogs may have lost tombstones that the database lacks.
         now: seconds since 1970.
 
     Raises:
@@ -84,7 +84,7 @@ def open_database(path: Path, options: Options, identity: str, max_age: float, n
 
 
 def renew(path: Path, options: Options, identity: str, now: float, reason: str) -> Rdict:
-    """Throw a database away that is not open, and open an empty one in its place.
+    """Delete a database that is not open, and open an empty one in its place.
 
     Raises:
         StoreUnusableError: if the directory can't be written.
@@ -105,19 +105,19 @@ def destroy(path: Path) -> None:
 
 
 def remove_forgotten(directory: Path, max_age: float, now: float) -> None:
-    """Remove the databases of partitions that went to other workers and did not come back in time to be of use."""
+    """Remove the databases of partitions that went to other workers and were not used for too long."""
     for path in sorted(directory.glob("partition-*")):
         try:
             used_at = max(file.stat().st_mtime for file in (path, *path.iterdir()))
             if now - used_at > max_age:
-                Rdict.destroy(str(path))  # which sees to it that nobody has it open
+                Rdict.destroy(str(path))  # fails if it is open
                 destroy(path)
         except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here
             log.info("an old local store stays", directory=str(path), error=str(error))
 
 
 def unusable(path: Path, error: Exception) -> StoreUnusableError:
-    """Return the error that tells the operator."""
+    """Return the error for the operator."""
     return StoreUnusableError(
         f"the local store {path} can't be used ({error}): see that the disk under data_dir has room and is writable, "
         "or set data_dir to another directory"
@@ -142,7 +142,7 @@ def _introduced(database: Rdict, identity: str, now: float) -> Rdict:
     batch = WriteBatch(raw_mode=True)
     batch[LAYOUT_KEY] = LAYOUT
     batch[IDENTITY_KEY] = identity.encode()
-    # An empty store lacks everything, and lacking what was deleted does no harm: it counts as complete up to now.
+    # An empty store lacks no tombstone that matters, so it counts as complete up to now.
     batch[FRESH_KEY] = TIME.pack(now)
     try:
         database.write(batch)
@@ -153,7 +153,7 @@ def _introduced(database: Rdict, identity: str, now: float) -> Rdict:
 
 
 def _unfit(database: Rdict, identity: str, max_age: float, now: float) -> str:
-    """Return why a database can't be gone on with, "" if it can."""
+    """Return why a database can't be used, "" if it can."""
     try:
         layout, whose, fresh = database.get([LAYOUT_KEY, IDENTITY_KEY, FRESH_KEY]) or _NOTHING
     except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here

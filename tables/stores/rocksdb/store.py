@@ -1,11 +1,11 @@
 """The RocksDB store: a partition's state on disk, with bounded memory whatever the number of rows.
 
-A committed batch goes down in one atomic write: rows, contacts, KPIs, tick and the changelogs' offsets. A crash leaves
-all of it or none, and a restart reads only what the changelogs have beyond those offsets.
+A committed batch is one atomic write: rows, contacts, KPIs, tick and the changelogs' offsets. A crash leaves all of it
+or none, and a restart reads the changelogs only from those offsets on.
 
 Keys: `r` + length of the delivery id (4 bytes) + delivery id + recipient: a row; `c` + recipient: a contact; `k` +
-delivery id: its KPIs; `d` + delivery id: what was declared of it; `m` + name: what the store knows of itself. Values
-are those of the memory store.
+delivery id: its KPIs; `d` + delivery id: its terms; `m` + name: metadata of the store. Values are those of the memory
+store.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ _OFFSET: Final = b"mo"
 _AFTER_OFFSETS: Final = b"mp"
 _TICK: Final = b"mtick"
 _offset: Final = Struct(">q")
-#: Types of events that are told to the contact, and ask for it.
-_CONCERN_CONTACTS: Final = frozenset({kind.name for kind in KINDS if CONTACT_EFFECT[kind.number]} | {"not_sent"})
-#: Decoded KPIs that are kept at hand, for each partition.
-_PARTIALS: Final = 512
-#: KPIs that are read at once when all are wanted.
+#: Types of events that change a contact, so that it is read ahead.
+_CONTACT_TYPES: Final = frozenset({kind.name for kind in KINDS if CONTACT_EFFECT[kind.number]} | {"not_sent"})
+#: Decoded KPIs that are cached, for each partition.
+_CACHED_PARTIALS: Final = 512
+#: KPIs that are read together when all are read.
 _PAGE: Final = 200
-#: The time that `open_database` looks at is written at most so often, seconds.
+#: Smallest interval between two writes of the time that `open_database` checks, seconds.
 _FRESH_INTERVAL: Final = 60.0
 _HOUR: Final = 3600.0
 
@@ -76,9 +76,9 @@ def open_stores(
 
     Args:
         directory: of this process alone; each partition has a directory in it.
-        cache_mib: for the blocks of all partitions together, MiB.
-        max_age_hours: local state that was last in use longer ago is thrown away.
-        identity: whose state this is, such as the Kafka cluster's id; the state of another one is thrown away.
+        cache_mib: block cache of all partitions together, MiB.
+        max_age_hours: local state that was not used for longer is deleted.
+        identity: of the state, such as the Kafka cluster's id; state of another identity is deleted.
         now: the wall clock, seconds since 1970.
     """
     shared = Shared(cache_mib)
@@ -92,11 +92,11 @@ def open_stores(
 
 
 class DamagedStoreError(TransactionFailedError):
-    """The store can't be read any more and was thrown away; the partition has to be restored."""
+    """The store is damaged and was deleted; the partition has to be restored."""
 
 
-class _Found(dict[str, bytes | None]):
-    """What was read for a batch, by recipient; what was not announced is read when it is asked for."""
+class _Prefetched(dict[str, bytes | None]):
+    """Values read for a batch, by recipient; a missing one is read on access."""
 
     __slots__ = ("_get", "prefix")
 
@@ -116,7 +116,7 @@ class RocksStore(PartitionStore):
     Args:
         path: the partition's own directory.
         options: of RocksDB.
-        identity: whose state this is.
+        identity: of the state.
         max_age: seconds after which local state is too old.
         now: the wall clock, seconds since 1970.
 
@@ -132,18 +132,18 @@ class RocksStore(PartitionStore):
         self._now = now
         try:
             self._take(open_database(path, options, identity, max_age, now()))
-        except DamagedStoreError:  # which has thrown it away
+        except DamagedStoreError:  # it has been deleted
             self._take(open_database(path, options, identity, max_age, now()))
 
     def _take(self, database: Rdict) -> None:
         self._database = database
-        self._rows: dict[str, _Found] = {}
-        self._contacts = _Found(_CONTACT, self._get)
+        self._rows: dict[str, _Prefetched] = {}
+        self._contacts = _Prefetched(_CONTACT, self._get)
         self._partials: OrderedDict[str, KpiPartial] = OrderedDict()
         self._as_of = 0.0
         self._fresh_at = 0.0
         self.tick = _number(TIME, self._get(_TICK), 0.0)
-        # Few, since not every delivery is declared, and asked for with each tick.
+        # Kept in memory: they are few, since not every delivery is declared, and every tick reads them.
         self.terms = {key[1:].decode(): decode_terms(value) for key, value in self._items(_TERMS, _AFTER_TERMS)}
         offsets = self._items(_OFFSET, _AFTER_OFFSETS)
         self._offsets = {key[len(_OFFSET) :].decode(): _offset.unpack(value)[0] for key, value in offsets}
@@ -151,32 +151,32 @@ class RocksStore(PartitionStore):
     # Reading.
 
     def offsets(self) -> dict[str, int]:
-        """Return how far into each changelog the store reaches."""
+        """Return the store's offset in each changelog."""
         return dict(self._offsets)
 
     def prefetch(self, events: Iterable[FoldEvent]) -> None:
-        """Read the rows and contacts of a batch's events in one go; a batch may come in several parts."""
-        # The batch is not committed yet: whatever the store will lack after its commit is written later than now.
+        """Read the rows and contacts of a batch's events together; a batch may be passed in several parts."""
+        # The batch is not committed yet: whatever the store lacks after its commit is written later than now.
         self._as_of = self._now()
         wanted: dict[str, set[str]] = {}
-        told: set[str] = set()
+        addresses: set[str] = set()
         of_delivery = wanted.get
         for event in events:
             recipients = of_delivery(event.delivery_id)
             if recipients is None:
                 recipients = wanted[event.delivery_id] = set()
             recipients.add(event.recipient)
-            if event.type in _CONCERN_CONTACTS:
-                told.add(event.recipient)
-        self._read([*((self._found(delivery), r) for delivery, r in wanted.items()), (self._contacts, told)])
+            if event.type in _CONTACT_TYPES:
+                addresses.add(event.recipient)
+        self._read([*((self._found(delivery), r) for delivery, r in wanted.items()), (self._contacts, addresses)])
 
-    def _found(self, delivery_id: str) -> _Found:
+    def _found(self, delivery_id: str) -> _Prefetched:
         found = self._rows.get(delivery_id)
         if found is None:
-            found = self._rows[delivery_id] = _Found(_row_prefix(delivery_id), self._get)
+            found = self._rows[delivery_id] = _Prefetched(_row_prefix(delivery_id), self._get)
         return found
 
-    def _read(self, wanted: list[tuple[_Found, set[str]]]) -> None:
+    def _read(self, wanted: list[tuple[_Prefetched, set[str]]]) -> None:
         missing = [(found, list(recipients - found.keys())) for found, recipients in wanted]
         keys: list[Any] = []
         for found, recipients in missing:
@@ -204,7 +204,7 @@ class RocksStore(PartitionStore):
         return self._found(delivery_id).__getitem__
 
     def peek(self, delivery_id: str, recipient: str) -> bytes | None:
-        """Return an encoded row, read for itself."""
+        """Return an encoded row without caching it."""
         return self._get(_row_prefix(delivery_id) + recipient.encode())
 
     def deliveries(self) -> Iterator[str]:
@@ -219,7 +219,7 @@ class RocksStore(PartitionStore):
         return self._contacts[recipient]
 
     def peek_contacts(self, recipients: Sequence[str]) -> list[bytes | None]:
-        """Return the encoded contacts of some addresses, read in one go."""
+        """Return the encoded contacts of some addresses, read together."""
         try:
             values: list[bytes | None] = self._database.get([_CONTACT + r.encode() for r in recipients]) or []
         except Exception as error:
@@ -242,7 +242,7 @@ class RocksStore(PartitionStore):
     def _keep(self, delivery_id: str, partial: KpiPartial) -> None:
         self._partials[delivery_id] = partial
         self._partials.move_to_end(delivery_id)
-        if len(self._partials) > _PARTIALS:
+        if len(self._partials) > _CACHED_PARTIALS:
             self._partials.popitem(last=False)
 
     def partials(self) -> Iterator[tuple[str, KpiPartial]]:
@@ -263,7 +263,7 @@ class RocksStore(PartitionStore):
         return [(key[length:].decode(), value) for key, value in self._items(start, end, limit)]
 
     def _items(self, start: bytes, end: bytes, limit: int | None = None) -> list[tuple[Any, Any]]:
-        """Return keys and values; a list, since an iterator that somebody holds keeps the database from closing."""
+        """Return keys and values; a list, since an open iterator keeps the database from closing."""
         options = ReadOptions()
         options.set_iterate_upper_bound(end)
         options.fill_cache(False)  # type: ignore[call-arg] # noqa: FBT003 - the stub lacks the argument
@@ -306,22 +306,22 @@ class RocksStore(PartitionStore):
         merge(self.terms, changes.terms)
         for delivery_id, partial in changes.partials.items():
             self._keep(delivery_id, partial)
-        self._rows, self._contacts = {}, _Found(_CONTACT, self._get)
+        self._rows, self._contacts = {}, _Prefetched(_CONTACT, self._get)
 
     def clear(self, reason: str) -> None:
-        """Throw everything away: the changelogs are not those that this state came from."""
+        """Delete everything: this state came from other changelogs."""
         self._database.close()
         self._take(renew(self._path, self._options, self._identity, self._now(), reason))
 
     def close(self) -> None:
-        """Let go of files and memory; what was applied is there when the store is opened again."""
+        """Close files and free memory; applied changes are on disk."""
         with contextlib.suppress(DbClosedError):
             self._database.close()
-        self._rows, self._contacts = {}, _Found(_CONTACT, self._get)
+        self._rows, self._contacts = {}, _Prefetched(_CONTACT, self._get)
         self._partials.clear()
 
     def _failed(self, error: Exception) -> Exception:
-        """Return the error to raise for one of RocksDB's: what is damaged is thrown away at once."""
+        """Return the error to raise for one of RocksDB's; a damaged database is deleted at once."""
         if not str(error).startswith("Corruption"):
             return unusable(self._path, error)
         log.warning("local state is damaged and thrown away", directory=str(self._path), error=str(error))

@@ -63,7 +63,7 @@ class Watcher:
         crossings = self.alerts.crossings()
         for alert in crossings:
             self.topic.append(alert)
-            self.alerts.said(alert)
+            self.alerts.written(alert)
         return [(alert.delivery_id, alert.alert, alert.state, alert.version) for alert in crossings]
 
     def restart(self) -> None:

@@ -162,7 +162,7 @@ def told_alike(found: RowExplanation) -> list[Any]:
     alike = []
     for s in found.steps:
         if s.kind == EXPIRED or s.digest not in seen:
-            alike.append((s.kind, s.decision, s.before, s.after, s.new_facts, s.digest, s.place))
+            alike.append((s.kind, s.decision, s.before, s.after, s.new_facts, s.digest, s.raw_position))
         seen.add(s.digest)
     return alike
 

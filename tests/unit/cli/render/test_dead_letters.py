@@ -5,7 +5,8 @@ import base64
 import pytest
 
 from aftersend.cli.render.dead_letters import Overview, as_json, content, picture
-from aftersend.services.dead_letters.letters import DeadLetter, RecordPosition
+from aftersend.schemas.raw import RecordPosition
+from aftersend.services.dead_letters.letters import DeadLetter
 
 
 def letter(at: int = 1000, value: bytes | None = b"{}", offset: int = 5, error: str = "SourceError") -> DeadLetter:

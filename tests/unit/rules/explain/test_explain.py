@@ -61,10 +61,10 @@ def last(*events: FoldEvent | str, tick: float = 0.0) -> tuple[str, str]:
         ),
         (
             ["opened", "opened"],
-            "status opened (60) is there already; the event counts as a fact",
+            "status opened (60) is the row's status already; the event counts as a fact",
             "§2.1, status opened",
         ),
-        (["sent", "autoresponded"], "autoresponded strives for no status; it leaves facts only", "§2.3, facts"),
+        (["sent", "autoresponded"], "autoresponded sets no status; it only adds facts", "§2.3, facts"),
         (["sent", "unknown"], "status unknown (49, terminal) outranks sent (20)", "§2.1, status unknown"),
         (
             ["delivered", "unknown"],
@@ -125,10 +125,10 @@ def test_the_end_of_a_wait_is_a_step_of_its_own() -> None:
     assert ["sent", "expired", "delivered"] == [KIND_NAME[step.kind] for step in found.steps]
     expiry, after = found.steps[1:]
     assert ("sent", "unknown") == (STATUS_NAME[expiry.before or 0], STATUS_NAME[expiry.after or 0])
-    assert "no outcome was heard of 48 hours after " in expiry.rule
+    assert "no outcome within 48 hours after sending" in expiry.rule
     assert expiry.rule.endswith("so sent becomes unknown for good")
     assert START + 48 * HOUR == expiry.received_at
-    assert expiry.place is None
+    assert expiry.raw_position is None
     assert "status unknown is terminal" in after.rule
 
 
@@ -144,7 +144,7 @@ def test_an_expiry_that_is_taken_back() -> None:
 def test_places_are_those_of_the_raw_records_or_else_of_the_events() -> None:
     found = told(event("sent", raw_partition=5, raw_offset=77), "opened")
 
-    assert [(NUMBERS["kumomta"], 5, 77), (0, 3, 1)] == [step.place for step in found.steps]
+    assert [(NUMBERS["kumomta"], 5, 77), (0, 3, 1)] == [step.raw_position for step in found.steps]
 
 
 def test_what_is_about_an_address_is_no_event_of_a_row() -> None:

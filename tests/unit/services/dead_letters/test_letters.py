@@ -8,7 +8,8 @@ from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
 from aftersend.errors import UsageError
-from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, RecordPosition, letter_of, topics_of
+from aftersend.schemas.raw import RecordPosition
+from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, letter_of, parse_position, topics_of
 from aftersend.sources.base import SourceError
 
 
@@ -79,19 +80,19 @@ def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
     ],
 )
 def test_places(text: str, place: RecordPosition) -> None:
-    assert place == RecordPosition.parse(text, "letters")
+    assert place == parse_position(text, "letters")
 
 
 def test_a_place_is_read_as_it_is_written() -> None:
     place = RecordPosition("feedback.dead-letters", 2, 30)
 
-    assert place == RecordPosition.parse(str(place), "")
+    assert place == parse_position(str(place), "")
 
 
 @pytest.mark.parametrize("text", ["", "3", "3:", "3:x", "3:4:5", "-3-4", "topic-3", "topic-3-x", "topic-³-1"])
 def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match="is no place"):
-        RecordPosition.parse(text, "letters")
+    with pytest.raises(UsageError, match="is no position"):
+        parse_position(text, "letters")
 
 
 @pytest.fixture
