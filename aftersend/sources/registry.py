@@ -16,6 +16,7 @@ _FOLDERS: Final = (
     "providers.ses",
     "own.operations",
     "own.sender",
+    "providers.postmark",
 )
 
 #: Numbers that no source has: 0 is of events that come straight to the events topic, the last one of the clock.

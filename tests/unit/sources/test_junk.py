@@ -16,6 +16,9 @@ from aftersend.sources.mta.kumomta.payload import LogRecord
 from aftersend.sources.own.tracking.parser import EVENT_RULES
 from aftersend.sources.own.tracking.payload import TrackingRecord
 from aftersend.sources.parsing.bounce_classes import CLASSES
+from aftersend.sources.providers.postmark.parser import BOUNCE_RULES as POSTMARK_BOUNCES
+from aftersend.sources.providers.postmark.parser import RECORD_RULES as POSTMARK_RULES
+from aftersend.sources.providers.postmark.payload import PostmarkRecord
 from aftersend.sources.providers.sendgrid.parser import DROP_RULES
 from aftersend.sources.providers.sendgrid.parser import EVENT_RULES as SENDGRID_RULES
 from aftersend.sources.providers.sendgrid.payload import SendGridEvent
@@ -242,6 +245,43 @@ def test_ses_events_have_the_same_ids_however_they_are_read(event: object) -> No
     parser = REGISTRY["ses"].parser(OPTIONS)
     alone, _ = go_through(parser, json.dumps(event).encode())
     one_of_several, _ = go_through(parser, json.dumps([event, 7]).encode())
+    assert alone == one_of_several
+
+
+POSTMARK = REGISTRY["postmark"].parser(OPTIONS)
+POSTMARK_RECORDS = mostly(
+    {
+        "RecordType": st.sampled_from([rule.record for rule in POSTMARK_RULES] + ["Inbound", "other"]),
+        "MessageID": TEXT,
+        "Recipient": TEXT,
+        "ID": st.integers(0, 2**63) | ODD,
+        "Type": st.sampled_from([rule.type for rule in POSTMARK_BOUNCES]) | TEXT,
+        "TypeCode": st.sampled_from([rule.code for rule in POSTMARK_BOUNCES]) | ODD,
+        "Details": TEXT | st.sampled_from(["smtp;550 5.1.1 x", "smtp;452 4.2.2", "250"]),
+        "DeliveredAt": st.sampled_from(["2026-03-05T10:56:52.2501234Z", ""]) | ODD,
+        "OriginalLink": TEXT,
+        "UserAgent": TEXT,
+        "Geo": st.fixed_dictionaries({"IP": TEXT}) | ODD,
+        "Metadata": METADATA | ODD,
+        "Tag": TEXT | ODD,
+        "SuppressSending": st.booleans() | ODD,
+        "SuppressionReason": st.sampled_from(["HardBounce", "ManualSuppression"]) | ODD,
+    },
+    "RecordType",
+    list(PostmarkRecord.__struct_encode_fields__),
+)
+
+
+@given(record=POSTMARK_RECORDS | st.lists(POSTMARK_RECORDS | ODD, max_size=3))
+def test_postmark_records(record: object) -> None:
+    check(POSTMARK, json.dumps(record).encode())
+
+
+@given(record=POSTMARK_RECORDS)
+@settings(max_examples=50)
+def test_postmark_events_have_the_same_ids_however_they_are_read(record: object) -> None:
+    alone, _ = go_through(POSTMARK, json.dumps(record).encode())
+    one_of_several, _ = go_through(POSTMARK, json.dumps([record, 7]).encode())
     assert alone == one_of_several
 
 

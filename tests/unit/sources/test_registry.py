@@ -20,6 +20,7 @@ def test_numbers_never_change() -> None:
         "tracking": 4,
         "operations": 5,
         "sender": 6,
+        "postmark": 7,
         "clock": 63,
     } == NUMBERS
     assert NUMBERS == {name: number for number, name in NAMES.items()}

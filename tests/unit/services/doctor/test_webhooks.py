@@ -28,7 +28,7 @@ def test_secrets_of_a_folder(tmp_path: Path) -> None:
     (found,) = check(gateway_secrets_dir=made.secrets)
 
     assert "ok" == found.result
-    assert "secrets for sendgrid, ses" in found.found
+    assert "secrets for postmark, sendgrid, ses" in found.found
     certificates, _ = check(gateway_secrets_dir=made.secrets, gateway_certificates=made.certificates)
     assert "warning" == certificates.result
 
