@@ -19,7 +19,7 @@ from tests.patience import PATIENCE
 
 COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main", "demo", "--seed", "7"]
 #: Of the deliveries' names, by who sends them.
-ENDS = ("", "-sendgrid", "-ses")
+ENDS = ("", "-sendgrid", "-ses", "-postmark")
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_a_small_demo_ends_equal(environment: dict[str, str], tmp_path: Path) ->
     told = json.loads(done.stdout)
     assert (True, []) == (told["equal"], told["differences"])
     assert 700 < told["raw_records"] < 1000
-    assert 9 == told["unreadable"]
-    assert {"kumomta", "tracking", "sendgrid", "ses"} == told["decisions"].keys()
+    assert 12 == told["unreadable"]
+    assert {"kumomta", "tracking", "sendgrid", "ses", "postmark"} == told["decisions"].keys()
     deliveries = told["deliveries"]
     names = ("autumn-sale", "welcome", "order-confirmation")
     assert {"", "summer-sale"} | {name + end for name in names for end in ENDS} == deliveries.keys()
     # Two in a row are one person, and what a provider says nothing of, nobody knows.
-    assert 225 == sum(deliveries[name]["audience"] for name in names)
-    for end, most in (("-sendgrid", 60), ("-ses", 15)):
+    assert 210 == sum(deliveries[name]["audience"] for name in names)
+    for end, most in (("-sendgrid", 60), ("-ses", 15), ("-postmark", 15)):
         assert 0.6 * most < sum(deliveries[name + end]["audience"] for name in names) <= most
     for posted in told["webhooks"].values():
         assert posted["requests"] == posted["answers"]["200"] > 0

@@ -20,6 +20,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import EXIT_KAFKA, EXIT_OK, EXIT_SETTINGS
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.schemas.raw import TENANT_HEADER
+from aftersend.sources.signing.credentials import basic
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, raw_records, talk, thaw
@@ -120,13 +121,40 @@ async def test_a_token_stands_for_a_tenant(
         assert tenant == dict(record.headers).get(TENANT_HEADER)
 
 
+async def test_credentials_let_a_provider_in_that_signs_nothing(
+    start: Start, session: aiohttp.ClientSession, installation: Installation
+) -> None:
+    """Those that are set, two while they are changed; as the last part of the path they are enough as well."""
+    first, second = "hook:first-password", "hook:second-password"
+    gateway = await start(gateway_secrets={"postmark": [first, second]}, gateway_tokens={TOKEN: "brand"})
+    body = b'{"RecordType":"Delivery","Recipient":"x@example.org"}'
+
+    async def status(path: str, authorization: str | None) -> int:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": authorization} if authorization else {})
+        return (await post(session, gateway, path, body, headers))[0]
+
+    for secret in (first, second):
+        assert 200 == await status("/webhooks/postmark", basic(secret)["Authorization"])
+    assert 200 == await status(f"/webhooks/postmark/{first}", None)
+    assert 200 == await status(f"/webhooks/postmark/{TOKEN}", None)
+    for wrong in (None, "Basic", basic("hook:another-password")["Authorization"], f"Basic {first}"):
+        assert 401 == await status("/webhooks/postmark", wrong)
+    assert 404 == await status("/webhooks/postmark/hook:another-password", basic(first)["Authorization"])
+    async with session.post(gateway.url + "/webhooks/postmark", data=body) as answer:
+        assert 415 == answer.status, "no JSON"
+
+    records = await raw_records(installation, "postmark")
+    assert [body] * 4 == [record.value for record in records]
+    assert [b"brand"] == [t for t in (dict(record.headers).get(TENANT_HEADER) for record in records) if t]
+
+
 CASES: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "genuine": ("POST", "/webhooks/sendgrid", {}, 200),
     "changed body": ("POST", "/webhooks/sendgrid", {"body": EVENTS + b" "}, 401),
     "none": ("POST", "/webhooks/sendgrid", {"X-Twilio-Email-Event-Webhook-Signature": None}, 401),
     "not b64": ("POST", "/webhooks/sendgrid", {"X-Twilio-Email-Event-Webhook-Signature": "é"}, 401),
     "1970": ("POST", "/webhooks/sendgrid", {"X-Twilio-Email-Event-Webhook-Timestamp": "1"}, 401),
-    "unknown source": ("POST", "/webhooks/postmark", {}, 404),
+    "unknown source": ("POST", "/webhooks/nobody", {}, 404),
     "unknown token": ("POST", "/webhooks/sendgrid/a-token-of-nobody", {}, 404),
     "empty token": ("POST", "/webhooks/sendgrid/", {}, 404),
     "beyond the token": ("POST", f"/webhooks/sendgrid/{TOKEN}/more", {}, 404),
