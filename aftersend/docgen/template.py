@@ -1,4 +1,4 @@
-"""Markdown from a template: prose in `templates/NAME.md`, with places that the code fills."""
+"""Markdown from a template: prose in `templates`, with places that the code fills."""
 
 from __future__ import annotations
 

@@ -116,6 +116,20 @@ def test_every_path_exists() -> None:
     assert {} == _where(CHECKED, missing_paths)
 
 
+_MODULE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|lua|md|toml))`")
+
+
+def missing_files(name: str) -> list[str]:
+    """Return the paths in backticks that exist neither from the root nor from the file's own folder."""
+    folders = (ROOT, (ROOT / name).parent)
+    paths = _MODULE.findall(CHECKED[name])
+    return [p for p in paths if not any((f / p).exists() for f in folders) and ROOT / p not in COMING]
+
+
+def test_every_file_in_backticks_exists() -> None:
+    assert {} == _where(CHECKED, missing_files)
+
+
 _INNER = "cli|config|console|docgen|engine|gateway|processes|publish|rules|sandbox|services|sources"
 
 
