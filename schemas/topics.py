@@ -73,10 +73,7 @@ def layouts(
     # The last record of an alert is its state, which must stay; a consumer that is down for a week reads every change.
     alerts = compacted | {"min.compaction.lag.ms": str(7 * _DAY_MS)}
     return (
-        *(
-            TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}, as they arrived")
-            for name in sources
-        ),
+        *(TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}") for name in sources),
         TopicLayout(topics.clock, 1, kept, "ticks of the leader's clock"),
         TopicLayout(topics.events, partitions, kept, "canonical events, keyed by recipient"),
         TopicLayout(topics.status, partitions, compacted, "state of every recipient of every delivery"),

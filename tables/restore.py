@@ -35,38 +35,16 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         RestoreError: if a record can't be read: folding must not continue from an incomplete state.
     """
     topics = codec.topics
-    offsets = store.offsets()
-    if offsets:
-        keys = [(topic, partition) for topic in (topics.status, topics.contacts, topics.kpis)]
-        for (topic, _), (first, end) in (await changelog.bounds(options, keys)).items():
-            if topic in offsets and not first <= offsets[topic] <= end:
-                store.clear(f"{topic} holds offsets {first} to {end}, the store is at {offsets[topic]}")
-                offsets = {}
-                break
-    starts = {(topic, partition): offsets.get(topic) for topic in (topics.status, topics.contacts, topics.kpis)}
+    keys = [(topic, partition) for topic in (topics.status, topics.contacts, topics.kpis)]
+    offsets = await _usable_offsets(options, store, keys)
+    starts = {(topic, partition): offsets.get(topic) for topic, partition in keys}
     records = 0
     started = time.process_time()
 
     def apply(topic: str, _: int, batch: list[FetchedRecord]) -> None:
         nonlocal records
         records += len(batch)
-        changes = Changes()
-        first, end = batch[0].offset, batch[-1].offset + 1
-        # Only the last record of a key counts; earlier ones that are not compacted yet are often in the same batch.
-        batch = list({record.key: record for record in batch}.values())
-        try:
-            if topic == topics.status:
-                _rows(batch, changes)
-            elif topic == topics.contacts:
-                _contacts(batch, changes)
-            else:
-                _kpis(batch, changes)
-        except Exception as error:
-            raise RestoreError(
-                f"{topic}, partition {partition}, offsets {first} to {end - 1}: a record is not "
-                f"readable by this version: {type(error).__name__}: {error}"
-            ) from error
-        store.apply(changes, {topic: end})
+        store.apply(_changes(batch, topic, partition, codec), {topic: batch[-1].offset + 1})
 
     ends = await changelog.read(options, starts, apply)
     store.apply(Changes(), {topic: end for (topic, _), end in ends.items()})
@@ -79,6 +57,39 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
             cpu_seconds=round(time.process_time() - started, 2),
         )
     return records
+
+
+async def _usable_offsets(
+    options: Mapping[str, Any], store: PartitionStore, keys: list[tuple[str, int]]
+) -> dict[str, int]:
+    """Return a store's offsets; a store whose offsets the changelogs no longer hold is cleared."""
+    offsets = store.offsets()
+    if not offsets:
+        return {}
+    for (topic, _), (first, end) in (await changelog.bounds(options, keys)).items():
+        if topic in offsets and not first <= offsets[topic] <= end:
+            store.clear(f"{topic} holds offsets {first} to {end}, the store is at {offsets[topic]}")
+            return {}
+    return offsets
+
+
+def _changes(batch: list[FetchedRecord], topic: str, partition: int, codec: Codec) -> Changes:
+    changes = Changes()
+    # Only the last record of a key counts; earlier ones that are not compacted yet are often in the same batch.
+    last = list({record.key: record for record in batch}.values())
+    try:
+        if topic == codec.topics.status:
+            _rows(last, changes)
+        elif topic == codec.topics.contacts:
+            _contacts(last, changes)
+        else:
+            _kpis(last, changes)
+    except Exception as error:
+        raise RestoreError(
+            f"{topic}, partition {partition}, offsets {batch[0].offset} to {batch[-1].offset}: a record is not "
+            f"readable by this version: {type(error).__name__}: {error}"
+        ) from error
+    return changes
 
 
 def _rows(batch: list[FetchedRecord], changes: Changes) -> None:

@@ -40,7 +40,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.embedded import EmbeddedKafka
-from aftersend.sandbox.reference.progress import committed
+from aftersend.sandbox.reference.progress import committed_offsets
 from aftersend.sandbox.simulation.campaign import simulate_campaign
 from aftersend.schemas.event import NOT_SENT_REASONS
 
@@ -196,7 +196,7 @@ async def _wait_until_folded(settings: Settings, phase: int) -> None:
     deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         left = 0
-        starts: dict[tuple[str, int], int | None] = {**await committed(settings, keys)}
+        starts: dict[tuple[str, int], int | None] = {**await committed_offsets(settings, keys)}
         await changelog.read(settings.kafka_options(), starts, count)
         if not left:
             return

@@ -27,7 +27,8 @@ from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport as Viewed
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
-from aftersend.sandbox.reference.check import CheckReport, read_redis
+from aftersend.sandbox.reference.check import CheckReport
+from aftersend.sandbox.reference.live_kpis import read_redis
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState

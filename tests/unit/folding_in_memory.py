@@ -14,9 +14,9 @@ from aftersend.agents.track import Track, TrackState
 from aftersend.config.settings import Settings
 from aftersend.engine.partitions.batch import Batch
 from aftersend.processes.worker import fold_options
-from aftersend.sandbox.reference.check import options_of
 from aftersend.sandbox.reference.compare import Differences, compare_contacts, compare_kpis, compare_rows
 from aftersend.sandbox.reference.fold import Reference
+from aftersend.sandbox.reference.options import options_of
 from aftersend.schemas.event import Feedback
 from aftersend.sources.registry import NUMBERS
 from aftersend.tables import restore
@@ -165,18 +165,18 @@ class Partition:
         """Return the reference after the same records."""
         reference = Reference(options_of(self.settings), self.number)
         for record in self.log:
-            reference.take(record.offset, record.timestamp, _decode(record.value or b""))
+            reference.fold(record.offset, record.timestamp, _decode(record.value or b""))
         return reference
 
     def differences(self, *, contacts: bool = True) -> list[str]:
         """Compare what the engine shows with the reference."""
         topics = self.settings.topics
         reference, found = self.reference(), Differences()
-        behind = compare_rows(reference, self.values(topics.status), found)
+        overdue = compare_rows(reference, self.values(topics.status), found)
         if contacts:
             compare_contacts(reference, self.values(topics.contacts), found)
         kpis = {k.rpartition("\t")[0]: v for k, v in self.values(topics.kpis).items() if "\t" in k}
-        compare_kpis(reference, behind, kpis, found)
+        compare_kpis(reference, overdue, kpis, found)
         return found.lines()
 
 

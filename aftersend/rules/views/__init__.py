@@ -1,4 +1,4 @@
-"""The products' ways of looking at one and the same row, by name."""
+"""Views: each product's statuses, counts and logs of a delivery, by name (`docs/domain.md §5`)."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from aftersend.rules.views.adobe import view as adobe
 from aftersend.rules.views.base import View
 from aftersend.rules.views.escala import view as escala
 
-#: Every view by its name. To add one is to write its module and its place here.
+#: Every view by name. To add one is to write its module and to list it here.
 VIEWS: Final[dict[str, View]] = {view.name: view for view in (*adobe.VIEWS, creatio.VIEW, escala.VIEW)}

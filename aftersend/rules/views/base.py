@@ -1,8 +1,7 @@
-"""What a view is: a product's statuses, numbers and logs, computed from the rows that everybody shares.
+"""The definition of a view: a product's statuses, counts and logs, computed from the same rows.
 
-A view reads a row's class (facts, status) and nothing else for its numbers, so they are sums over a delivery's
-histogram (`aftersend.rules.kpi.indicators`): no view costs the folding of events anything, and any view of any past
-delivery can be computed from what is stored.
+The counts of a view depend on a row's bucket (status, facts) only, so they are sums over a delivery's histogram
+(`aftersend.rules.kpi.indicators`): a view adds no work for an event, and covers past deliveries too.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ import msgspec
 from aftersend.rules.kpi import indicators
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.statuses import STATUS_NUMBER
+from aftersend.schemas.packing import unpack_bucket
 from aftersend.schemas.recipient import Row
 
-#: Any of these says that the message had left for the MTA or provider, whether its `sent` was reported or not; a
-#: refusal too, since nobody refuses what was not handed to him.
+#: Facts that imply that the message was handed to the MTA or provider, even if no `sent` was reported. A refusal is one
+#: of them, since only a message that was handed over can be refused.
 HANDED_OVER: Final = (
     Fact.SENT
     | Fact.DEFERRED
@@ -39,30 +39,30 @@ _UNIQUE_OPENS: Final = next(indicator for indicator in indicators.INDICATORS if 
 
 
 def is_opened(facts: int, _status: int = 0) -> bool:
-    """Say whether a recipient counts as having opened: a human, by the rule of the KPI `unique_opens`."""
+    """Return whether a recipient counts as having opened, by the rule of the KPI `unique_opens`: humans only."""
     return _UNIQUE_OPENS.counts(facts)
 
 
 def number_of(name: str, *, final: bool = False) -> int:
-    """Return the number of a status by the name that rows show and whether it is final."""
+    """Return the number of a status by its public name and whether it is final."""
     return STATUS_NUMBER[name, final]
 
 
 class ShownStatus(NamedTuple):
-    """What a view shows as a row's status."""
+    """A row's status in a view."""
 
     name: str
-    #: Nothing will replace it any more.
+    #: No event will replace it.
     final: bool = False
 
 
 class ViewCount(NamedTuple):
-    """A number of recipients: those whose row is of certain classes."""
+    """A number of recipients: those whose row is in certain buckets."""
 
     name: str
-    #: What the product calls it.
+    #: The product's name of it.
     title: str
-    #: Of (facts, status): whether such a row counts.
+    #: Of (facts, status): whether a row counts.
     counts: Callable[[int, int], bool]
     meaning: str
 
@@ -79,10 +79,10 @@ class ViewRate(NamedTuple):
     plus: str = ""
 
 
-class RateValue(msgspec.Struct):
+class ViewRateValue(msgspec.Struct):
     """A rate's value and what it was computed from (`docs/domain.md §4.2`)."""
 
-    #: None: there is nothing to divide by.
+    #: None: the denominator is 0.
     value: float | None
     numerator: int
     numerator_name: str
@@ -94,13 +94,13 @@ class ViewReport(msgspec.Struct):
     """A view of one delivery."""
 
     view: str
-    #: Recipients by shown status, every status of the view; the sum is the audience.
+    #: Recipients by status, every status of the view; the sum is the audience.
     statuses: dict[str, int]
     #: Recipients, by the names of the view's counts.
     counts: dict[str, int]
     #: Events, by the names of `aftersend.rules.kpi.indicators.TOTALS`.
     totals: dict[str, int]
-    rates: dict[str, RateValue]
+    rates: dict[str, ViewRateValue]
 
 
 class LogColumn(NamedTuple):
@@ -117,7 +117,7 @@ class ViewLog(NamedTuple):
 
     name: str
     title: str
-    #: Of (facts, status): whether such a row is in the list.
+    #: Of (facts, status): whether a row is in the list.
     holds: Callable[[int, int], bool]
     columns: tuple[LogColumn, ...]
 
@@ -129,7 +129,7 @@ class ViewLog(NamedTuple):
 
 
 class _BucketCounts(NamedTuple):
-    """What a row of one class counts as."""
+    """The status and the counts of a row in one bucket."""
 
     status: str
     counts: tuple[str, ...]
@@ -137,67 +137,67 @@ class _BucketCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """A product's way of looking at a delivery."""
+    """A product's view of a delivery."""
 
     name: str
     title: str
-    #: Every name that `status_of` may give, in the order in which they are shown.
+    #: Every name that `status_of` may return, in display order.
     statuses: tuple[str, ...]
     #: Of (facts, status).
     status_of: Callable[[int, int], ShownStatus]
     counts: tuple[ViewCount, ...]
     rates: tuple[ViewRate, ...]
     logs: tuple[ViewLog, ...]
-    #: Names of the totals that the product knows.
+    #: Names of the totals that the product has.
     totals: tuple[str, ...] = ("total_opens", "total_machine_opens", "total_clicks")
-    _classes: dict[int, _BucketCounts] = field(default_factory=dict, repr=False, compare=False)
+    _by_bucket: dict[int, _BucketCounts] = field(default_factory=dict, repr=False, compare=False)
 
-    def kpis(self, cells: Mapping[int, int], events: Mapping[int, int]) -> ViewReport:
+    def kpis(self, buckets: Mapping[int, int], events: Mapping[int, int]) -> ViewReport:
         """Return the view of a delivery.
 
         Args:
-            cells: `KpiPartial.cells`, of one partition or merged.
+            buckets: `KpiPartial.buckets`, of one partition or merged.
             events: `KpiPartial.events`, of the same.
         """
         statuses = dict.fromkeys(self.statuses, 0)
         counts = dict.fromkeys((count.name for count in self.counts), 0)
-        for cell, rows in cells.items():
-            of = self._class_of(cell)
-            statuses[of.status] += rows
-            for name in of.counts:
+        for bucket, rows in buckets.items():
+            counted = self._counts_of(bucket)
+            statuses[counted.status] += rows
+            for name in counted.counts:
                 counts[name] += rows
-        told = indicators.kpis({}, events)
-        totals = {name: told[name] for name in self.totals}
+        kpis = indicators.kpis({}, events)
+        totals = {name: kpis[name] for name in self.totals}
         return ViewReport(
             self.name, statuses, counts, totals, {rate.name: rate_value(rate, counts) for rate in self.rates}
         )
 
     def movement(self, before: int | None, after: int | None) -> dict[str, int]:
-        """Return what a row that changes its class does to the counts: 1 or -1 by name, what stays is left out.
+        """Return how the counts change when a row changes its bucket: 1 or -1 by name, unchanged counts left out.
 
         Args:
-            before: the class (`aftersend.schemas.packing.pack_bucket`) that the row was of; None: there was no row.
-            after: the class that it is of now; None: it is gone, or has turned out to be a test.
+            before: bucket (`aftersend.schemas.packing.pack_bucket`) before; None: there was no row.
+            after: bucket after; None: the row is deleted, or has turned out to be of a test message.
         """
-        old = set() if before is None else set(self._class_of(before).counts)
-        new = set() if after is None else set(self._class_of(after).counts)
+        old = set() if before is None else set(self._counts_of(before).counts)
+        new = set() if after is None else set(self._counts_of(after).counts)
         return {count.name: 1 if count.name in new else -1 for count in self.counts if count.name in old ^ new}
 
-    def _class_of(self, cell: int) -> _BucketCounts:
-        known = self._classes.get(cell)
+    def _counts_of(self, bucket: int) -> _BucketCounts:
+        known = self._by_bucket.get(bucket)
         if known is None:
-            facts, status = cell >> 8, cell & 255
+            status, facts = unpack_bucket(bucket)
             names = tuple(count.name for count in self.counts if count.counts(facts, status))
-            known = self._classes[cell] = _BucketCounts(self.status_of(facts, status).name, names)
+            known = self._by_bucket[bucket] = _BucketCounts(self.status_of(facts, status).name, names)
         return known
 
 
-def rate_value(rate: ViewRate, counts: Mapping[str, int]) -> RateValue:
+def rate_value(rate: ViewRate, counts: Mapping[str, int]) -> ViewRateValue:
     """Return a rate with its numerator and denominator."""
     above, below, name = counts[rate.numerator], counts[rate.denominator], rate.denominator
     if rate.plus:
         below, name = below + counts[rate.plus], f"{name} + {rate.plus}"
-    return RateValue(above / below if below else None, above, rate.numerator, below, name)
+    return ViewRateValue(above / below if below else None, above, rate.numerator, below, name)
 
 
 def has(facts: int) -> Callable[[int, int], bool]:
@@ -210,5 +210,5 @@ def has(facts: int) -> Callable[[int, int], bool]:
 
 
 def every_row(_facts: int, _status: int) -> bool:
-    """Hold for every row."""
+    """Return True: every row counts."""
     return True

@@ -1,4 +1,4 @@
-"""Columns that the logs of several products have."""
+"""Columns of the logs of several products."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def _address(recipient: str, row: Row) -> str:
 
 
 ADDRESS: Final = LogColumn("address", "Address", _address)
-#: Arrival of what made the row what it is.
+#: Arrival of the event that made the row's version.
 UPDATED_AT: Final = LogColumn("updated_at", "Date", lambda _, row: row.updated_at)
 OPENS: Final = LogColumn("opens", "Opens", lambda _, row: row.opens)
 CLICKS: Final = LogColumn("clicks", "Clicks", lambda _, row: row.clicks)

@@ -1,4 +1,4 @@
-"""Creatio's way of looking at a delivery: personal responses (`docs/domain.md §5.2`)."""
+"""Creatio's view of a delivery: personal responses (`docs/domain.md §5.2`)."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
 
 
 class CreatioResponse(NamedTuple):
-    """What Creatio shows for a recipient."""
+    """A recipient's response in Creatio."""
 
     name: str
-    #: The statuses that it is shown for, as rows name them.
+    #: Names of the statuses that it stands for.
     statuses: tuple[str, ...]
-    #: The recipient was not reached: it is in the error chart.
+    #: The recipient was not reached: it counts in the error chart.
     not_delivered: bool = False
-    #: What it does to the contact.
+    #: Its effects on the contact.
     sets_do_not_email: bool = False
     clears_valid: bool = False
 
 
-#: In the order in which they are shown.
+#: In display order.
 RESPONSES: Final = (
     CreatioResponse("Planned", ("none", "planned")),
     CreatioResponse("Ready to send", ("ready",)),
@@ -48,7 +48,7 @@ RESPONSES: Final = (
     CreatioResponse("Clicked", ("clicked",)),
     CreatioResponse("Unsubscribed", ("unsubscribed",), sets_do_not_email=True),
     CreatioResponse("Spam complaint", ("complained",), sets_do_not_email=True),
-    # **choice** A temporary failure that is retried is shown as one that was given up: Creatio has no other name.
+    # **choice** A temporary failure that is retried has the response of one that was given up: Creatio has only one.
     CreatioResponse("Soft bounce", ("deferred", "soft_bounce"), not_delivered=True),
     CreatioResponse("Hard bounce", ("hard_bounce",), not_delivered=True, sets_do_not_email=True, clears_valid=True),
     CreatioResponse("Rejected", ("rejected",), not_delivered=True),
@@ -77,9 +77,9 @@ _SENT: Final = number_of("sent")
 
 
 def response_of(facts: int, status: int) -> CreatioResponse:
-    """Return the response of a row of a class."""
+    """Return the response of a row."""
     if status < _SENT and facts & HANDED_OVER:
-        return _SENT_TO_PROVIDER  # an automatic reply came, and so far nothing else
+        return _SENT_TO_PROVIDER  # only an automatic reply has arrived so far
     return _BY_STATUS[status]
 
 
@@ -88,7 +88,7 @@ def _status_of(facts: int, status: int) -> ShownStatus:
 
 
 def is_opened(facts: int, _status: int = 0) -> bool:
-    """Say whether a recipient counts as having opened: as everywhere, and a complaint counts as an open too."""
+    """Return whether a recipient counts as having opened: as in all views, and a complaint counts as an open too."""
     return bool(facts & Fact.COMPLAINED) or base.is_opened(facts)
 
 
@@ -99,7 +99,7 @@ def _is_not_delivered(facts: int, status: int) -> bool:
 _CANCELED: Final = "not_sent_"
 
 _COUNTS: Final = (
-    ViewCount("audience", "Audience", every_row, "everybody that anything was heard of, test messages left out"),
+    ViewCount("audience", "Audience", every_row, "recipients with at least one event, test messages excluded"),
     ViewCount("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
     ViewCount("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
     ViewCount(
@@ -158,13 +158,13 @@ VIEW: Final = View(
 )
 
 
-def error_chart(cells: Mapping[int, int]) -> dict[str, int]:
-    """Return the error chart's data: recipients by response that means not delivered, those that there are.
+def error_chart(buckets: Mapping[int, int]) -> dict[str, int]:
+    """Return the error chart's data: recipients by response that means not delivered, without zeros.
 
     Args:
-        cells: `KpiPartial.cells`.
+        buckets: `KpiPartial.buckets`.
     """
-    return chart_of(VIEW.kpis(cells, {}))
+    return chart_of(VIEW.kpis(buckets, {}))
 
 
 def chart_of(report: ViewReport) -> dict[str, int]:

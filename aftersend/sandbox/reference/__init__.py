@@ -1,4 +1,4 @@
-"""A second opinion: the engine's results, told again in the plainest way and compared.
+"""The reference: a second implementation of the domain, and the check that compares the engine's results with it.
 
 Written from the description of the domain, not from the engine: dicts, strings and one event at a time, no packing, no
 batches. It shares no code with `rules` and `tables`, so what both say is likely to be right. `check` compares all that

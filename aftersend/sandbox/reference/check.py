@@ -1,4 +1,4 @@
-"""An installation that has folded all of its input, checked against the reference."""
+"""Checking an installation that has folded all of its input against the reference."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-import redis.asyncio as redis_client
 from redis.exceptions import RedisError
 
-from aftersend.config.installation import raw_sources, response_windows, source_numbers, source_options
+from aftersend.config.installation import raw_sources, source_options
 from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
@@ -28,7 +27,9 @@ from aftersend.sandbox.reference.compare import (
     compare_rows,
     kpis_of,
 )
-from aftersend.sandbox.reference.fold import Reference, ReferenceOptions
+from aftersend.sandbox.reference.fold import Reference
+from aftersend.sandbox.reference.live_kpis import read_redis
+from aftersend.sandbox.reference.options import options_of
 from aftersend.sandbox.reference.raw import RawCheck
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.schemas.topics import Topics
@@ -36,7 +37,7 @@ from aftersend.sources.registry import REGISTRY
 
 _HOUR: Final = 3600.0
 _DAY: Final = 24 * _HOUR
-#: Redis shows what was committed a moment ago; differences that are still there after so many seconds are some.
+#: Redis is written some time after the commit; differences that remain after this time count.
 _REDIS_TIMEOUT_SECONDS: Final = 15.0
 
 _decode_event: Final = msgspec.json.Decoder(FoldEvent).decode
@@ -46,17 +47,17 @@ _decode_state: Final = msgspec.json.Decoder().decode
 
 @dataclass(slots=True)
 class CheckReport:
-    """What a check has found."""
+    """The result of a check."""
 
     equal: bool
-    #: Canonical events folded, and raw records that they came from.
+    #: Canonical events folded, and raw records read.
     events: int
     raw_records: int
     unreadable: int
     rows: int
     contacts: int
     deliveries: int
-    #: By delivery, the KPIs as they should be, and rows by status as `status_<name>`.
+    #: By delivery: the KPIs as they should be, and rows by status as `status_<name>`.
     kpis: dict[str, Counter[str]]
     #: (source, kind, decision) -> events.
     decisions: Counter[tuple[str, str, str]]
@@ -78,19 +79,19 @@ class _Tables:
 
 
 async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> CheckReport:
-    """Compare all that an installation shows with what its input should have made of it.
+    """Compare an installation's outputs with what they should be for its input.
 
     The installation may be running, but its input must have ended and been folded (`progress.wait_until_folded`).
 
     Args:
         settings: of the installation.
-        redis: whether to look at Redis too.
-        raw: whether to look at the raw topics and dead letters too; without, events are taken as they are.
+        redis: whether to compare Redis too.
+        raw: whether to compare the raw topics and dead letters with the events too.
     """
     started = time.monotonic()
     run = await _run(settings, raw=raw)
     if redis and not await run.compare_redis():
-        # A tick may have ended waits since the tables were read.
+        # A tick may have expired rows since the tables were read.
         run = await _run(settings, raw=raw)
         await run.compare_redis()
     report = run.report()
@@ -98,9 +99,9 @@ async def check(settings: Settings, *, redis: bool = True, raw: bool = True) -> 
     return report
 
 
-async def _run(settings: Settings, *, raw: bool) -> _Check:
+async def _run(settings: Settings, *, raw: bool) -> _InstallationCheck:
     """Read and compare everything in Kafka."""
-    run = _Check(settings, await admin.inspect(settings.kafka_options()))
+    run = _InstallationCheck(settings, await admin.inspect(settings.kafka_options()))
     with _uncollected():
         await run.read_events()
         await run.read_tables()
@@ -112,7 +113,7 @@ async def _run(settings: Settings, *, raw: bool) -> _Check:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector out: it would walk every row again and again, which takes as long as all else."""
+    """Disable the garbage collector: it would traverse every row again and again, half of the time of a check."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -122,22 +123,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def options_of(settings: Settings) -> ReferenceOptions:
-    """Return what the reference needs to know of an installation."""
-    topics = settings.topics
-    known = source_numbers()
-    return ReferenceOptions(
-        freeze=settings.statistics_update_period_days * _DAY,
-        retention=settings.retention_days * _DAY,
-        window=settings.response_window_hours * _HOUR,
-        windows=response_windows(),
-        raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
-        events_topic=topics.events,
-        address_validity=settings.address_validity,
-    )
-
-
-class _Check:
+class _InstallationCheck:
     """One check."""
 
     def __init__(self, settings: Settings, cluster: admin.Cluster) -> None:
@@ -169,11 +155,11 @@ class _Check:
         """Fold the events topic."""
 
         def fold(partition: int, records: list[FetchedRecord]) -> None:
-            take, weigh = self.references[partition].take, self.raw_check.event
+            take, compare = self.references[partition].fold, self.raw_check.event
             for record in records:
                 try:
                     event = _decode_event(record.value or b"")
-                    if event.type == "declared":  # says more than the others
+                    if event.type == "declared":  # needs all fields
                         event = _decode_whole_event(record.value or b"")
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                     self.raw_check.unread_event(self.topics.events, partition, record)
@@ -182,7 +168,7 @@ class _Check:
                     self.raw_check.unread_event(self.topics.events, partition, record)
                     continue
                 take(record.offset, record.timestamp, event)
-                weigh(partition, record, event)
+                compare(partition, record, event)
 
         await self.read(self.topics.dead_letters, lambda _, records: self._dead_letters(records))
         await self.read(self.topics.events, fold)
@@ -192,12 +178,12 @@ class _Check:
             self.raw_check.dead_letter(record)
 
     async def read_tables(self) -> None:
-        """Read what the engine shows."""
+        """Read the engine's outputs."""
         await self.read(self.topics.status, self._rows)
         await self.read(self.topics.contacts, self._contacts)
         await self.read(self.topics.kpis, self._kpis)
         for reference, table in zip(self.references, self.tables, strict=True):
-            # Ticks may have come since the events were read.
+            # Ticks may have been written since the events were read.
             reference.pass_time(table.tick)
 
     def _rows(self, partition: int, records: list[FetchedRecord]) -> None:
@@ -232,7 +218,7 @@ class _Check:
             if key == "@clock":
                 table.tick = max(table.tick, _decode_state(record.value)["tick"])
                 continue
-            if "\t" not in key:  # what the partition notes of a delivery
+            if "\t" not in key:  # terms of a delivery
                 continue
             delivery_id, _, number = key.rpartition("\t")
             if number != str(partition):
@@ -240,17 +226,17 @@ class _Check:
             table.kpis[delivery_id] = record.value
 
     async def read_raw(self) -> None:
-        """Weigh the raw records against what came of them."""
+        """Compare the raw records with the events made of them."""
         options = source_options(self.settings)
         for name in raw_sources():
             topic = self.topics.raw(name)
             parse = REGISTRY[name].parser(options)
 
-            def weigh(partition: int, records: list[FetchedRecord], topic: str = topic, parse: Any = parse) -> None:
+            def parse_all(partition: int, records: list[FetchedRecord], topic: str = topic, parse: Any = parse) -> None:
                 for record in records:
                     self.raw_check.raw(topic, partition, record, parse)
 
-            await self.read(topic, weigh)
+            await self.read(topic, parse_all)
         offsets: list[int] = []
         await self.read(self.topics.clock, lambda _, records: offsets.extend(record.offset for record in records))
         self.raw_check.tick_source(offsets)
@@ -260,14 +246,14 @@ class _Check:
         """Compare all tables."""
         parts = []
         for reference, table in zip(self.references, self.tables, strict=True):
-            behind = compare_rows(reference, table.rows, self.found)
+            overdue = compare_rows(reference, table.rows, self.found)
             compare_contacts(reference, table.contacts, self.found)
-            compare_kpis(reference, behind, table.kpis, self.found)
-            parts.append(kpis_of(reference, behind))
+            compare_kpis(reference, overdue, table.kpis, self.found)
+            parts.append(kpis_of(reference, overdue))
         self.kpis = added_up(parts)
 
     async def compare_redis(self) -> bool:
-        """Compare the live KPIs, giving the publisher a moment to catch up; return whether they are equal."""
+        """Compare the live KPIs, waiting for the publisher to catch up; return whether they are equal."""
         settings = self.settings
         oldest = time.time() - settings.redis_expiry_days * _DAY
         young = {
@@ -315,18 +301,3 @@ class _Check:
             for delivery_id, delivery in reference.deliveries.items():
                 for recipient, row in delivery.rows.items():
                     yield row.version, delivery_id, recipient
-
-
-async def read_redis(settings: Settings) -> dict[str, dict[str, str]]:
-    """Return the hashes of all deliveries in Redis."""
-    client = redis_client.from_url(settings.redis_url, decode_responses=True)
-    prefix = f"{settings.redis_prefix}:kpi:"
-    try:
-        keys = [key async for key in client.scan_iter(f"{prefix}*")]
-        pipe = client.pipeline(transaction=False)
-        for key in keys:
-            pipe.hgetall(key)
-        hashes = await pipe.execute()
-    finally:
-        await client.aclose()
-    return {key.removeprefix(prefix): fields for key, fields in zip(keys, hashes, strict=True) if fields}

@@ -1,4 +1,4 @@
-"""What an installation shows, beside what it should show."""
+"""Comparing what an installation shows with what it should show."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.sandbox.reference import contacts, kpis
-from aftersend.sandbox.reference.fold import ExpectedDelivery, ExpectedRow, Reference
+from aftersend.sandbox.reference.fold import ExpectedDelivery, Reference
+from aftersend.sandbox.reference.rows import ExpectedRow
 
 _decode: Final = msgspec.json.Decoder().decode
 _SHOWN: Final = 200
-#: Fields of a Redis hash that are no counters.
+#: Fields of a Redis hash that are not counters.
 _NO_COUNTERS: Final = {"started_at", "updated_at", "revision"}
 
 
 class Differences:
-    """Gathers differences; keeps the first ones and counts them all."""
+    """Collects differences: keeps the first ones and counts all."""
 
     def __init__(self, limit: int = 50) -> None:
         self.total = 0
@@ -32,20 +33,20 @@ class Differences:
             self.shown.append(text)
 
     def lines(self) -> list[str]:
-        """Return the differences kept, and a line on how many more there are."""
+        """Return the kept differences, and a line with the number of the others."""
         more = self.total - len(self.shown)
         return [*self.shown, f"… and {more} more"] if more else list(self.shown)
 
 
 class OverdueRows:
-    """Rows that the engine has not brought up to the last tick yet, which it may take its time for."""
+    """Rows whose wait is over but that the engine has not scanned yet: its next sweeps will."""
 
     def __init__(self) -> None:
-        self.waiting: set[tuple[str, str]] = set()
+        self.rows: set[tuple[str, str]] = set()
 
     def row(self, reference: Reference, delivery_id: str, recipient: str, row: ExpectedRow) -> ExpectedRow:
-        """Return a row as it should be when the engine is behind with it, or not."""
-        return row if (delivery_id, recipient) in self.waiting else reference.settled(delivery_id, row)
+        """Return a row as it should be, before or after its expiry."""
+        return row if (delivery_id, recipient) in self.rows else reference.settled(delivery_id, row)
 
 
 def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: Differences) -> OverdueRows:
@@ -57,9 +58,9 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
         differences: gets what differs.
 
     Returns:
-        Which rows the engine may still end the wait of.
+        Rows that the engine has not expired yet.
     """
-    behind = OverdueRows()
+    overdue = OverdueRows()
     where = f"partition {reference.partition}"
     left = dict(found)
     for delivery_id, delivery in reference.deliveries.items():
@@ -73,21 +74,21 @@ def compare_rows(reference: Reference, found: Mapping[str, bytes], differences: 
             if shown == _expected(reference.settled(delivery_id, row), delivery_id, recipient):
                 continue
             if reference.is_overdue(delivery_id, row) and shown == _expected(row, delivery_id, recipient):
-                behind.waiting.add((delivery_id, recipient))
+                overdue.rows.add((delivery_id, recipient))
                 continue
             expected = _expected(reference.settled(delivery_id, row), delivery_id, recipient)
             differences.add(f"{where}: row {_name(key)}: {_fields(shown, expected)}")
-        for recipient, row in delivery.forgotten:  # may be there until the next sweep
+        for recipient, row in delivery.forgotten:  # may exist until the next sweep
             value = left.pop(f"{delivery_id}\t{recipient}", None)
             if (
                 value is not None
                 and reference.is_overdue(delivery_id, row)
                 and _shown(value) == _expected(row, delivery_id, recipient)
             ):
-                behind.waiting.add((delivery_id, recipient))
+                overdue.rows.add((delivery_id, recipient))
     for key in left:
         differences.add(f"{where}: row {_name(key)} should not be there")
-    return behind
+    return overdue
 
 
 def _expected(row: ExpectedRow, delivery_id: str, recipient: str) -> dict[str, Any]:
@@ -119,35 +120,35 @@ def compare_contacts(reference: Reference, found: Mapping[str, bytes], differenc
         differences.add(f"{where}: contact {address} should not be there")
 
 
-def kpis_of(reference: Reference, behind: OverdueRows) -> dict[str, Counter[str]]:
+def kpis_of(reference: Reference, overdue: OverdueRows) -> dict[str, Counter[str]]:
     """Return the KPIs and the rows by status (`status_<name>`) of each delivery in one partition."""
     result = {}
     for delivery_id, delivery in reference.deliveries.items():
-        counted = kpis.of_rows(_all_rows(reference, delivery_id, delivery, behind))
+        counted = kpis.of_rows(_all_rows(reference, delivery_id, delivery, overdue))
         result[delivery_id] = counted + kpis.of_decisions(delivery)
     return result
 
 
 def _all_rows(
-    reference: Reference, delivery_id: str, delivery: ExpectedDelivery, behind: OverdueRows
+    reference: Reference, delivery_id: str, delivery: ExpectedDelivery, overdue: OverdueRows
 ) -> Iterator[ExpectedRow]:
-    """Yield the rows that somebody is behind: without delivery or recipient they count nowhere."""
+    """Yield the rows that count: those without delivery or recipient do not."""
     if not delivery_id:
         return
     for recipient, row in delivery.rows.items():
         if recipient:
-            yield behind.row(reference, delivery_id, recipient, row)
+            yield overdue.row(reference, delivery_id, recipient, row)
     for recipient, row in delivery.forgotten:
         if recipient:
-            yield behind.row(reference, delivery_id, recipient, row)
+            yield overdue.row(reference, delivery_id, recipient, row)
 
 
 def compare_kpis(
-    reference: Reference, behind: OverdueRows, found: Mapping[str, bytes], differences: Differences
+    reference: Reference, overdue: OverdueRows, found: Mapping[str, bytes], differences: Differences
 ) -> None:
     """Compare the KPIs of one partition; `found` is by delivery."""
     left = dict(found)
-    for delivery_id, counted in kpis_of(reference, behind).items():
+    for delivery_id, counted in kpis_of(reference, overdue).items():
         where = f"partition {reference.partition}: KPIs of {delivery_id or '(no delivery)'}"
         value = left.pop(delivery_id, None)
         if value is None:
@@ -164,8 +165,8 @@ def compare_kpis(
             ("updated_at", delivery.updated_at, shown["updated_at"]),
         ):
             if ours != theirs:
-                told = _fields(theirs, ours) if isinstance(ours, dict) else f"{theirs!r} instead of {ours!r}"
-                differences.add(f"{where}: {what}: {told}")
+                difference = _fields(theirs, ours) if isinstance(ours, dict) else f"{theirs!r} instead of {ours!r}"
+                differences.add(f"{where}: {what}: {difference}")
         if sum(expected_statuses.values()) != shown["kpis"]["audience"]:
             differences.add(f"{where}: the statuses do not add up to the audience")
     for delivery_id in left:
@@ -175,7 +176,7 @@ def compare_kpis(
 def compare_redis(
     expected: Mapping[str, Counter[str]], found: Mapping[str, Mapping[str, str]], differences: Differences
 ) -> None:
-    """Compare the live KPIs, both by delivery; what Redis has forgotten for its age is not expected."""
+    """Compare the live KPIs, both by delivery, without those that Redis has expired."""
     for delivery_id in expected.keys() | found.keys():
         where = f"Redis: {delivery_id or '(no delivery)'}"
         shown = {
@@ -205,7 +206,7 @@ def _name(key: str) -> str:
 
 
 def _fields(shown: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
-    """Tell in which fields two objects differ."""
+    """Return the fields in which two objects differ."""
     parts = []
     for name in sorted(shown.keys() | expected.keys()):
         ours, theirs = expected.get(name), shown.get(name)

@@ -1,4 +1,4 @@
-"""What is held against an address, whatever the delivery."""
+"""Contacts as they should be: complaints, unsubscriptions, errors and notices of an address (`docs/domain.md §3`)."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Contacts:
         self.validity_policy = validity_policy
         self.by_address: dict[str, dict[str, Any]] = {}
 
-    def hear(
+    def update(
         self, event: FoldEvent, kind: str, now: float, *, confirmed: bool, waits_since: float | None = None
     ) -> None:
-        """Take note of an event that is no duplicate and belongs to no test message.
+        """Fold an event that is no duplicate and belongs to no test message.
 
         Args:
-            event: what happened.
+            event: of a recipient.
             kind: of the event.
-            now: its arrival, seconds since 1970.
-            confirmed: the recipient's row has seen an explicit `delivered`.
-            waits_since: since when the recipient's row waits for an outcome, if it does or did in vain.
+            now: arrival of the event, seconds since 1970.
+            confirmed: an explicit `delivered` of the recipient's row has arrived.
+            waits_since: start of the wait of the recipient's row, seconds since 1970; None: it has none.
         """
         if not event.recipient:
             return
@@ -63,7 +63,7 @@ class Contacts:
         if notice is not None or long_deferred:
             if contact is None:
                 contact = self.by_address[event.recipient] = {"schema": 1, "recipient": event.recipient}
-            self._hold_against(contact, event, kind, now)
+            self._count_against(contact, event, kind, now)
             if notice is not None:
                 delivered = confirmed or kind == "complained"
                 _add_notice(contact, event, notice, event.occurred_at or now, delivered=delivered)
@@ -79,18 +79,18 @@ class Contacts:
         contact["updated_at"] = now
         contact["version"] = contact.get("version", 0) + 1
 
-    def _hold_against(self, contact: dict[str, Any], event: FoldEvent, kind: str, now: float) -> None:
+    def _count_against(self, contact: dict[str, Any], event: FoldEvent, kind: str, now: float) -> None:
         cause = _CAUSE_OF_KIND.get(kind, "")
         if _STRENGTH[cause] > _STRENGTH[contact.get("cause", "")]:
             contact |= {"do_not_email": True, "cause": cause, "cause_at": now, "cause_delivery_id": event.delivery_id}
         hard = kind in {"hard_bounce", "invalid_address"}
         if hard:
             reason = validity.reason_of(event.reason)
-            row = [*contact.get("row", []), reason]
-            while row[0] != reason:  # only what is the same up to the end is a row of bounces
-                row.pop(0)
-            contact["row"] = row
-            if kind == "invalid_address" or validity.is_proved_bad(row, self.validity_policy):
+            streak = [*contact.get("streak", []), reason]
+            while streak[0] != reason:  # only bounces with the same reason, up to the last one, count
+                streak.pop(0)
+            contact["streak"] = streak
+            if kind == "invalid_address" or validity.is_invalid_after(streak, self.validity_policy):
                 contact["valid"] = False
         if hard or kind == "soft_bounce":
             same = event.reason == contact.get("failure_reason", "")
@@ -105,7 +105,7 @@ class Contacts:
 def _count_error(contact: dict[str, Any], event: FoldEvent, now: float, *, hard: bool) -> None:
     """Quarantine at once for a hard error, for the fifth soft one that counts; nothing changes once it has begun.
 
-    A soft error counts a day after the last one that did, and after ten days the counting begins anew.
+    A soft error counts a day after the last counted one; after ten days the count restarts.
     """
     if not hard:
         counted = contact.get("counted", [])
@@ -128,17 +128,17 @@ def _count_error(contact: dict[str, Any], event: FoldEvent, now: float, *, hard:
 
 
 def _reached(contact: dict[str, Any]) -> bool:
-    """Forget failures, and errors if they have not led to a quarantine; say whether there were any."""
-    known = contact.keys() & {"failures", "row"}
+    """Clear failures, and errors if they have not led to a quarantine; return whether there were any."""
+    cleared = contact.keys() & {"failures", "streak"}
     if "quarantined_at" not in contact:
-        known |= contact.keys() & {"counted"}
-    for name in known | ({"failure_reason"} if known else set()) | ({"error"} if "counted" in known else set()):
+        cleared |= contact.keys() & {"counted"}
+    for name in cleared | ({"failure_reason"} if cleared else set()) | ({"error"} if "counted" in cleared else set()):
         contact.pop(name, None)
-    return bool(known)
+    return bool(cleared)
 
 
 def _unsubscribe(contact: dict[str, Any], event: FoldEvent, now: float) -> None:
-    """Note from which types of messages; an unsubscribe that names none is from all of them for good."""
+    """Record the message types; an unsubscribe without a type covers all messages."""
     types = {event.message_type} & set(MESSAGE_TYPES)
     before = contact.get("unsubscription")
     if before is None:
@@ -164,10 +164,10 @@ def _resubscribe(contact: dict[str, Any], message_type: str) -> bool:
 
 
 def _release(contact: dict[str, Any], event: FoldEvent, now: float) -> bool:
-    """Take an address out of quarantine if it was in it when the operator looked."""
+    """End a quarantine that had begun when the operator requested it."""
     if "quarantined_at" not in contact or contact["quarantined_at"] > (event.occurred_at or now):
         return False
-    for name in ("quarantined_at", "counted", "error", "failures", "failure_reason", "row", "valid"):
+    for name in ("quarantined_at", "counted", "error", "failures", "failure_reason", "streak", "valid"):
         contact.pop(name, None)
     contact["release"] = {"at": now, "by": event.reason, "why": event.diagnostic[:MAX_DIAGNOSTIC]}
     if contact.get("cause") in {"hard_bounce", "invalid_address"}:
@@ -176,7 +176,7 @@ def _release(contact: dict[str, Any], event: FoldEvent, now: float) -> bool:
 
 
 def _next_cause(contact: dict[str, Any]) -> None:
-    """Give a cause up; an unsubscription is what may be left."""
+    """Clear the cause; an unsubscription that it hid becomes the cause."""
     left = contact.get("unsubscription")
     if left is not None:
         contact |= {"cause": "unsubscribed", "cause_at": left["at"], "cause_delivery_id": left["delivery_id"]}
@@ -186,7 +186,7 @@ def _next_cause(contact: dict[str, Any]) -> None:
 
 
 def _add_notice(contact: dict[str, Any], event: FoldEvent, kind: str, at: float, *, delivered: bool) -> None:
-    """Put a notice at the end; the same kind for the same delivery is one notice, the last."""
+    """Append a notice; it replaces one of the same kind and delivery."""
     fields = {
         "delivery_id": event.delivery_id,
         "kind": kind,
@@ -203,12 +203,12 @@ def _add_notice(contact: dict[str, Any], event: FoldEvent, kind: str, at: float,
 
 def public(contact: dict[str, Any]) -> dict[str, Any]:
     """Return a contact without fields at their default, as the topic has it."""
-    told = dict(contact)
-    counted, row = told.pop("counted", []), told.pop("row", [])
-    told |= {"errors": len(counted), "error_counted_at": counted[-1]} if counted else {}
-    told |= {"hard_bounces": len(row), "hard_bounce_reason": row[-1]} if row else {}
+    shown = dict(contact)
+    counted, streak = shown.pop("counted", []), shown.pop("streak", [])
+    shown |= {"errors": len(counted), "error_counted_at": counted[-1]} if counted else {}
+    shown |= {"hard_bounces": len(streak), "hard_bounce_reason": streak[-1]} if streak else {}
     for name in ("error", "release", "unsubscription"):
-        if name in told:
-            told[name] = {n: v for n, v in told[name].items() if v or n == "at"}
+        if name in shown:
+            shown[name] = {n: v for n, v in shown[name].items() if v or n == "at"}
     kept = {"valid", "quarantined_at"}
-    return {name: value for name, value in told.items() if value not in ("", 0, 0.0) or name in kept}
+    return {name: value for name, value in shown.items() if value not in ("", 0, 0.0) or name in kept}

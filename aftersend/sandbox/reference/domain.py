@@ -1,4 +1,4 @@
-"""Statuses, kinds of events, facts and KPIs, restated: by name, not by number."""
+"""Statuses, kinds of events, facts and KPIs by name, written from `docs/domain.md §2` and `docs/domain.md §4`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, FoldEvent
 
-#: A newcomer replaces a status of lower rank; whatever is not in here is terminal and above all of them.
+#: A status replaces one of lower rank; any other status is terminal and ranks above all of these.
 RANKS: Final = {
     "none": -1,
     "planned": 0,
@@ -24,23 +24,23 @@ RANKS: Final = {
 TERMINAL_RANK: Final = 1000
 TERMINAL_OF_RANK: Final = {"unsubscribed", "complained"}
 
-#: What a row becomes that waited in vain; final then.
+#: Status of a waiting row after its response window; final then.
 EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
-#: A row that waits stays what it is if it was this, not final, but it is a fact that nobody tries any more.
+#: A row with this status keeps it after its response window, not final, and gets the fact `given_up`.
 GIVEN_UP_AS: Final = "soft_bounce"
-#: Statuses (if not final) that wait for an outcome, and kinds after which a row waits.
+#: Statuses (if not final) that wait for an outcome, and kinds that start a wait.
 PENDING: Final = {"sent", "deferred", "soft_bounce"}
 
 #: An event of unknown type ends a wait for an outcome, but replaces no delivery; its status is terminal all the same.
 RANK_OF_KIND: Final = {"unknown": 49}
-#: Kinds whose status has another name than they; "": only a fact.
+#: Kinds with another name than their status; "": no status.
 STATUS_OF_KIND: Final = {
     "clicked_machine": "opened_machine",
     "clicked_unsubscribe_link": "opened",
     "unsubscribed_one_click": "unsubscribed",
     "autoresponded": "",
     "resubscribed": "",
-    # The extra copies of an address share its row, which goes on as the first copy's.
+    # The extra copies of an address share the row of the first copy, whose status stays.
     "not_sent_duplicate_address": "",
 }
 
@@ -55,7 +55,7 @@ IMPLY_DELIVERED: Final = {
     "unsubscribed_one_click",
     "complained",
 }
-#: Kinds whose fact has another name than they.
+#: Kinds with another name than their facts.
 _FACTS_OF_KIND: Final = {
     "delivered": {"confirmed"},
     "soft_bounce": {"soft_bounced"},
@@ -66,7 +66,7 @@ _FACTS_OF_KIND: Final = {
 }
 
 FAILURES: Final = {"deferred", "soft_bounce", "hard_bounce", "rejected", "invalid_address", "failed", "unknown"}
-#: By kind, which time of the row it makes earlier.
+#: By kind: the time of the row that keeps the earliest.
 FIRST_TIME: Final = {
     "sent": "sent_at",
     "delivered": "delivered_at",
@@ -98,7 +98,7 @@ COUNTED: Final = {"applied", "lower_priority", "terminal_locked"}
 
 
 def kind_of(event: FoldEvent) -> str:
-    """Return the kind of an event: its type, told apart further where the rules differ."""
+    """Return the kind of an event: its type, divided further where the rules differ."""
     kind = event.type
     if kind == "opened":
         return "opened_machine" if event.machine else "opened"
@@ -114,7 +114,7 @@ def kind_of(event: FoldEvent) -> str:
 
 
 def facts_of(kind: str) -> set[str]:
-    """Return the facts that an event of a kind leaves on its row."""
+    """Return the facts that an event of a kind adds to its row."""
     own = _FACTS_OF_KIND.get(kind, {"not_sent"} if kind.startswith("not_sent_") else {kind})
     return own | {"delivered"} if kind in IMPLY_DELIVERED else own
 
@@ -125,7 +125,7 @@ def rank_of(status: str) -> int:
 
 
 def is_terminal(status: str) -> bool:
-    """Say whether nothing replaces a status."""
+    """Return whether a status is terminal."""
     return status in TERMINAL_OF_RANK or status not in RANKS
 
 

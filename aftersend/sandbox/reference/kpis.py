@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from aftersend.sandbox.reference import domain
-from aftersend.sandbox.reference.fold import ExpectedDelivery, ExpectedRow
+from aftersend.sandbox.reference.fold import ExpectedDelivery
+from aftersend.sandbox.reference.rows import ExpectedRow
 
 #: Names of every KPI.
 NAMES = ("audience", *(kpi.name for kpi in domain.ROW_KPIS), *domain.TOTAL_KPIS, *domain.DECISIONS)
@@ -15,7 +16,7 @@ NAMES = ("audience", *(kpi.name for kpi in domain.ROW_KPIS), *domain.TOTAL_KPIS,
 def of_rows(rows: Iterable[ExpectedRow]) -> Counter[str]:
     """Count recipients, and rows by status as `status_<name>`; test messages do not count."""
     counts: Counter[str] = Counter()
-    # Most rows look like many others, and counting what is equal only once is quick.
+    # Most rows equal many others, so equal rows are counted together.
     alike = Counter((row.status, frozenset(row.facts)) for row in rows)
     for (status, facts), number in alike.items():
         if "test" in facts:
@@ -26,12 +27,12 @@ def of_rows(rows: Iterable[ExpectedRow]) -> Counter[str]:
             if facts & kpi.any_of and not facts & kpi.none_of:
                 counts[kpi.name] += number
             elif kpi.name == "unique_opens" and "unsubscribed" in facts and "one_click" not in facts:
-                counts[kpi.name] += number  # whoever unsubscribes in the message has opened it
+                counts[kpi.name] += number  # an unsubscribe in the message implies an open
     return counts
 
 
 def of_decisions(delivery: ExpectedDelivery) -> Counter[str]:
-    """Count events by what became of them, and the totals of those that count."""
+    """Count events by decision, and the totals of those that count."""
     counts: Counter[str] = Counter()
     total_of_kind = {kind: name for name, kind in domain.TOTAL_KPIS.items()}
     for (_, kind, decision), number in delivery.decisions.items():

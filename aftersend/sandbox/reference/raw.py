@@ -1,4 +1,4 @@
-"""Whether the events topic is the parse of the raw topics, no more and no less."""
+"""Checking that the events topic holds exactly the events of the raw topics."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import msgspec
 from aftersend.engine.aiokafka.records import FetchedRecord as _Record
 from aftersend.sandbox.reference.compare import Differences
 from aftersend.schemas.event import Feedback, FoldEvent
+from aftersend.schemas.raw import RecordPosition
 from aftersend.sources.base import Parser, SourceError
 from aftersend.sources.bounds import SMALL_EVENT_BYTES, enforce_bounds
 
 _encode: Final = msgspec.json.Encoder().encode
-#: What a dead letter has besides the headers of its record.
+#: Headers of a dead letter besides those of its record.
 _LETTER_HEADERS: Final = (
     "aftersend.error",
     "aftersend.message",
@@ -40,16 +41,8 @@ class _Letter(NamedTuple):
     left_out: int
 
 
-class RawPosition(NamedTuple):
-    """Where a raw record lies."""
-
-    topic: str
-    partition: int
-    offset: int
-
-
 class _FoundEvent(NamedTuple):
-    """An event as it lies on the events topic; of key and value only a hash, since there are many."""
+    """An event on the events topic; a hash instead of key and value, since there are many events."""
 
     partition: int
     timestamp: int
@@ -57,14 +50,14 @@ class _FoundEvent(NamedTuple):
 
 
 class RawCheck:
-    """Weighs events and dead letters against the raw records that they should come from.
+    """Compares events and dead letters with the raw records that they should come from.
 
-    Feed it with all events and dead letters, then with all raw records.
+    1. Pass all dead letters and events. 2. Pass all raw records. 3. Call `finish`.
 
     Args:
         raw_topics: by source.
         partitions: of the events topic.
-        differences: gets what differs.
+        differences: collects the differences.
         max_events: that one raw record may make.
         max_event_bytes: likewise, of encoded events.
     """
@@ -82,8 +75,8 @@ class RawCheck:
         self._raw_topics = raw_topics
         self._partitions = partitions
         self._differences = differences
-        self._events: dict[RawPosition, list[_FoundEvent]] = {}
-        self._letters: dict[RawPosition, list[_Letter]] = {}
+        self._events: dict[RecordPosition, list[_FoundEvent]] = {}
+        self._letters: dict[RecordPosition, list[_Letter]] = {}
         #: By events partition and raw partition, the last raw offset seen: events keep the order of their records.
         self._last: dict[tuple[int, str, int], int] = {}
         self._ticks: dict[int, Counter[int]] = {}
@@ -96,47 +89,47 @@ class RawCheck:
             self._ticks.setdefault(partition, Counter())[event.raw_offset] += 1
             return
         topic = self._raw_topics.get(event.source)
-        if topic is None or event.raw_offset < 0:  # written by somebody else, straight to the events topic
+        if topic is None or event.raw_offset < 0:  # written to the events topic directly, by another program
             return
-        place = RawPosition(topic, event.raw_partition, event.raw_offset)
+        position = RecordPosition(topic, event.raw_partition, event.raw_offset)
         found = _FoundEvent(partition, record.timestamp, hash((record.key, record.value)))
-        self._events.setdefault(place, []).append(found)
+        self._events.setdefault(position, []).append(found)
         last = self._last.get((partition, topic, event.raw_partition), -1)
         if event.raw_offset < last:
-            self._differences.add(f"{_name(place)}: its event comes after that of offset {last}")
+            self._differences.add(f"{_name(position)}: its event comes after that of offset {last}")
         self._last[partition, topic, event.raw_partition] = event.raw_offset
 
     def dead_letter(self, record: _Record) -> None:
         """Take a record of the dead-letter topic."""
         headers = dict(record.headers)
-        place = RawPosition(
+        position = RecordPosition(
             (headers.get("aftersend.topic") or b"").decode(),
             int(headers.get("aftersend.partition") or -1),
             int(headers.get("aftersend.offset") or -1),
         )
         if not headers.get("aftersend.error") or not headers.get("aftersend.message"):
-            self._differences.add(f"dead letter of {_name(place)} does not say why")
+            self._differences.add(f"dead letter of {_name(position)} does not say why")
         # The last of each name: a record may have come with such headers of its own, as one that was replayed does.
         left_out = int(headers.get(_LEFT_OUT) or 0)
         untouched, letters_own = list(record.headers), {*_LETTER_HEADERS, *([_LEFT_OUT] if left_out else [])}
         for at in range(len(untouched) - 1, -1, -1):
             if untouched[at][0] in letters_own:
                 letters_own.discard(untouched.pop(at)[0])
-        self._letters.setdefault(place, []).append(_Letter(_content(record, untouched), left_out))
+        self._letters.setdefault(position, []).append(_Letter(_content(record, untouched), left_out))
 
     def raw(self, topic: str, partition: int, record: _Record, parse: Parser) -> None:
         """Take a raw record."""
         self.raw_records += 1
-        place = RawPosition(topic, partition, record.offset)
-        events = self._events.pop(place, [])
-        letters = self._letters.pop(place, [])
+        position = RecordPosition(topic, partition, record.offset)
+        events = self._events.pop(position, [])
+        letters = self._letters.pop(position, [])
         expected: list[_FoundEvent] = []
         unreadable = False
         try:
             size = 0
-            # What can be read of a record counts, even where another part of it can't.
+            # The readable events of a record count, even if another part of it is unreadable.
             for number, event in enumerate(parse(record.value or b"")):
-                one, event_size = self._expected(_of_tenant(event, record), place, record.timestamp)
+                one, event_size = self._expected(_of_tenant(event, record), position, record.timestamp)
                 size += event_size
                 if number >= self._max_events or size > self._max_event_bytes:
                     expected, unreadable = [], True
@@ -150,24 +143,24 @@ class RawCheck:
         if unreadable:
             self.unreadable += 1
             if events and not expected:
-                self._differences.add(f"{_name(place)} can't be read, but there are events of it")
+                self._differences.add(f"{_name(position)} can't be read, but there are events of it")
                 events = []
-            self._expect_letter(place, record, letters)
+            self._expect_letter(position, record, letters)
         elif letters:
-            self._differences.add(f"{_name(place)} can be read, but is among the dead letters")
+            self._differences.add(f"{_name(position)} can be read, but is among the dead letters")
         if events != expected and Counter(events) != Counter(expected):
-            self._differences.add(f"{_name(place)}: {_describe(Counter(events), Counter(expected))}")
+            self._differences.add(f"{_name(position)}: {_describe(Counter(events), Counter(expected))}")
 
     def unread_event(self, topic: str, partition: int, record: _Record) -> None:
-        """Take a record of the events topic that is no event."""
-        place = RawPosition(topic, partition, record.offset)
-        self._expect_letter(place, record, self._letters.pop(place, []))
+        """Take an unreadable record of the events topic."""
+        position = RecordPosition(topic, partition, record.offset)
+        self._expect_letter(position, record, self._letters.pop(position, []))
 
     def tick_source(self, offsets: list[int]) -> None:
-        """Take the offsets of the clock's records: of those, each partition gets the same ones, each once."""
+        """Take the offsets of the clock's records: each partition must have the same of them, each once."""
         written = set(offsets)
         ticks = [self._ticks.get(partition, Counter()) for partition in range(self._partitions)]
-        # The clock goes on while partitions are read, so the last tick of all may be in some of them only.
+        # Ticks are written while partitions are read, so only some may have the last tick.
         last_of_all = min((max(found, default=-1) for found in ticks), default=-1)
         expected = {offset for offset in ticks[0] if offset <= last_of_all}
         for partition, found in enumerate(ticks):
@@ -180,23 +173,23 @@ class RawCheck:
                 self._differences.add(f"{where}: other ticks than in partition 0")
 
     def finish(self) -> None:
-        """Report what came of no raw record."""
-        for place in self._events:
-            self._differences.add(f"{_name(place)}: there are events of it, but no such record")
-        for place in self._letters:
-            self._differences.add(f"{_name(place)}: there is a dead letter of it, but no such record")
+        """Add a difference for each event and dead letter without a raw record."""
+        for position in self._events:
+            self._differences.add(f"{_name(position)}: there are events of it, but no such record")
+        for position in self._letters:
+            self._differences.add(f"{_name(position)}: there is a dead letter of it, but no such record")
 
     def is_set_aside(self, topic: str, partition: int, record: _Record) -> bool:
         """Say whether an event is among the dead letters, and large enough for that to be right."""
-        return RawPosition(topic, partition, record.offset) in self._letters and _size(record) > _LARGE
+        return RecordPosition(topic, partition, record.offset) in self._letters and _size(record) > _LARGE
 
-    def _expected(self, event: Feedback, place: RawPosition, timestamp: int) -> tuple[_FoundEvent, int]:
+    def _expected(self, event: Feedback, position: RecordPosition, timestamp: int) -> tuple[_FoundEvent, int]:
         """Return how an event should lie on the events topic, and its size in bytes before it is brought into bounds.
 
         Raises:
             SourceError: if one of its keys is too long.
         """
-        event.raw_partition, event.raw_offset = place.partition, place.offset
+        event.raw_partition, event.raw_offset = position.partition, position.offset
         value = _encode(event)
         size = len(value)
         if size > SMALL_EVENT_BYTES:
@@ -205,14 +198,14 @@ class RawCheck:
         key = event.recipient.encode()
         return _FoundEvent(crc32(key) % self._partitions, timestamp, hash((key, value))), size
 
-    def _expect_letter(self, place: RawPosition, record: _Record, letters: list[_Letter]) -> None:
+    def _expect_letter(self, position: RecordPosition, record: _Record, letters: list[_Letter]) -> None:
         size = _size(record)
         if size > _LARGE and [size] == [letter.left_out for letter in letters]:
             return
         untouched = letters.count(_Letter(_content(record, record.headers), 0))
         if untouched != 1 or len(letters) != 1:
             found = f"{len(letters)} times, {untouched} of them untouched" if letters else "not"
-            self._differences.add(f"{_name(place)} can't be read, but is {found} among the dead letters")
+            self._differences.add(f"{_name(position)} can't be read, but is {found} among the dead letters")
 
 
 def _size(record: _Record) -> int:
@@ -226,14 +219,14 @@ def _content(record: _Record, headers: list[tuple[str, bytes | None]]) -> int:
 
 
 def _of_tenant(event: Feedback, record: _Record) -> Feedback:
-    """Give an event without a tenant the one that stands in its raw record's header."""
+    """Set the tenant of an event that has none from its raw record's header; return the event."""
     if not event.tenant:
         event.tenant = (dict(record.headers).get("aftersend.tenant") or b"").decode()
     return event
 
 
-def _name(place: RawPosition) -> str:
-    return f"{place.topic}, partition {place.partition}, offset {place.offset}"
+def _name(position: RecordPosition) -> str:
+    return f"{position.topic}, partition {position.partition}, offset {position.offset}"
 
 
 def _describe(found: Counter[_FoundEvent], expected: Counter[_FoundEvent]) -> str:

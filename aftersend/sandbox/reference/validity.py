@@ -1,11 +1,11 @@
-"""When hard bounces prove an address bad, restated."""
+"""When hard bounces make an address invalid (`docs/domain.md §3.2`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-#: Class of a source -> the reason that it is one of; classes that are not in here are reasons of their own.
+#: Failure class -> reason; any other class is a reason of its own.
 _REASONS: Final = {
     "InvalidRecipient": "unknown_recipient",
     "InactiveMailbox": "mailbox_problem",
@@ -20,10 +20,10 @@ _REASONS: Final = {
 
 
 def reason_of(name: str) -> str:
-    """Return the reason that a class is one of."""
+    """Return the reason of a failure class."""
     return _REASONS.get(name, name)
 
 
-def is_proved_bad(row: Sequence[str], policy: str) -> bool:
-    """Say whether so many bounces in a row, all of one reason, prove an address bad."""
-    return policy == "at-once" or len(row) == 5 or row[-1] == "recipient_blocked"
+def is_invalid_after(streak: Sequence[str], policy: str) -> bool:
+    """Return whether a row of bounces, all of one reason, makes an address invalid."""
+    return policy == "at-once" or len(streak) == 5 or streak[-1] == "recipient_blocked"

@@ -142,7 +142,7 @@ def test_every_view_is_named() -> None:
 def test_the_policies_of_adobe_campaign(column: int, policy: int) -> None:
     said = {line[0].upper().replace(" ", "_"): line[column] for line in table("5.1", "stage")}
 
-    assert {stage.name: POLICIES[policy].cells[stage].status for stage in DeliveryStage} == said
+    assert {stage.name: POLICIES[policy].results[stage].status for stage in DeliveryStage} == said
 
 
 def test_every_alert() -> None:

@@ -53,7 +53,7 @@ def logs(status_of: Callable[[int, int], ShownStatus]) -> tuple[ViewLog, ...]:
     """Return the logs of a delivery with a policy's statuses.
 
     Args:
-        status_of: of (facts, status): what the policy shows.
+        status_of: of (facts, status): the status by the policy.
     """
     status = LogColumn("status", "Status", lambda _, row: status_of(row.facts, row.status).name)
     return (

@@ -1,4 +1,4 @@
-"""Adobe Campaign's failure reasons, as data (`docs/domain.md §5.1`): which value a failure or an exclusion has."""
+"""Adobe Campaign's failure reasons as data (`docs/domain.md §5.1`): the reason of a failure or an exclusion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FailureReason(NamedTuple):
 
     value: int
     name: str
-    #: "" where the product gives none.
+    #: "": the product gives none.
     type: str = ""
 
 
@@ -38,7 +38,7 @@ REFUSED: Final = FailureReason(20, "Refused", _EITHER)
 ERROR_IGNORED: Final = FailureReason(25, "Error ignored")
 CONTROL_ADDRESS: Final = FailureReason(127, "Control address")
 
-#: Every reason that the product has. 6 and 25 come of nothing that a provider or an MTA reports.
+#: Every reason of the product. No report of a provider or an MTA leads to 6 or 25.
 REASONS: Final = (
     NOT_DEFINED,
     USER_UNKNOWN,
@@ -123,7 +123,7 @@ _OF_CODE: Final = {
     **dict.fromkeys((551, 553), USER_UNKNOWN),
     **dict.fromkeys((530, 534, 535, 538, 554), REFUSED),
 }
-#: By the row's status, where nothing else says it.
+#: By the row's status, if nothing else determines it.
 _OF_STATUS: Final = {
     "deferred": UNREACHABLE,
     "soft_bounce": UNREACHABLE,
@@ -131,13 +131,13 @@ _OF_STATUS: Final = {
     "invalid_address": NO_ADDRESS,
     "rejected": REFUSED,
 }
-#: A failure of these is hard where the product knows both.
+#: A failure with these statuses is hard if the reason may be either.
 _HARD_STATUSES: Final = frozenset({"hard_bounce", "rejected", "invalid_address", "failed"})
 _ENHANCED_PARTS: Final = 3
 
 
 def reason_of(row: Row) -> FailureReason | None:
-    """Return why a row was not reached, None if it has not failed so far."""
+    """Return why a recipient was not reached, None if its row has not failed so far."""
     status = STATUS_NAME[row.status]
     if row.facts & Fact.TEST:
         return CONTROL_ADDRESS

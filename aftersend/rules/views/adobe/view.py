@@ -1,7 +1,7 @@
-"""Adobe Campaign's way of looking at a delivery (`docs/domain.md §5.1`): one table, four policies.
+"""Adobe Campaign's views of a delivery (`docs/domain.md §5.1`): one table, four policies.
 
-A row stands at one *step*, which its class (facts, status) tells; a policy says for each step what the sending log
-shows and what the row adds to *delivered* and to *bounces + errors*. The policies are those of Campaign Standard
+A row is at one *stage*, by its bucket (status, facts). A policy defines for each stage the status in the sending log
+and whether the row counts as *delivered* and in *bounces + errors*. The policies are those of Campaign Standard
 without and with the Email Feedback Service (EFS), of Campaign v8 with it, and of Campaign Classic with the enhanced
 MTA.
 """
@@ -19,30 +19,30 @@ from aftersend.rules.views.base import HANDED_OVER, ShownStatus, View, ViewCount
 
 
 class DeliveryStage(Enum):
-    """How far a message has come."""
+    """The stage of a message."""
 
     PREPARED = "planned or ready, not with the MTA yet"
     EXCLUDED = "left out before sending"
-    RELAYED = "relayed to the MTA, nothing heard since"
-    DELIVERED = "delivery confirmed, said or implied; also after a retry"
-    SOFT_BOUNCED = "a temporary failure was the last that was heard; retried"
+    RELAYED = "relayed to the MTA, no event since"
+    DELIVERED = "delivery confirmed, reported or implied; also after a retry"
+    SOFT_BOUNCED = "a temporary failure is the last event; retried"
     GIVEN_UP = "retries exhausted: the validity period is over"
     BOUNCED = "failed for good: hard bounce, refusal, invalid address or another error"
     #: **choice** The table has no row for it.
-    NO_OUTCOME = "the validity period is over and nothing was ever heard, or nothing that anybody understands"
+    NO_OUTCOME = "the validity period is over without an event, or with unknown events only"
     #: **choice** The table has no row for it.
     STOPPED = "relayed, and then taken out of the queue"
 
 
 _STAGE: Final = [DeliveryStage.PREPARED] * 64
-for _step, _names in {
+for _stage, _names in {
     DeliveryStage.RELAYED: ("sent",),
     DeliveryStage.SOFT_BOUNCED: ("deferred", "soft_bounce"),
     DeliveryStage.DELIVERED: ("delivered", "opened_machine", "opened", "clicked"),
 }.items():
     for _name in _names:
-        _STAGE[number_of(_name)] = _step
-for _step, _names in {
+        _STAGE[number_of(_name)] = _stage
+for _stage, _names in {
     DeliveryStage.DELIVERED: ("unsubscribed", "complained"),
     DeliveryStage.GIVEN_UP: ("soft_bounce",),
     DeliveryStage.BOUNCED: ("hard_bounce", "rejected", "invalid_address", "failed"),
@@ -50,28 +50,28 @@ for _step, _names in {
     DeliveryStage.EXCLUDED: tuple(s.name for s in STATUSES if s.number >= NOT_SENT),
 }.items():
     for _name in _names:
-        _STAGE[number_of(_name, final=True)] = _step
+        _STAGE[number_of(_name, final=True)] = _stage
 
 
 def stage_of(facts: int, status: int) -> DeliveryStage:
-    """Return the step that a row of a class stands at."""
-    step = _STAGE[status]
-    if step is DeliveryStage.PREPARED and facts & HANDED_OVER:
-        return DeliveryStage.RELAYED  # an automatic reply came, and so far nothing else
-    if facts & Fact.GIVEN_UP and (step is DeliveryStage.SOFT_BOUNCED or step is DeliveryStage.NO_OUTCOME):
+    """Return the stage of a row."""
+    stage = _STAGE[status]
+    if stage is DeliveryStage.PREPARED and facts & HANDED_OVER:
+        return DeliveryStage.RELAYED  # only an automatic reply has arrived so far
+    if facts & Fact.GIVEN_UP and (stage is DeliveryStage.SOFT_BOUNCED or stage is DeliveryStage.NO_OUTCOME):
         return DeliveryStage.GIVEN_UP
-    if step is DeliveryStage.EXCLUDED and facts & HANDED_OVER:
+    if stage is DeliveryStage.EXCLUDED and facts & HANDED_OVER:
         return DeliveryStage.STOPPED
-    return step
+    return stage
 
 
 class StageResult(NamedTuple):
-    """What a policy makes of a step."""
+    """A policy's status and counts for a stage."""
 
     status: str
-    #: Adds one to *delivered*; with a policy that goes by confirmation, the fact decides instead.
+    #: Counts as *delivered*; for a policy with `confirmed`, the fact decides instead.
     delivered: bool = False
-    #: Adds one to *bounces + errors*.
+    #: Counts in *bounces + errors*.
     error: bool = False
 
 
@@ -80,17 +80,17 @@ class AdobePolicy(NamedTuple):
 
     name: str
     title: str
-    #: What the product calls *delivered*.
+    #: The product's name of *delivered*.
     delivered_title: str
-    cells: dict[DeliveryStage, StageResult]
-    #: Whether *delivered* counts confirmed deliveries, which stay counted whatever comes after; else it counts what was
-    #: relayed and has not failed.
+    results: dict[DeliveryStage, StageResult]
+    #: Whether *delivered* counts confirmed deliveries, which stay counted whatever follows; else it counts messages
+    #: that were relayed and have not failed.
     confirmed: bool = False
 
-    def cell_of(self, facts: int, status: int) -> StageResult:
-        """Return what a row of a class shows and adds."""
-        cell = self.cells[stage_of(facts, status)]
-        return cell._replace(delivered=bool(facts & Fact.DELIVERED)) if self.confirmed else cell
+    def result_of(self, facts: int, status: int) -> StageResult:
+        """Return the status and counts of a row."""
+        result = self.results[stage_of(facts, status)]
+        return result._replace(delivered=bool(facts & Fact.DELIVERED)) if self.confirmed else result
 
 
 PENDING: Final = "Pending"
@@ -109,7 +109,7 @@ _COMMON: Final = {
     DeliveryStage.GIVEN_UP: _FAILURE,
     DeliveryStage.STOPPED: _FAILURE,
 }
-#: No news are good news.
+#: Every message that has not failed counts as delivered.
 _BY_BOUNCES: Final = _COMMON | dict.fromkeys(
     (DeliveryStage.RELAYED, DeliveryStage.DELIVERED, DeliveryStage.SOFT_BOUNCED, DeliveryStage.NO_OUTCOME),
     StageResult(SENT, delivered=True),
@@ -151,15 +151,15 @@ _REJECTED: Final = number_of("rejected", final=True)
 _SOFT: Final = frozenset({DeliveryStage.SOFT_BOUNCED, DeliveryStage.GIVEN_UP})
 
 
-def _stands_at(*steps: DeliveryStage) -> Callable[[int, int], bool]:
-    return lambda facts, status: stage_of(facts, status) in steps
+def _is_at(*stages: DeliveryStage) -> Callable[[int, int], bool]:
+    return lambda facts, status: stage_of(facts, status) in stages
 
 
 def _is_left_out(facts: int, status: int) -> bool:
     return stage_of(facts, status) is DeliveryStage.EXCLUDED
 
 
-#: Counts that every policy has in common.
+#: Counts that all policies share.
 _COUNTS: Final = (
     ViewCount(
         "sent",
@@ -174,20 +174,25 @@ _COUNTS: Final = (
     ViewCount(
         "soft_bounces",
         "Soft bounces",
-        _stands_at(*_SOFT),
-        "a temporary failure is the last that was heard; a retry that succeeds takes it off",
+        _is_at(*_SOFT),
+        "a temporary failure is the last event; a successful retry removes it",
     ),
     ViewCount("hard_bounces", "Hard bounces", lambda _, status: status in _HARD, "the address is bad"),
     ViewCount("rejected", "Rejected", lambda _, status: status == _REJECTED, "refused by the provider"),
     ViewCount("opens", "Opens", has(Fact.OPENED | Fact.CLICKED | Fact.UNSUBSCRIBE_LINK), "a click counts as an open"),
-    ViewCount("machine_opens", "Opens by machines", has(Fact.OPENED_MACHINE), "apart; the product mixes them in"),
+    ViewCount(
+        "machine_opens",
+        "Opens by machines",
+        has(Fact.OPENED_MACHINE),
+        "counted apart; the product includes them in opens",
+    ),
     ViewCount("clicks", "Clicks", has(Fact.CLICKED), "distinct recipients, the unsubscribe link excluded"),
     ViewCount("unsubscribed", "Unsubscriptions", has(Fact.UNSUBSCRIBED), "in any way"),
     ViewCount(
         "quarantined",
         "Quarantined",
         has(Fact.HARD_BOUNCED | Fact.INVALID_ADDRESS),
-        "a hard error puts the address into quarantine at once; a fifth soft error is the contact's, not counted here",
+        "a hard error quarantines the address at once; a quarantine by soft errors is the contact's, not counted here",
     ),
     ViewCount("denylisted", "Denylisted", has(Fact.COMPLAINED), "a complaint puts the address on the denylist"),
 )
@@ -195,23 +200,23 @@ _COUNTS: Final = (
 
 def _view(policy: AdobePolicy) -> View:
     def status_of(facts: int, status: int) -> ShownStatus:
-        return ShownStatus(policy.cell_of(facts, status).status, STATUS_TERMINAL[status])
+        return ShownStatus(policy.result_of(facts, status).status, STATUS_TERMINAL[status])
 
     def is_delivered(facts: int, status: int) -> bool:
-        return policy.cell_of(facts, status).delivered
+        return policy.result_of(facts, status).delivered
 
     def is_error(facts: int, status: int) -> bool:
-        return policy.cell_of(facts, status).error
+        return policy.result_of(facts, status).error
 
-    meaning = "confirmed, said or implied; never taken off" if policy.confirmed else "relayed and not failed"
+    meaning = "confirmed, reported or implied; never removed" if policy.confirmed else "relayed and not failed"
     counts = (
-        ViewCount("audience", "Target", every_row, "everybody that anything was heard of, test messages left out"),
-        ViewCount(
-            "to_send", "Messages to send", lambda f, s: not _is_left_out(f, s), "the target without what was left out"
-        ),
+        ViewCount("audience", "Target", every_row, "recipients with at least one event, test messages excluded"),
+        ViewCount("to_send", "Messages to send", lambda f, s: not _is_left_out(f, s), "the target without exclusions"),
         _COUNTS[0],
         ViewCount("delivered", policy.delivered_title, is_delivered, meaning),
-        ViewCount("bounces_and_errors", "Bounces + errors", is_error, f"those that the sending log shows as {FAILED}"),
+        ViewCount(
+            "bounces_and_errors", "Bounces + errors", is_error, f"those with the status {FAILED} in the sending log"
+        ),
         *_COUNTS[1:],
     )
     rates = (

@@ -15,7 +15,7 @@ from aftersend.schemas.contact import Contact, Notice
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso
 
-#: By the reason for not sending. **choice** The others have no name on the card; they are shown under their own.
+#: By the reason for not sending. **choice** Other reasons have no name on the card and keep their own.
 FOUR_REASONS: Final = {
     "no_address": "invalid address",
     "invalid_address": "invalid address",
@@ -34,22 +34,22 @@ class CardLine(msgspec.Struct, frozen=True):
     delivery_id: str
     #: Seconds since 1970.
     at: float
-    #: `campaign` or `automation`: what was triggered is automation, what nothing is known of a campaign.
+    #: `automation` for triggered messages, `campaign` for all others and if the type is unknown.
     label: str
     #: `bounced`, `delivered`, `marked as spam` or `not sent`.
     notice: str
-    #: Of a bounce the failure's class, of what was not sent one of `FOUR_REASONS`, or its own reason.
+    #: Of a bounce the failure class; of `not sent` a value of `FOUR_REASONS`, or its own reason.
     reason: str = ""
 
 
 def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[CardLine]:
     """Return the lines of a contact's card, the newest message first.
 
-    A complaint makes two lines, delivered first. Opens and clicks are not on the card, nor is what went well.
+    A complaint makes two lines, delivered first. Opens, clicks and deliveries without a complaint are not on the card.
 
     Args:
-        contact: None: nothing is held against the address. Its notices stand in for rows that are gone.
-        rows: the contact's, by delivery.
+        contact: its notices replace rows that are forgotten; None: the address has none.
+        rows: of the address, by delivery.
     """
     messages: list[list[CardLine]] = []
     for delivery_id, row in rows.items():
@@ -63,7 +63,7 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[CardLine]:
 
 
 def as_json(lines: Iterable[CardLine]) -> list[dict[str, Any]]:
-    """Return a card as scripts and the API read it: times as ISO 8601."""
+    """Return a card as JSON for scripts and the API: times as ISO 8601."""
     return [msgspec.structs.asdict(line) | {"at": iso(line.at)} for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""Escala's way of looking at a campaign: its totals (`docs/domain.md §5.3`)."""
+"""Escala's view of a campaign: its totals (`docs/domain.md §5.3`)."""
 
 from __future__ import annotations
 
@@ -57,17 +57,17 @@ _FIRST_SENT: Final = number_of("sent")
 
 def _name_of(facts: int, status: int) -> str:
     if status < _FIRST_SENT and facts & HANDED_OVER:
-        return SENT  # an automatic reply came, and so far nothing else
+        return SENT  # only an automatic reply has arrived so far
     return _OF_STATUS[status]
 
 
 def status_of(facts: int, status: int) -> ShownStatus:
-    """Return what a row of a class shows."""
+    """Return the status of a row."""
     return ShownStatus(_name_of(facts, status), STATUS_TERMINAL[status])
 
 
 _COUNTS: Final = (
-    ViewCount("audience", "Audience", every_row, "everybody that anything was heard of, test messages left out"),
+    ViewCount("audience", "Audience", every_row, "recipients with at least one event, test messages excluded"),
     ViewCount("sent", "Sent", has(HANDED_OVER), "handed to the provider, said or implied by any outcome"),
     ViewCount("delivered", "Delivered", has(Fact.DELIVERED), "never taken off, whatever comes after"),
     ViewCount("opened", "Opened", is_opened, "unique recipients; a click counts, an unsubscribe unless by one click"),
@@ -75,10 +75,10 @@ _COUNTS: Final = (
         "interacted", "Interacted", has(Fact.CLICKED), "unique recipients who clicked, unsubscribe link excluded"
     ),
     ViewCount("bounced", "Bounced", lambda f, s: _name_of(f, s) == BOUNCED, "failed; a later success takes it off"),
-    ViewCount("hard_bounced", "Hard bounces", has(Fact.HARD_BOUNCED), "what the alert looks at"),
+    ViewCount("hard_bounced", "Hard bounces", has(Fact.HARD_BOUNCED), "compared by the alert"),
     ViewCount("unsubscribed", "Unsubscribed", has(Fact.UNSUBSCRIBED), "in any way"),
-    ViewCount("complained", "Marked as spam", has(Fact.COMPLAINED), "also who had unsubscribed before"),
-    ViewCount("skipped", "Skipped", lambda f, s: _name_of(f, s) == SKIPPED, "not sent, for whatever reason"),
+    ViewCount("complained", "Marked as spam", has(Fact.COMPLAINED), "including recipients who had unsubscribed before"),
+    ViewCount("skipped", "Skipped", lambda f, s: _name_of(f, s) == SKIPPED, "not sent, for any reason"),
 )
 
 _RATES: Final = (

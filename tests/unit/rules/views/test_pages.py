@@ -54,9 +54,9 @@ def test_the_policy_table_names_each_change_of_status(step: DeliveryStage, colum
     before = {DeliveryStage.RELAYED: DeliveryStage.PREPARED, DeliveryStage.GIVEN_UP: DeliveryStage.SOFT_BOUNCED}.get(
         step, DeliveryStage.RELAYED
     )
-    changed = of.cells[step].status != of.cells[before].status or step is DeliveryStage.RELAYED
+    changed = of.results[step].status != of.results[before].status or step is DeliveryStage.RELAYED
 
-    assert (of.cells[step].status if changed else "no change") == re.split("[;(]", line[column])[0].strip()
+    assert (of.results[step].status if changed else "no change") == re.split("[;(]", line[column])[0].strip()
 
 
 def test_every_failure_reason_is_explained() -> None:

@@ -76,10 +76,10 @@ def test_the_engine_may_take_its_time_to_end_a_wait() -> None:
     rows = partition.values(partition.settings.topics.status)
     reference, found = partition.reference(), Differences()
     reference.pass_time(START + 3 * DAY)
-    behind = compare_rows(reference, rows, found)
-    assert ([], {("d", "r@example.org")}) == (found.lines(), behind.waiting)
+    overdue = compare_rows(reference, rows, found)
+    assert ([], {("d", "r@example.org")}) == (found.lines(), overdue.rows)
     assert (1, 1) == (
-        kpis_of(reference, behind)["d"]["status_sent"],
+        kpis_of(reference, overdue)["d"]["status_sent"],
         kpis_of(reference, OverdueRows())["d"]["status_unknown"],
     )
     partition.fold([tick(START + 3 * DAY)])

@@ -11,7 +11,7 @@ def told(*kinds: str, **fields: Any) -> dict[str, Any]:
     contacts = Contacts()
     for at, kind in enumerate(kinds, 1):
         event = Feedback(f"{at}", fields.get("delivery_id", f"d{at}"), "r", kind, reason=fields.get("reason", ""))
-        contacts.hear(event, kind, float(at), confirmed=fields.get("confirmed", False))
+        contacts.update(event, kind, float(at), confirmed=fields.get("confirmed", False))
     return contacts.by_address.get("r", {})
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from aftersend.sandbox.reference import kpis
 from aftersend.sandbox.reference.compare import OverdueRows, kpis_of
-from aftersend.sandbox.reference.fold import ExpectedRow, Reference, ReferenceOptions
+from aftersend.sandbox.reference.fold import Reference
+from aftersend.sandbox.reference.options import ReferenceOptions
+from aftersend.sandbox.reference.rows import ExpectedRow
 from aftersend.schemas.event import Feedback
 
 START = 1_757_851_200.0
@@ -35,7 +37,7 @@ class Story:
             self.at += after
             made = {"event_id": f"{kind}-{self.offset}", "source": "kumomta", "delivery_id": "d", "recipient": "r"}
             event = Feedback(type=kind, **(made | fields))
-            self.reference.take(self.offset, round(self.at * 1000), event)
+            self.reference.fold(self.offset, round(self.at * 1000), event)
             self.offset += 1
         return self
 

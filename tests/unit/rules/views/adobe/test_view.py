@@ -132,7 +132,7 @@ def test_the_policy_table(policy: str, steps: tuple[str, ...], shown: str, deliv
 
 def test_every_policy_of_the_table_is_there() -> None:
     assert POLICY_NAMES == tuple(policy.name for policy in POLICIES)
-    assert all(set(DeliveryStage) == set(policy.cells) for policy in POLICIES)
+    assert all(set(DeliveryStage) == set(policy.results) for policy in POLICIES)
 
 
 def test_percentages_at_the_start() -> None:
