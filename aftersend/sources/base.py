@@ -11,14 +11,14 @@ from aftersend.schemas.event import Feedback
 from aftersend.sources.webhook import Webhook
 
 #: As many are told; the rest is in the record.
-_MAX_COMPLAINTS: Final = 5
+_MAX_PROBLEMS: Final = 5
 
 
 class SourceError(ValueError):
     """A raw record can't be read. The message says what is wrong and where; the record goes to the dead letters."""
 
 
-def readable_part(events: list[Feedback], complaints: list[str]) -> Iterable[Feedback]:
+def readable_part(events: list[Feedback], problems: list[str]) -> Iterable[Feedback]:
     """Return what can be read of a record that holds many events, as webhooks bring them, and then complain.
 
     One event that nobody understands must not hold hundreds of others back, and must not get lost either: it is kept
@@ -27,17 +27,17 @@ def readable_part(events: list[Feedback], complaints: list[str]) -> Iterable[Fee
     Raises:
         SourceError: if nothing at all can be read; else it comes after the last of the events.
     """
-    if not complaints:
+    if not problems:
         return events
-    message = "; ".join(complaints[:_MAX_COMPLAINTS])
-    if len(complaints) > _MAX_COMPLAINTS:
-        message = f"{message}; and {len(complaints) - _MAX_COMPLAINTS} more"
+    message = "; ".join(problems[:_MAX_PROBLEMS])
+    if len(problems) > _MAX_PROBLEMS:
+        message = f"{message}; and {len(problems) - _MAX_PROBLEMS} more"
     if not events:
         raise SourceError(message)
-    return _then_complain(events, f"{len(complaints)} of {len(events) + len(complaints)} can't be read: {message}")
+    return _then_raise(events, f"{len(problems)} of {len(events) + len(problems)} can't be read: {message}")
 
 
-def _then_complain(events: list[Feedback], message: str) -> Iterator[Feedback]:
+def _then_raise(events: list[Feedback], message: str) -> Iterator[Feedback]:
     yield from events
     raise SourceError(message)
 

@@ -28,7 +28,7 @@ from aftersend.sandbox.simulation.simulators import DEFAULT, simulator
 from aftersend.schemas.event import NOT_SENT_REASONS
 from aftersend.schemas.raw import RawRecord
 from aftersend.sources.own import tracking
-from aftersend.sources.simulation.message import Delivery, Message
+from aftersend.sources.simulation.message import Message, SimulatedDelivery
 from aftersend.sources.simulation.replies import REFUSALS
 
 #: How often the provider's hiccup delivers one event, all in all (seen in real life, over 29 hours).
@@ -144,7 +144,7 @@ def simulate_campaign(
     yield from run.until(float("inf"))
 
 
-def _delivery_of(number: int, deliveries: int, suffix: str) -> Delivery:
+def _delivery_of(number: int, deliveries: int, suffix: str) -> SimulatedDelivery:
     """Return the delivery of a recipient; two numbers in a row are one person, in two deliveries."""
     second = number % 2 and deliveries > 1
     return delivery((number // 2 + (1 + number // 2 % (deliveries - 1) if second else 0)) % deliveries, suffix)
@@ -179,7 +179,7 @@ class _Run:
                 self._count(item, record)
                 yield record
 
-    def recipient(self, number: int, seed: int, sent: Delivery, injected_at: float, tail: float) -> None:
+    def recipient(self, number: int, seed: int, sent: SimulatedDelivery, injected_at: float, tail: float) -> None:
         """Plan one recipient's journey."""
         if number < len(_SHOWCASE):
             steps, choice = _SHOWCASE[number]
@@ -211,7 +211,7 @@ class _Run:
             self._push(message, step, len(OLD_STEPS), at, late=True)
         yield from self.until(began + _DAY)
 
-    def test_messages(self, seed: int, start: float, tail: float, deliveries: list[Delivery]) -> None:
+    def test_messages(self, seed: int, start: float, tail: float, deliveries: list[SimulatedDelivery]) -> None:
         """Plan each delivery's messages to those who check it."""
         for i, sent in enumerate(deliveries):
             for tester in range(_TESTERS):
@@ -229,7 +229,7 @@ class _Run:
             message = self._message(_OTHERS * 3 + i, 0, OLD_DELIVERY, at)._replace(attributed=False)
             self._push(message, (RECEPTION, BOUNCE, OPEN)[i % 3], 0, at)
 
-    def _message(self, number: int, seed: int, sent: Delivery, injected_at: float) -> Message:
+    def _message(self, number: int, seed: int, sent: SimulatedDelivery, injected_at: float) -> Message:
         return Message(
             ident=f"{self.rng.getrandbits(128):032x}",
             delivery=sent,

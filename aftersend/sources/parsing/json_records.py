@@ -54,7 +54,7 @@ class Values(msgspec.Struct):
 
     items: list[Any]
     #: Whether something had to be replaced by U+FFFD to read it.
-    mended: bool
+    repaired: bool
 
 
 def read_values(raw: bytes) -> Values:
@@ -68,42 +68,42 @@ def read_values(raw: bytes) -> Values:
         SourceError: if it is no JSON, saying where.
     """
     items: list[Any] = []
-    mended = False
+    repaired = False
     for where, text in _texts(raw):
         try:
             value = msgspec.json.decode(text)
         except UNREADABLE as error:
-            value, changed = _read_patiently(text, where, error)
-            mended = mended or changed
+            value, changed = _read_leniently(text, where, error)
+            repaired = repaired or changed
         items.extend(value if isinstance(value, list) else [value])
-    return Values(items, mended)
+    return Values(items, repaired)
 
 
-def _read_patiently(text: bytes, where: str, error: Exception) -> tuple[Any, bool]:
+def _read_leniently(text: bytes, where: str, error: Exception) -> tuple[Any, bool]:
     """Return what a strict reader could not read, and whether something of it was replaced."""
     whole = text.decode("utf-8", "replace")
     try:
         value = json.loads(whole, parse_constant=_refuse)
-        mended, changed = _mend(value)
+        repaired, changed = _repair(value)
     except (ValueError, RecursionError):
         raise SourceError(f"{where}{_explain(error, text)}") from error
-    return mended, changed or _REPLACEMENT in whole
+    return repaired, changed or _REPLACEMENT in whole
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _mend(value: Any) -> tuple[Any, bool]:
+def _repair(value: Any) -> tuple[Any, bool]:
     """Return a value with U+FFFD for each half of a surrogate pair, and whether there was one."""
     if isinstance(value, str):
-        mended = _SURROGATE.sub(_REPLACEMENT, value)
-        return mended, mended is not value
+        repaired = _SURROGATE.sub(_REPLACEMENT, value)
+        return repaired, repaired is not value
     if isinstance(value, list):
-        parts = [_mend(item) for item in value]
+        parts = [_repair(item) for item in value]
         return [item for item, _ in parts], any(changed for _, changed in parts)
     if isinstance(value, dict):
-        pairs = [(*_mend(key), *_mend(item)) for key, item in value.items()]
+        pairs = [(*_repair(key), *_repair(item)) for key, item in value.items()]
         return {key: item for key, _, item, _ in pairs}, any(one or other for _, one, _, other in pairs)
     return value, False
 

@@ -30,7 +30,7 @@ class Person(NamedTuple):
     provider: Mailbox
 
 
-class Delivery(NamedTuple):
+class SimulatedDelivery(NamedTuple):
     """One delivery."""
 
     id: str
@@ -44,7 +44,7 @@ class Message(NamedTuple):
 
     #: The MTA's id of it: 32 hex digits.
     ident: str
-    delivery: Delivery
+    delivery: SimulatedDelivery
     person: Person
     #: When it was handed to the MTA, seconds since 1970.
     injected_at: float

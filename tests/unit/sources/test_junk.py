@@ -22,8 +22,8 @@ from aftersend.sources.providers.postmark.payload import PostmarkRecord
 from aftersend.sources.providers.sendgrid.parser import DROP_RULES
 from aftersend.sources.providers.sendgrid.parser import EVENT_RULES as SENDGRID_RULES
 from aftersend.sources.providers.sendgrid.payload import SendGridEvent
-from aftersend.sources.providers.ses.parser import BOUNCE_RULES
-from aftersend.sources.providers.ses.parser import EVENT_RULES as SES_RULES
+from aftersend.sources.providers.ses.rules import BOUNCE_RULES
+from aftersend.sources.providers.ses.rules import EVENT_RULES as SES_RULES
 from aftersend.sources.registry import REGISTRY
 
 OPTIONS = SourceOptions(delivery_headers=("X-Campaign",), return_path=r"(?P<delivery>\w*)\+?(?P<recipient>[^@]*)")

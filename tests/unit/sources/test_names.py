@@ -19,7 +19,8 @@ OTHERS = {
 REGISTRY_FILE = SOURCES / "registry.py"
 #: Shared signing schemes that are named after whose they are. SNS signs for every service that publishes through it, so
 #: the scheme is no part of any source.
-SCHEMES = {"sns": set((SOURCES / "signing").glob("sns*.py")), "amazon": set((SOURCES / "signing").glob("sns*.py"))}
+SNS = {path for room in ("signing", "simulation") for path in (SOURCES / room).glob("sns*.py")}
+SCHEMES = {"sns": SNS, "amazon": SNS}
 #: Pages for readers may name whom they like, and their examples are real.
 PROSE = {".md"}
 

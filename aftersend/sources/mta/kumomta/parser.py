@@ -29,7 +29,7 @@ BY_CLASS: Final = "by bounce class"
 BY_REPORT: Final = "by report"
 
 
-class RecordRule(NamedTuple):
+class LogRecordRule(NamedTuple):
     """What one type of record becomes."""
 
     record: str
@@ -39,21 +39,23 @@ class RecordRule(NamedTuple):
 
 
 RECORD_RULES: Final = (
-    RecordRule("Reception", "sent", "the MTA took the message over"),
-    RecordRule("Delivery", "delivered", "the recipient's host took it over"),
-    RecordRule("TransientFailure", "deferred", "will be tried again"),
-    RecordRule("Delayed", "deferred", "waits in the MTA's own queue; nothing if it was scheduled for later"),
-    RecordRule("Delay", "deferred", "older documentation's name of `Delayed`"),
-    RecordRule("Bounce", BY_CLASS, "refused for good"),
-    RecordRule("OOB", BY_CLASS, "a bounce message that came after delivery; its recipient is the report's"),
-    RecordRule("Expiration", "soft_bounce", "its time in the queue was over: given up"),
-    RecordRule("AdminBounce", "not_sent", "an operator removed it: reason `stopped`"),
-    RecordRule("Rejection", "rejected", "refused at injection; `deferred` for a 4xx, which the injector tries again"),
-    RecordRule("Feedback", BY_REPORT, "a feedback loop's report (ARF)"),
-    RecordRule("AdminRebind", "", "moved to another queue"),
-    RecordRule("DeferredInjectionRebind", "", "moved out of the injection queue"),
-    RecordRule("XferOut", "", "handed to another node of the same sender"),
-    RecordRule("XferIn", "", "taken over from another node of the same sender"),
+    LogRecordRule("Reception", "sent", "the MTA took the message over"),
+    LogRecordRule("Delivery", "delivered", "the recipient's host took it over"),
+    LogRecordRule("TransientFailure", "deferred", "will be tried again"),
+    LogRecordRule("Delayed", "deferred", "waits in the MTA's own queue; nothing if it was scheduled for later"),
+    LogRecordRule("Delay", "deferred", "older documentation's name of `Delayed`"),
+    LogRecordRule("Bounce", BY_CLASS, "refused for good"),
+    LogRecordRule("OOB", BY_CLASS, "a bounce message that came after delivery; its recipient is the report's"),
+    LogRecordRule("Expiration", "soft_bounce", "its time in the queue was over: given up"),
+    LogRecordRule("AdminBounce", "not_sent", "an operator removed it: reason `stopped`"),
+    LogRecordRule(
+        "Rejection", "rejected", "refused at injection; `deferred` for a 4xx, which the injector tries again"
+    ),
+    LogRecordRule("Feedback", BY_REPORT, "a feedback loop's report (ARF)"),
+    LogRecordRule("AdminRebind", "", "moved to another queue"),
+    LogRecordRule("DeferredInjectionRebind", "", "moved out of the injection queue"),
+    LogRecordRule("XferOut", "", "handed to another node of the same sender"),
+    LogRecordRule("XferIn", "", "taken over from another node of the same sender"),
 )
 
 _TYPE_OF_RECORD: Final = {rule.record: rule.type for rule in RECORD_RULES}

@@ -49,16 +49,16 @@ def _one_by_one(raw: bytes) -> Iterable[Feedback]:
     """Return what can be read of a record that holds declarations, or errors."""
     values = read_values(raw)
     events: list[Feedback] = []
-    complaints: list[str] = []
+    problems: list[str] = []
     for number, item in enumerate(values.items, 1):
         try:
             events.append(_any(item))
-            if values.mended:
+            if values.repaired:
                 check_keys(events[-1:])
         except (SourceError, *UNREADABLE) as error:
             where = f"event {number}: " if len(values.items) > 1 else ""
-            complaints.append(f"{where}{error}")
-    return readable_part(events, complaints)
+            problems.append(f"{where}{error}")
+    return readable_part(events, problems)
 
 
 def _any(item: Any) -> Feedback:

@@ -23,7 +23,7 @@ from aftersend.sources.parsing.times import rfc3339
 NAME: Final = "tracking"
 
 
-class EventRule(NamedTuple):
+class TrackingEventRule(NamedTuple):
     """What one kind of event becomes."""
 
     event: str
@@ -32,13 +32,13 @@ class EventRule(NamedTuple):
 
 
 EVENT_RULES: Final = (
-    EventRule("open", "opened", "the message's images were loaded"),
-    EventRule("click", "clicked", "a link was followed"),
-    EventRule("unsubscribe", "unsubscribed", "on the unsubscribe page, or by RFC 8058 with `one_click`"),
-    EventRule("resubscribe", "resubscribed", "on the unsubscribe page"),
-    EventRule("planned", "planned", "is in the delivery's audience"),
-    EventRule("ready", "ready", "the message is made and waits to be sent"),
-    EventRule("not_sent", "not_sent", "left out, with a `reason`"),
+    TrackingEventRule("open", "opened", "the message's images were loaded"),
+    TrackingEventRule("click", "clicked", "a link was followed"),
+    TrackingEventRule("unsubscribe", "unsubscribed", "on the unsubscribe page, or by RFC 8058 with `one_click`"),
+    TrackingEventRule("resubscribe", "resubscribed", "on the unsubscribe page"),
+    TrackingEventRule("planned", "planned", "is in the delivery's audience"),
+    TrackingEventRule("ready", "ready", "the message is made and waits to be sent"),
+    TrackingEventRule("not_sent", "not_sent", "left out, with a `reason`"),
 )
 
 _TYPE_OF_EVENT: Final = {rule.event: rule.type for rule in EVENT_RULES}

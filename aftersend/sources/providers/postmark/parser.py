@@ -31,7 +31,7 @@ BY_CHOICE: Final = "by choice"
 BY_CODES: Final = "by codes"
 
 
-class RecordRule(NamedTuple):
+class PostmarkRecordRule(NamedTuple):
     """What one type of record becomes."""
 
     #: As Postmark spells it in `RecordType`.
@@ -42,18 +42,18 @@ class RecordRule(NamedTuple):
 
 
 RECORD_RULES: Final = (
-    RecordRule("Delivery", "delivered", "the recipient's host accepted the message"),
-    RecordRule("Bounce", BY_TYPE, "refused, delayed, or answered by a machine"),
-    RecordRule("SpamComplaint", "complained", "marked as spam"),
-    RecordRule("Open", "opened", "the message's images were loaded"),
-    RecordRule("Click", "clicked", "a link was followed"),
-    RecordRule("SubscriptionChange", BY_CHOICE, "the address was put on a suppression list, or taken off it"),
+    PostmarkRecordRule("Delivery", "delivered", "the recipient's host accepted the message"),
+    PostmarkRecordRule("Bounce", BY_TYPE, "refused, delayed, or answered by a machine"),
+    PostmarkRecordRule("SpamComplaint", "complained", "marked as spam"),
+    PostmarkRecordRule("Open", "opened", "the message's images were loaded"),
+    PostmarkRecordRule("Click", "clicked", "a link was followed"),
+    PostmarkRecordRule("SubscriptionChange", BY_CHOICE, "the address was put on a suppression list, or taken off it"),
 )
 
 _TYPE_OF_RECORD: Final = {rule.record: rule.type for rule in RECORD_RULES}
 
 
-class BounceRule(NamedTuple):
+class PostmarkBounceRule(NamedTuple):
     """What one type of bounce means."""
 
     #: As Postmark spells it in `Type`.
@@ -67,43 +67,55 @@ class BounceRule(NamedTuple):
 
 
 BOUNCE_RULES: Final = (
-    BounceRule(
+    PostmarkBounceRule(
         "HardBounce", 1, "hard_bounce", "", "the mailbox does not exist; `invalid_address` for the status x.1.3"
     ),
-    BounceRule("Transient", 2, "deferred", "", "delayed: Postmark tries again"),
-    BounceRule("Unsubscribe", 16, "unsubscribed", "Unsubscribe", "the recipient answered that he wants no more"),
-    BounceRule(
+    PostmarkBounceRule("Transient", 2, "deferred", "", "delayed: Postmark tries again"),
+    PostmarkBounceRule(
+        "Unsubscribe", 16, "unsubscribed", "Unsubscribe", "the recipient answered that he wants no more"
+    ),
+    PostmarkBounceRule(
         "Subscribe", 32, "autoresponded", "Subscribe", "asks to be subscribed: nobody is by a guess from a text"
     ),
-    BounceRule("AutoResponder", 64, "autoresponded", "AutoReply", "out of office and the like"),
-    BounceRule("AddressChange", 128, "autoresponded", "AutoReply", "the recipient announces another address"),
-    BounceRule("DnsError", 256, "soft_bounce", "DNSFailure", "a temporary DNS error"),
-    BounceRule(
+    PostmarkBounceRule("AutoResponder", 64, "autoresponded", "AutoReply", "out of office and the like"),
+    PostmarkBounceRule("AddressChange", 128, "autoresponded", "AutoReply", "the recipient announces another address"),
+    PostmarkBounceRule("DnsError", 256, "soft_bounce", "DNSFailure", "a temporary DNS error"),
+    PostmarkBounceRule(
         "SpamNotification", 512, "rejected", "SpamRelated", "a filter took it for spam: no complaint of a person"
     ),
-    BounceRule("OpenRelayTest", 1024, "", "", "somebody tests whether the server is an open relay"),
-    BounceRule("Unknown", 2048, BY_CODES, "", "Postmark could not tell what the report means"),
-    BounceRule("SoftBounce", 4096, "soft_bounce", "", "mailbox full, disabled or out of quota, for now"),
-    BounceRule("VirusNotification", 8192, "rejected", "VirusRelated", "taken for a virus"),
-    BounceRule("ChallengeVerification", 16384, "autoresponded", "ChallengeResponse", "asks the sender for a proof"),
-    BounceRule("BadEmailAddress", 100000, "invalid_address", "InvalidRecipient", "the address is none"),
-    BounceRule("SpamComplaint", 100001, "complained", "", "marked as spam"),
-    BounceRule("ManuallyDeactivated", 100002, "not_sent", "stopped", "the sender has deactivated the address"),
-    BounceRule("Unconfirmed", 100003, "not_sent", "stopped", "the recipient has not confirmed the registration"),
-    BounceRule("Blocked", 100006, "rejected", "SpamBlock", "the host blocks the sender or the content"),
-    BounceRule("SMTPApiError", 100007, "failed", "ProtocolErrors", "Postmark could not accept the message by SMTP"),
-    BounceRule("InboundError", 100008, "", "", "concerns a message to the sender"),
-    BounceRule("DMARCPolicy", 100009, "rejected", "AuthenticationFailed", "refused by the domain's DMARC policy"),
-    BounceRule("TemplateRenderingFailed", 100010, "failed", "RenderingFailure", "the template could not be filled in"),
+    PostmarkBounceRule("OpenRelayTest", 1024, "", "", "somebody tests whether the server is an open relay"),
+    PostmarkBounceRule("Unknown", 2048, BY_CODES, "", "Postmark could not classify the report"),
+    PostmarkBounceRule("SoftBounce", 4096, "soft_bounce", "", "mailbox full, disabled or out of quota, for now"),
+    PostmarkBounceRule("VirusNotification", 8192, "rejected", "VirusRelated", "taken for a virus"),
+    PostmarkBounceRule(
+        "ChallengeVerification", 16384, "autoresponded", "ChallengeResponse", "asks the sender for a proof"
+    ),
+    PostmarkBounceRule("BadEmailAddress", 100000, "invalid_address", "InvalidRecipient", "the address is none"),
+    PostmarkBounceRule("SpamComplaint", 100001, "complained", "", "marked as spam"),
+    PostmarkBounceRule("ManuallyDeactivated", 100002, "not_sent", "stopped", "the sender has deactivated the address"),
+    PostmarkBounceRule(
+        "Unconfirmed", 100003, "not_sent", "stopped", "the recipient has not confirmed the registration"
+    ),
+    PostmarkBounceRule("Blocked", 100006, "rejected", "SpamBlock", "the host blocks the sender or the content"),
+    PostmarkBounceRule(
+        "SMTPApiError", 100007, "failed", "ProtocolErrors", "Postmark could not accept the message by SMTP"
+    ),
+    PostmarkBounceRule("InboundError", 100008, "", "", "concerns a message to the sender"),
+    PostmarkBounceRule(
+        "DMARCPolicy", 100009, "rejected", "AuthenticationFailed", "refused by the domain's DMARC policy"
+    ),
+    PostmarkBounceRule(
+        "TemplateRenderingFailed", 100010, "failed", "RenderingFailure", "the template could not be filled in"
+    ),
 )
 
 #: What a bounce of another type is: its codes say.
-_OTHER_BOUNCE: Final = BounceRule("", 0, BY_CODES, "", "")
+_OTHER_BOUNCE: Final = PostmarkBounceRule("", 0, BY_CODES, "", "")
 _RULE_OF_TYPE: Final = {rule.type.lower(): rule for rule in BOUNCE_RULES}
 _RULE_OF_CODE: Final = {rule.code: rule for rule in BOUNCE_RULES}
 
 
-class ChoiceRule(NamedTuple):
+class SubscriptionChangeRule(NamedTuple):
     """What one kind of subscription change means."""
 
     #: `SuppressSending`.
@@ -116,10 +128,10 @@ class ChoiceRule(NamedTuple):
 
 
 CHOICE_RULES: Final = (
-    ChoiceRule(True, "HardBounce", "", "the bounce's own record reports it"),
-    ChoiceRule(True, "SpamComplaint", "", "the complaint's own record reports it"),
-    ChoiceRule(True, "", "unsubscribed", "by the recipient, or by hand (`Origin` says who)"),
-    ChoiceRule(False, "", "resubscribed", "the address was taken off the list"),
+    SubscriptionChangeRule(True, "HardBounce", "", "the bounce's own record reports it"),
+    SubscriptionChangeRule(True, "SpamComplaint", "", "the complaint's own record reports it"),
+    SubscriptionChangeRule(True, "", "unsubscribed", "by the recipient, or by hand (`Origin` says who)"),
+    SubscriptionChangeRule(False, "", "resubscribed", "the address was taken off the list"),
 )
 
 _BECOMES: Final = {(rule.suppressed, rule.reason.lower()): rule.becomes for rule in CHOICE_RULES}
@@ -176,7 +188,7 @@ class PostmarkWebhooks:
             where = f"record {place}: " if len(values.items) > 1 else ""
             try:
                 found = self._events(msgspec.convert(value, PostmarkRecord))
-                if values.mended:
+                if values.repaired:
                     check_keys(found)
             except (*UNREADABLE, SourceError) as error:
                 problems.append(f"{where}{error}")

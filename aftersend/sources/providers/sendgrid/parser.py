@@ -29,7 +29,7 @@ BY_REASON: Final = "by reason"
 BY_TYPE: Final = "by bounce type"
 
 
-class EventRule(NamedTuple):
+class SendGridEventRule(NamedTuple):
     """What one type of event becomes."""
 
     event: str
@@ -39,18 +39,18 @@ class EventRule(NamedTuple):
 
 
 EVENT_RULES: Final = (
-    EventRule("processed", "sent", "SendGrid took the message over and will deliver it"),
-    EventRule("dropped", BY_REASON, "SendGrid did not try to deliver it"),
-    EventRule("delivered", "delivered", "the recipient's host took it over"),
-    EventRule("deferred", "deferred", "will be tried again, for up to 72 hours"),
-    EventRule("bounce", BY_TYPE, "refused, or given up after 72 hours"),
-    EventRule("open", "opened", "the message's images were loaded; by a machine if `sg_machine_open` says so"),
-    EventRule("click", "clicked", "a link was followed"),
-    EventRule("spamreport", "complained", "marked as spam"),
-    EventRule("unsubscribe", "unsubscribed", "from everything, by the subscription tracking's link or header"),
-    EventRule("group_unsubscribe", "unsubscribed", "from one unsubscribe group"),
-    EventRule("group_resubscribe", "resubscribed", "to one unsubscribe group"),
-    EventRule("account_status_change", "", "concerns the sender's account, no recipient"),
+    SendGridEventRule("processed", "sent", "SendGrid took the message over and will deliver it"),
+    SendGridEventRule("dropped", BY_REASON, "SendGrid did not try to deliver it"),
+    SendGridEventRule("delivered", "delivered", "the recipient's host took it over"),
+    SendGridEventRule("deferred", "deferred", "will be tried again, for up to 72 hours"),
+    SendGridEventRule("bounce", BY_TYPE, "refused, or given up after 72 hours"),
+    SendGridEventRule("open", "opened", "the message's images were loaded; by a machine if `sg_machine_open` says so"),
+    SendGridEventRule("click", "clicked", "a link was followed"),
+    SendGridEventRule("spamreport", "complained", "marked as spam"),
+    SendGridEventRule("unsubscribe", "unsubscribed", "from everything, by the subscription tracking's link or header"),
+    SendGridEventRule("group_unsubscribe", "unsubscribed", "from one unsubscribe group"),
+    SendGridEventRule("group_resubscribe", "resubscribed", "to one unsubscribe group"),
+    SendGridEventRule("account_status_change", "", "concerns the sender's account, no recipient"),
 )
 
 _TYPE_OF_EVENT: Final = {rule.event: rule.type for rule in EVENT_RULES}
@@ -87,8 +87,8 @@ CLASSIFICATIONS: Final = {
     "frequency/volume": "TransientFailure",
 }
 
-#: Types of events that are told by more than the event's name.
-_TOLD_BY_FIELDS: Final = frozenset({BY_TYPE, BY_REASON, "deferred", "unsubscribed", "resubscribed"})
+#: Types of events that more than the event's name decides.
+_DECIDED_BY_FIELDS: Final = frozenset({BY_TYPE, BY_REASON, "deferred", "unsubscribed", "resubscribed"})
 _DROPPED: Final = "dropped"
 _TEMPORARY: Final = 4
 _HARD: Final = frozenset({"hard_bounce", "invalid_address"})
@@ -135,25 +135,25 @@ class EventWebhook:
                 else:
                     events += self._other(record, self._metadata.read(arguments))
         except (*UNREADABLE, SourceError):
-            return self._parse_patiently(raw)
+            return self._parse_leniently(raw)
         return events
 
-    def _parse_patiently(self, raw: bytes) -> Iterable[Feedback]:
+    def _parse_leniently(self, raw: bytes) -> Iterable[Feedback]:
         """Return the events of a body with something unusual in it, each on its own."""
         values = read_values(raw)
         events: list[Feedback] = []
-        complaints = []
+        problems = []
         for place, value in enumerate(values.items):
             try:
                 record = read_event(value)
                 found = self._other(record, self._metadata.read_mapping(value))
-                if values.mended:
+                if values.repaired:
                     check_keys(found)
             except SourceError as error:
-                complaints.append(f"event {place}: {error}")
+                problems.append(f"event {place}: {error}")
             else:
                 events += found
-        return readable_part(events, complaints)
+        return readable_part(events, problems)
 
     def _other(self, record: SendGridEvent, labels: tuple[str, str, str, bool]) -> list[Feedback]:
         """Return the event of any type, if there is one."""
@@ -177,8 +177,8 @@ class EventWebhook:
         diagnostic = record.reason or record.response or ""
         code, status = read_reply(diagnostic, record.status or "") if diagnostic or record.status else (0, None)
         why = detail = ""
-        if kind in _TOLD_BY_FIELDS:
-            kind, why, detail = _tell(record, kind, code, status)
+        if kind in _DECIDED_BY_FIELDS:
+            kind, why, detail = _details(record, kind, code, status)
             if detail == _DROPPED:  # no host was asked: the status is SendGrid's own
                 code, status = 0, None
         agent = record.useragent or ""
@@ -241,7 +241,7 @@ class EventWebhook:
         return Labels(delivery_id, message, tenant, test)
 
 
-def _tell(record: SendGridEvent, kind: str, code: int, status: Status | None) -> tuple[str, str, str]:
+def _details(record: SendGridEvent, kind: str, code: int, status: Status | None) -> tuple[str, str, str]:
     """Return type, reason and detail of an event whose name alone does not say them."""
     if kind == BY_TYPE:
         return *_bounce(record, code, status), record.bounce_classification or record.type or ""

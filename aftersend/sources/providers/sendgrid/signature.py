@@ -88,7 +88,7 @@ def _signature(text: str) -> bytes:
         if len(text) <= _MAX_SIGNATURE:
             return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        pass  # told below, like one that is too long
+        pass  # raised below, as for one that is too long
     raise SignatureError("the signature is no base64")
 
 

@@ -91,8 +91,12 @@ def write(message: Message, step: str, number: int, at: float) -> bytes | None:
 
 def broken(number: int, at: float) -> bytes:
     """Return an event that can't be read, as faulty software before us might make of one."""
-    told = {"email": f"nobody{number}@bigmail.example", "timestamp": int(at), "sg_event_id": _ident(f"broken {number}")}
-    return _encode(told)
+    event = {
+        "email": f"nobody{number}@bigmail.example",
+        "timestamp": int(at),
+        "sg_event_id": _ident(f"broken {number}"),
+    }
+    return _encode(event)
 
 
 def _ident(text: str) -> str:

@@ -55,7 +55,7 @@ class Complaint(msgspec.Struct, gc=False, rename="camel"):
     user_agent: Any = None
 
 
-class Delivery(msgspec.Struct, gc=False, rename="camel"):
+class SesDelivery(msgspec.Struct, gc=False, rename="camel"):
     """A delivery to each recipient named."""
 
     timestamp: Any = None
@@ -78,7 +78,7 @@ class Reject(msgspec.Struct, gc=False):
     reason: Any = None
 
 
-class Failure(msgspec.Struct, gc=False, rename="camel"):
+class RenderingFailure(msgspec.Struct, gc=False, rename="camel"):
     """A template that could not be rendered."""
 
     error_message: Any = None
@@ -127,10 +127,10 @@ class SesEvent(msgspec.Struct, gc=False, rename="camel"):
     mail: Mail | None = None
     bounce: Bounce | None = None
     complaint: Complaint | None = None
-    delivery: Delivery | None = None
+    delivery: SesDelivery | None = None
     reject: Reject | None = None
     open: Engagement | None = None
     click: Engagement | None = None
-    failure: Failure | None = None
+    failure: RenderingFailure | None = None
     delivery_delay: Delay | None = None
     subscription: Subscription | None = None

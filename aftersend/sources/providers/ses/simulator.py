@@ -1,45 +1,29 @@
-"""Writes events as Amazon SES publishes them, in envelopes as SNS signs them.
+"""Writes events as Amazon SES publishes them, in envelopes that SNS signs.
 
-Sources: Amazon SES Developer Guide, "Contents of event data that Amazon SES publishes to Amazon SNS"; Amazon SNS
-Developer Guide, "Verifying the signatures of Amazon SNS messages".
+Source: Amazon SES Developer Guide, "Contents of event data that Amazon SES publishes to Amazon SNS".
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
-import uuid
-from base64 import b64encode
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import cycle
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.hashes import SHA1, SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from aftersend.sources.simulation.keys import pem, read_pem
+from aftersend.sources.simulation import sns
 from aftersend.sources.simulation.message import TENANT, Message
 from aftersend.sources.simulation.replies import ASYNCHRONOUS, DEFERRALS, Reply
-from aftersend.sources.simulation.simulator import KeyMaterial, Request, Sign, Simulator, WebhookSimulator
+from aftersend.sources.simulation.simulator import Simulator, WebhookSimulator
 from aftersend.sources.simulation.user_agents import PROXIES, READERS, SCANNERS
 
 _ACCOUNT: Final = "123456789012"
 _SENDER: Final = "Brand <news@brand.example>"
 _REGION: Final = "eu-central-1"
 _LIST: Final = "readers"
-
-#: Where simulated messages of SNS say that their certificate is. There is no such region, so no genuine certificate has
-#: this address, and one that is pinned to it (AFTERSEND_GATEWAY_CERTIFICATES) speaks for the simulation only.
-CERTIFICATE_URL: Final = "https://sns.simulation.amazonaws.com/SimpleNotificationService-simulation.pem"
-TOPIC_ARN: Final = "arn:aws:sns:simulation:123456789012:aftersend"
-_NAMESPACE: Final = uuid.UUID("6f0d7c1e-5b44-4f0a-9a53-0d5f7a2d1c11")
-_CERTIFICATE_DAYS: Final = 365
+_SUBJECT: Final = "Amazon SES Email Event Notification"
 
 #: Type and subtype of a bounce, by the classes of `replies`; "": any other.
 _BOUNCES: Final = {
@@ -83,10 +67,10 @@ def write(message: Message, step: str, number: int, at: float) -> bytes | None:
         at: when it happened, seconds since 1970.
     """
     writer = _WRITERS.get(step)
-    told = writer(message, number, at) if writer is not None else None
-    if told is None:
+    special = writer(message, number, at) if writer is not None else None
+    if special is None:
         return None
-    name, field, content = told
+    name, field, content = special
     return _encode({"eventType": name, "mail": _mail(message), field: content})
 
 
@@ -153,23 +137,23 @@ def _mail(message: Message) -> dict[str, Any]:
 
 
 #: Type of the event, the field that holds what is special about it, and that.
-Told = tuple[str, str, dict[str, Any]]
+Special = tuple[str, str, dict[str, Any]]
 
 
-def _send(_message: Message, _number: int, _at: float) -> Told:
+def _send(_message: Message, _number: int, _at: float) -> Special:
     return "Send", "send", {}
 
 
-def _reject(_message: Message, _number: int, _at: float) -> Told:
+def _reject(_message: Message, _number: int, _at: float) -> Special:
     return "Reject", "reject", {"reason": "Bad content"}
 
 
-def _rendering_failure(_message: Message, _number: int, _at: float) -> Told:
+def _rendering_failure(_message: Message, _number: int, _at: float) -> Special:
     why = "Attribute 'price' is not present in the rendering data."
     return "Rendering Failure", "failure", {"errorMessage": why, "templateName": "sale"}
 
 
-def _delivery(message: Message, _number: int, at: float) -> Told:
+def _delivery(message: Message, _number: int, at: float) -> Special:
     content = {
         "timestamp": timestamp(at),
         "processingTimeMillis": max(1, int((at - message.injected_at) * 1000)),
@@ -190,7 +174,7 @@ def _named(message: Message, reply: Reply, action: str) -> dict[str, str]:
     return named | {"diagnosticCode": " ".join(filter(None, ("smtp;", str(reply.code), status, text)))}
 
 
-def _delay(message: Message, _number: int, at: float) -> Told:
+def _delay(message: Message, _number: int, at: float) -> Special:
     reply = DEFERRALS[message.chance(6, len(DEFERRALS))]
     delayed = _named(message, reply, "delayed")
     del delayed["action"]
@@ -204,7 +188,7 @@ def _delay(message: Message, _number: int, at: float) -> Told:
     return "DeliveryDelay", "deliveryDelay", content
 
 
-def _bounced(message: Message, reply: Reply, kind: tuple[str, str], report: str, at: float) -> Told:
+def _bounced(message: Message, reply: Reply, kind: tuple[str, str], report: str, at: float) -> Special:
     content = {
         "feedbackId": _ident(f"{message.ident} {report}"),
         "bounceType": kind[0],
@@ -216,22 +200,22 @@ def _bounced(message: Message, reply: Reply, kind: tuple[str, str], report: str,
     return "Bounce", "bounce", content
 
 
-def _bounce(message: Message, number: int, at: float) -> Told:
+def _bounce(message: Message, number: int, at: float) -> Special:
     reply = message.refusal
     return _bounced(message, reply, _BOUNCES.get(reply.bounce_class, _BOUNCES[""]), f"bounce {number}", at)
 
 
-def _asynchronous_bounce(message: Message, number: int, at: float) -> Told:
+def _asynchronous_bounce(message: Message, number: int, at: float) -> Special:
     reply = ASYNCHRONOUS[message.chance(5, len(ASYNCHRONOUS))]
     return _bounced(message, reply, _BOUNCES.get(reply.bounce_class, _BOUNCES[""]), f"later {number}", at)
 
 
-def _expiration(message: Message, number: int, at: float) -> Told:
+def _expiration(message: Message, number: int, at: float) -> Special:
     reply = Reply("MessageExpired", 1, 554, (4, 4, 7), "Message expired: unable to deliver in 840 minutes.")
     return _bounced(message, reply, ("Transient", "General"), f"expired {number}", at)
 
 
-def _not_sent(message: Message, number: int, at: float) -> Told | None:
+def _not_sent(message: Message, number: int, at: float) -> Special | None:
     subtype = _SUPPRESSIONS.get(message.left_out)
     if subtype is None:
         return None
@@ -241,8 +225,8 @@ def _not_sent(message: Message, number: int, at: float) -> Told | None:
     return name, field, content
 
 
-def _complained(report: str) -> Callable[[Message, int, float], Told]:
-    def complain(message: Message, number: int, at: float) -> Told:
+def _complained(report: str) -> Callable[[Message, int, float], Special]:
+    def complain(message: Message, number: int, at: float) -> Special:
         provider = message.person.provider.provider
         content = {
             "feedbackId": _ident(f"{message.ident} {report} {number}"),
@@ -258,8 +242,10 @@ def _complained(report: str) -> Callable[[Message, int, float], Told]:
     return complain
 
 
-def _engaged(name: str, agents: tuple[str, ...], *, unsubscribe: bool = False) -> Callable[[Message, int, float], Told]:
-    def engage(message: Message, number: int, at: float) -> Told:
+def _engaged(
+    name: str, agents: tuple[str, ...], *, unsubscribe: bool = False
+) -> Callable[[Message, int, float], Special]:
+    def engage(message: Message, number: int, at: float) -> Special:
         content: dict[str, Any] = {
             "timestamp": timestamp(at),
             # A reader keeps to one device; scanners and proxies come as they come.
@@ -274,13 +260,13 @@ def _engaged(name: str, agents: tuple[str, ...], *, unsubscribe: bool = False) -
     return engage
 
 
-def _subscription(source: str, *, out: bool) -> Callable[[Message, int, float], Told]:
+def _subscription(source: str, *, out: bool) -> Callable[[Message, int, float], Special]:
     def preferences(*, unsubscribed: bool) -> dict[str, Any]:
         status = "OptOut" if unsubscribed else "OptIn"
         topics = [{"topicName": "news", "subscriptionStatus": status}]
         return {"unsubscribeAll": unsubscribed, "topicSubscriptionStatus": topics}
 
-    def choose(_message: Message, _number: int, at: float) -> Told:
+    def choose(_message: Message, _number: int, at: float) -> Special:
         content = {
             "contactList": _LIST,
             "timestamp": timestamp(at),
@@ -293,7 +279,7 @@ def _subscription(source: str, *, out: bool) -> Callable[[Message, int, float], 
     return choose
 
 
-_WRITERS: Final[dict[str, Callable[[Message, int, float], Told | None]]] = {
+_WRITERS: Final[dict[str, Callable[[Message, int, float], Special | None]]] = {
     "reception": _send,
     "rejection": _reject,
     "delivery": _delivery,
@@ -317,71 +303,6 @@ _WRITERS: Final[dict[str, Callable[[Message, int, float], Told | None]]] = {
 }
 
 
-def make_key() -> KeyMaterial:
-    """Make an RSA key and its certificate, signed with itself."""
-    key = generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sns.simulation.amazonaws.com")])
-    now = datetime.now(UTC)
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=_CERTIFICATE_DAYS))
-    )
-    return KeyMaterial(pem(key), TOPIC_ARN, builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
-
-
-def signer(private: bytes) -> Sign:
-    """Return what signs with a key (PEM): with SHA-1 (version 1) and SHA-256 (version 2) in turn.
-
-    Raises:
-        ValueError: if it is no RSA key.
-    """
-    key = read_pem(private)
-    if not isinstance(key, RSAPrivateKey):
-        raise ValueError("no private RSA key, which SNS signs with")  # noqa: TRY004 - what is wrong is a file
-    versions = cycle("21")
-
-    def sign(events: list[bytes]) -> Request:
-        (event,) = events  # SNS sends one message at a time
-        return _signed(key, event.decode(), next(versions))
-
-    return sign
-
-
-def _signed(key: RSAPrivateKey, event: str, version: str) -> Request:
-    """Return an event as a request, signed now."""
-    ident = str(uuid.uuid5(_NAMESPACE, event))  # the same event comes again with the same id
-    message: dict[str, Any] = {
-        "Type": "Notification",
-        "MessageId": ident,
-        "TopicArn": TOPIC_ARN,
-        "Subject": "Amazon SES Email Event Notification",
-        "Message": event + "\n",
-        "Timestamp": timestamp(time.time()),
-    }
-    names = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
-    signed = "".join(f"{name}\n{message[name]}\n" for name in names).encode()
-    signature = key.sign(signed, PKCS1v15(), SHA1() if version == "1" else SHA256())  # noqa: S303 - as SNS
-    message |= {
-        "SignatureVersion": version,
-        "Signature": b64encode(signature).decode(),
-        "SigningCertURL": CERTIFICATE_URL,
-        "UnsubscribeURL": f"https://sns.simulation.amazonaws.com/?Action=Unsubscribe&SubscriptionArn={TOPIC_ARN}",
-    }
-    headers = {
-        "Content-Type": "text/plain; charset=UTF-8",
-        "User-Agent": "Amazon Simple Notification Service Agent",
-        "x-amz-sns-message-type": "Notification",
-        "x-amz-sns-message-id": ident,
-        "x-amz-sns-topic-arn": TOPIC_ARN,
-    }
-    return Request(headers, _encode(message), 1)
-
-
 SIMULATOR: Final = Simulator(
     write=write,
     broken=broken,
@@ -389,9 +310,9 @@ SIMULATOR: Final = Simulator(
     webhook=WebhookSimulator(
         batch=1,
         key_file="sns-private.pem",
-        make_key=make_key,
-        signer=signer,
-        certificate_url=CERTIFICATE_URL,
+        make_key=sns.make_key,
+        signer=partial(sns.signer, subject=_SUBJECT),
+        certificate_url=sns.CERTIFICATE_URL,
         certificate_file="sns-certificate.pem",
         demo_share=5,
     ),

@@ -75,7 +75,7 @@ def test_junk_raises_nothing_else(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw,items,mended",
+    "raw,items,repaired",
     [
         (b"[]", [], False),
         (b'[{"a": 1}, null]', [{"a": 1}, None], False),
@@ -88,8 +88,8 @@ def test_junk_raises_nothing_else(raw: bytes) -> None:
         (b"[1e999]", [float("inf")], False),
     ],
 )
-def test_values(raw: bytes, items: list[object], mended: bool) -> None:
-    assert Values(items, mended) == read_values(raw)
+def test_values(raw: bytes, items: list[object], repaired: bool) -> None:
+    assert Values(items, repaired) == read_values(raw)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback
 from aftersend.sources.base import SourceError, SourceOptions
-from aftersend.sources.own.tracking.parser import EVENT_RULES, EventRule, Tracker
+from aftersend.sources.own.tracking.parser import EVENT_RULES, Tracker, TrackingEventRule
 from tests.paths import SOURCES
 
 README = SOURCES / "own" / "tracking" / "README.md"
@@ -29,7 +29,7 @@ def parse(options: SourceOptions | None = None, **changes: object) -> Feedback:
 
 
 @pytest.mark.parametrize("rule", EVENT_RULES, ids=lambda rule: rule.event)
-def test_every_kind_of_event(rule: EventRule) -> None:
+def test_every_kind_of_event(rule: TrackingEventRule) -> None:
     assert rule.type == parse(event=rule.event).type
     assert rule.type in EVENT_TYPES
 

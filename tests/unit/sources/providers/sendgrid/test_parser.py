@@ -13,8 +13,8 @@ from aftersend.sources.providers.sendgrid.parser import (
     DROP_RULES,
     EVENT_RULES,
     DropRule,
-    EventRule,
     EventWebhook,
+    SendGridEventRule,
 )
 from tests.paths import SOURCES
 
@@ -38,12 +38,12 @@ def parse_all(raw: object, options: SourceOptions | None = None) -> list[Feedbac
 
 
 def parse(options: SourceOptions | None = None, **changes: object) -> Feedback:
-    """Return the one event of a body, which must be the same read quickly and read patiently."""
+    """Return the one event of a body, which must be the same read quickly and read leniently."""
     event = {key: value for key, value in (EVENT | changes).items() if value is not ...}
     (quickly,) = parse_all([event], options)
     # Beside an event with a time that no strict reader takes, each one is read on its own.
-    patiently, _ = parse_all([event, EVENT | {"timestamp": "1757675281"}], options)
-    assert quickly == patiently
+    leniently, _ = parse_all([event, EVENT | {"timestamp": "1757675281"}], options)
+    assert quickly == leniently
     return quickly
 
 
@@ -84,7 +84,7 @@ def test_fields() -> None:
 
 
 @pytest.mark.parametrize("rule", EVENT_RULES, ids=lambda rule: rule.event)
-def test_every_type_of_event(rule: EventRule) -> None:
+def test_every_type_of_event(rule: SendGridEventRule) -> None:
     events = parse_all([EVENT | {"event": rule.event}])
     if not rule.type:
         assert [] == events

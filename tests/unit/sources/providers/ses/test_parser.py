@@ -7,14 +7,8 @@ import pytest
 
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS, Feedback
 from aftersend.sources.base import SourceError, SourceOptions
-from aftersend.sources.providers.ses.parser import (
-    BOUNCE_RULES,
-    DELAYS,
-    EVENT_RULES,
-    BounceRule,
-    EventRule,
-    Notifications,
-)
+from aftersend.sources.providers.ses.parser import Notifications
+from aftersend.sources.providers.ses.rules import BOUNCE_RULES, DELAYS, EVENT_RULES, SesBounceRule, SesEventRule
 from tests.paths import SOURCES
 
 README = SOURCES / "providers" / "ses" / "README.md"
@@ -53,13 +47,13 @@ def parse_all(value: object, options: SourceOptions | None = None) -> list[Feedb
 
 
 def parse(event: dict[str, Any], options: SourceOptions | None = None) -> Feedback:
-    """Return an event's only one, which must be the same in an envelope, without, and read patiently."""
+    """Return an event's only one, which must be the same in an envelope, without, and read leniently."""
     (alone,) = parse_all(event, options)
     (enveloped,) = parse_all(envelope(event), options)
-    (patiently,) = parse_all([envelope(event)], options)
+    (leniently,) = parse_all([envelope(event)], options)
     if alone.occurred_at == enveloped.occurred_at:  # else the envelope's time stood in
         assert alone == enveloped
-    assert enveloped == patiently
+    assert enveloped == leniently
     return enveloped
 
 
@@ -93,7 +87,7 @@ def test_fields() -> None:
 
 @pytest.mark.parametrize("key", ["eventType", "notificationType"])
 @pytest.mark.parametrize("rule", EVENT_RULES, ids=lambda rule: rule.event)
-def test_every_type_of_event(rule: EventRule, key: str) -> None:
+def test_every_type_of_event(rule: SesEventRule, key: str) -> None:
     parts: dict[str, Any] = {part: {"timestamp": AT} for part in ("open", "click", "complaint", "delivery")}
     types = [event.type for event in parse_all(envelope(notify(rule.event, key=key, **parts)))]
     if not rule.type:
@@ -110,7 +104,7 @@ def test_an_unknown_type() -> None:
 
 
 @pytest.mark.parametrize("rule", BOUNCE_RULES, ids=lambda rule: f"{rule.type}/{rule.subtype}")
-def test_every_kind_of_bounce(rule: BounceRule) -> None:
+def test_every_kind_of_bounce(rule: SesBounceRule) -> None:
     event = parse(bounce(rule.type, rule.subtype or "General"))
     assert (rule.becomes if rule.becomes in EVENT_TYPES else "hard_bounce") == event.type
     assert (rule.why or "InvalidRecipient") == event.reason
