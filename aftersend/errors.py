@@ -1,4 +1,4 @@
-"""What can go wrong for good, and the exit code that each ends the process with."""
+"""Errors that end a command or a process, and their exit codes."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ EXIT_SETTINGS: Final = 3
 EXIT_KAFKA: Final = 4
 EXIT_BREAKER: Final = 5
 EXIT_CRASHED: Final = 6
-#: Ctrl-C in a command that has no orderly end of its own (128 + SIGINT).
+#: Ctrl-C in a command that does not handle it (128 + SIGINT).
 EXIT_INTERRUPTED: Final = 130
 
-#: With these, starting again would only end the same way: a supervisor passes them on.
+#: Exit codes after which a restart would fail again: a supervisor ends with them.
 FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA, EXIT_BREAKER})
 
 
 class AftersendError(Exception):
-    """An error whose message tells the operator what to do; the process ends with `exit_code`."""
+    """An error whose message tells an operator what to do; the process ends with `exit_code`."""
 
     exit_code = EXIT_FAILED
 
 
 class UsageError(AftersendError):
-    """A command was called with something that it can't do."""
+    """Invalid arguments of a command."""
 
     exit_code = EXIT_USAGE
 
 
 class SettingsError(AftersendError):
-    """A setting is missing or wrong; the message names it."""
+    """A missing or invalid setting, named in the message."""
 
     exit_code = EXIT_SETTINGS
 
 
 class KafkaUnusableError(AftersendError):
-    """Kafka can't be reached, has no transactions, or lacks topics."""
+    """Kafka does not answer, does not support transactions, or lacks topics."""
 
     exit_code = EXIT_KAFKA
 
 
 class RedisUnusableError(AftersendError):
-    """Redis can't be reached by a command that has nothing to say without it."""
+    """Redis does not answer a command that needs it."""
 
 
 class BreakerTrippedError(AftersendError):
-    """Too many records in a row could not be read: a bad deploy must not drain everything into the dead letters."""
+    """Too many of the last records are unreadable: a faulty release must not turn a whole topic into dead letters."""
 
     exit_code = EXIT_BREAKER
 
 
 class ContentError(Exception):
-    """A transaction can't be committed because of what a record made of it; tried again, it fails again."""
+    """A transaction can't be committed because of the content of a record; a retry would fail again."""
 
 
 class RecordTooLargeError(ContentError):
-    """A record that was to be written is larger than Kafka takes."""
+    """A record to be written is larger than Kafka accepts."""
 
 
 class FencedError(Exception):
-    """Another worker has taken the partition over: what this one did since then does not count."""
+    """Another worker has taken over the partition; this worker's uncommitted work is void."""
 
 
 class TransactionFailedError(Exception):
-    """A transaction did not commit for certain; the partition has to be restored from what is committed."""
+    """A transaction may not have committed; the partition has to be restored from committed data."""
 
 
 class TransactionRejectedError(TransactionFailedError):
-    """The broker refused a transaction for its content; it would refuse the same again."""
+    """The broker rejected a transaction because of its content; a retry would be rejected again."""

@@ -1,4 +1,4 @@
-"""What every command that asks something begins with: the settings, and quiet libraries."""
+"""Common parts of commands: settings, arguments, running of asynchronous code."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from aftersend.sources.parsing.address import normalise
 
 T = TypeVar("T")
 
-#: The option for scripts.
+#: The option `--json`.
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
 
 
 def command_settings() -> Settings:
-    """Return the settings, for a command that shows its own results and errors.
+    """Return the settings, for a command that prints its own results; libraries do not log.
 
     Raises:
-        SettingsError: if one is wrong.
+        SettingsError: if a setting is invalid.
     """
     logs.quiet()
     return load()
 
 
 def address_key(address: str) -> str:
-    """Return an address, given in any spelling, as the tables have it.
+    """Return the normalised form of an address.
 
     Raises:
-        AftersendError: if it is none.
+        AftersendError: if it is not an address.
     """
     try:
         return normalise(address)
     except SourceError as error:
-        raise AftersendError(f"this is no address: {error}") from error
+        raise AftersendError(f"not an address: {error}") from error
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's asynchronous part."""
+    """Run asynchronous code to its end; return its result."""
     return asyncio.run(work)

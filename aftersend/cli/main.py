@@ -1,7 +1,7 @@
-"""The `aftersend` command: which subcommands there are, and how errors leave the process.
+"""The `aftersend` command: its subcommands, and exit codes for errors.
 
-A command's module is imported only when it is called, so `aftersend --help` needs none of them. To add a command, write
-its module and its line in `COMMANDS`; its docstring is what `aftersend COMMAND --help` shows.
+The module of a command is imported only when the command is called, so `aftersend --help` is fast. To add a command,
+write its module and its line in `COMMANDS`; `aftersend COMMAND --help` prints its docstring.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ class Command(NamedTuple):
     """One subcommand."""
 
     name: str
-    #: Module and function or `App`.
+    #: Module, and function or `App` in it.
     path: str
     group: Group
-    #: The line in the overview; the first line of the command's docstring.
+    #: Line in the overview: the first line of the command's docstring.
     summary: str
 
 
@@ -46,7 +46,7 @@ COMMANDS: Final = (
         "demo",
         "aftersend.cli.commands.demo:demo",
         _TRY,
-        "Play a simulated campaign through a Kafka and Redis of its own.",
+        "Run a simulated campaign on a local Kafka and Redis, and verify every number.",
     ),
     Command(
         "simulate",
@@ -54,37 +54,53 @@ COMMANDS: Final = (
         _TRY,
         "Write a simulated campaign to the raw topics, or post it to a gateway.",
     ),
-    Command("topics", "aftersend.cli.commands.topics:app", _RUN, "Create the topics, or show how they are."),
+    Command("topics", "aftersend.cli.commands.topics:app", _RUN, "Create the topics, or show them."),
     Command(
-        "worker", "aftersend.cli.commands.worker:worker", _RUN, "Take in feedback, keep state and KPIs, until stopped."
+        "worker",
+        "aftersend.cli.commands.worker:worker",
+        _RUN,
+        "Run a worker: parse raw records, fold events into state and KPIs, until stopped.",
     ),
-    Command("gateway", "aftersend.cli.commands.gateway:gateway", _RUN, "Take in webhooks over HTTP, until stopped."),
-    Command("top", "aftersend.cli.commands.top:top", _ASK, "Show deliveries and the pipeline, live."),
+    Command(
+        "gateway",
+        "aftersend.cli.commands.gateway:gateway",
+        _RUN,
+        "Run a gateway: receive webhooks over HTTP, until stopped.",
+    ),
+    Command("top", "aftersend.cli.commands.top:top", _ASK, "Show deliveries and pipeline, live."),
     Command("kpi", "aftersend.cli.commands.kpi:kpi", _ASK, "Show the KPIs of a delivery, or list the deliveries."),
     Command(
         "log",
         "aftersend.cli.commands.log:log",
         _ASK,
-        "Write a log of a delivery, recipient by recipient, as other products have it.",
+        "Export a log of a delivery, recipient by recipient, in the format of another product.",
     ),
     Command(
-        "recipient", "aftersend.cli.commands.recipient:recipient", _ASK, "Show what became of one recipient, and why."
+        "recipient",
+        "aftersend.cli.commands.recipient:recipient",
+        _ASK,
+        "Show the status, event history and contact record of one recipient.",
     ),
     Command(
         "explain",
         "aftersend.cli.commands.explain:explain",
         _ASK,
-        "Show every event of a recipient, what it did, and why.",
+        "Show every event of a recipient, with its decision and the rule behind it.",
     ),
-    Command("deliveries", "aftersend.cli.commands.deliveries:app", _ASK, "List deliveries, and declare what they are."),
     Command(
-        "audience", "aftersend.cli.commands.audience:app", _ASK, "Say whom a delivery is meant for, before it is sent."
+        "deliveries", "aftersend.cli.commands.deliveries:app", _ASK, "List deliveries, and declare their properties."
+    ),
+    Command(
+        "audience",
+        "aftersend.cli.commands.audience:app",
+        _ASK,
+        "Load the recipients of a delivery before it is sent.",
     ),
     Command(
         "suppression",
         "aftersend.cli.commands.suppression:app",
         _ASK,
-        "Ask, before a send, which addresses may be mailed.",
+        "Check before a send which addresses may be mailed.",
     ),
     Command(
         "compute-stats",
@@ -96,19 +112,19 @@ COMMANDS: Final = (
         "doctor",
         "aftersend.cli.commands.doctor:doctor",
         _CHECK,
-        "Check settings, Kafka, topics, workers, Redis, clock and machine; say what to do.",
+        "Check settings, Kafka, topics, workers, Redis, clock and machine, and print what to do.",
     ),
     Command(
         "dead-letters",
         "aftersend.cli.commands.dead_letters:app",
         _CHECK,
-        "Look at records that could not be read, and replay them.",
+        "List and show unreadable records, and replay them.",
     ),
     Command(
         "quarantine",
         "aftersend.cli.commands.quarantine:app",
         _CHECK,
-        "List the addresses that errors are held against, and release them.",
+        "List addresses with errors, and release them from quarantine.",
     ),
     Command(
         "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."
@@ -117,31 +133,31 @@ COMMANDS: Final = (
         "version",
         "aftersend.cli.commands.version:version",
         _CHECK,
-        "Show the versions of Aftersend and what it runs on.",
+        "Show the versions of Aftersend, Python and the main libraries.",
     ),
 )
 
 _HELP: Final = """\
-Exact state of every recipient and live KPIs of every delivery, from what MTAs and providers report after sending.
+Status of every recipient and live KPIs of every delivery, from the logs and webhooks of MTAs and email providers.
 
-Raw records come in through Kafka, each is counted exactly once, and Redis shows the KPIs live.
+Raw records are read from Kafka and counted exactly once; Redis holds the live KPIs.
 """
 
 _EPILOGUE: Final = """\
-Begin with:
+To start:
 
-    aftersend demo                          # everything, with nothing to set up
-    aftersend topics apply                  # on your own Kafka: the topics,
-    aftersend worker --processes 0          # workers, one for each core,
-    aftersend simulate --recipients 1000    # something to count,
-    aftersend kpi                           # and what it comes to
+    aftersend demo                          # a complete run, without setup
+    aftersend topics apply                  # on your own Kafka: create the topics,
+    aftersend worker --processes 0          # run a worker for each core,
+    aftersend simulate --recipients 1000    # write simulated events,
+    aftersend kpi                           # show the KPIs
 
-Settings come from the environment (AFTERSEND_KAFKA_BOOTSTRAP=host:9092), from
-.env and from aftersend.toml; docs/reference/settings.md has them all.
-`aftersend COMMAND --help` tells more of each command.
+Settings are read from the environment (AFTERSEND_KAFKA_BOOTSTRAP=host:9092),
+from .env and from aftersend.toml; docs/reference/settings.md lists them.
+`aftersend COMMAND --help` describes a command.
 
-Exit codes: 0 done, 1 something is not as it should be, 2 wrong usage,
-3 settings, 4 Kafka, 5 too much unreadable input, 6 crashed.
+Exit codes: 0 done, 1 failed or not found, 2 wrong usage, 3 invalid settings,
+4 Kafka is unusable, 5 too many unreadable records, 6 crashed.
 """
 
 
@@ -149,8 +165,8 @@ def create_app(arguments: Sequence[str]) -> App:
     """Return the command line's app.
 
     Args:
-        arguments: of this call. A command that is named in them is explained by its docstring; all others by their
-            line in `COMMANDS`, for which they need not be imported.
+        arguments: of this call. The help of a command in them is its docstring; the help of all others is their line
+            in `COMMANDS`, so that they need not be imported.
     """
     named = {command.name for command in COMMANDS} & set(arguments)
     app = App(
@@ -189,10 +205,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever reads us (`| head`) has seen enough; what is left must not fail at the interpreter's end.
+        # The reader (`| head`) has closed the pipe; flushing at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_OK
-    except Exception as error:  # noqa: BLE001 - the last place where one can be turned into words
+    except Exception as error:  # noqa: BLE001 - the last handler before the interpreter's traceback
         code = _crash(error)
     return code
 
@@ -207,7 +223,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _meant(name: str, names: list[str]) -> str:
-    """Return a guess; cyclopts would import all commands for it."""
+    """Return a suggestion; cyclopts would import all commands for one."""
     close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean `aftersend {close[0]}`?" if close else "; `aftersend --help` lists them"
 
@@ -218,7 +234,7 @@ def _fail(message: str, exit_code: int) -> int:
 
 
 def _crash(error: Exception) -> int:
-    """Tell of an error that nobody expected: all of it, for whoever has to find the cause."""
+    """Log an unexpected error with its traceback."""
     from aftersend.processes.logs import crashed
     from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 

@@ -1,4 +1,4 @@
-"""Points in time as people type them on a command line."""
+"""Points in time on the command line."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def when(text: str, now: float) -> float:
     """Return a point in time, seconds since 1970.
 
     Args:
-        text: a span before now (`90s`, `15min`, `2h`, `3d`, `1w`), or ISO 8601, in this machine's zone unless it names
-            another.
+        text: a time span before now (`90s`, `15min`, `2h`, `3d`, `1w`), or ISO 8601, in this machine's time zone
+            unless it names another.
         now: seconds since 1970.
 
     Raises:
@@ -29,6 +29,15 @@ def when(text: str, now: float) -> float:
         return datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(
-            f"{text!r} is no time: say how long ago (90s, 15min, 2h, 3d, 1w), or ISO 8601 (2026-01-31, "
+            f"{text!r} is not a time: give a time span before now (90s, 15min, 2h, 3d, 1w), or ISO 8601 (2026-01-31, "
             "2026-01-31T12:00:00Z)"
         ) from error
+
+
+def when_or_none(text: str | None, now: float) -> float | None:
+    """Return a point in time, seconds since 1970; None for None.
+
+    Raises:
+        UsageError: if it is not a time.
+    """
+    return None if text is None else when(text, now)

@@ -30,8 +30,8 @@ from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import ApiExplanation
-from aftersend.services.explain import read_explanation, where_of
-from aftersend.services.explanations import ExplainOptions
+from aftersend.services.explain.answer import ExplainOptions
+from aftersend.services.explain.read import locate_row, read_explanation
 from aftersend.services.installation import codec
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
@@ -147,7 +147,7 @@ class StoredRows:
         known = StoredRow(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
         if partial is not None:
             known.started_at, known.archived = partial.started_at, partial.archived
-        where = where_of(self._settings, state.partition, delivery_id, recipient)
+        where = locate_row(self._settings, state.partition, delivery_id, recipient)
         if self._waiting >= _MAX_WAITING:
             message = "too many explanations are asked for at once"
             raise ApiError(ErrorCode.OVERLOADED, message)

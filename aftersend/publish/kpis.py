@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from aftersend.rules.kpi.indicators import RATES, ROW_KPIS
+from aftersend.rules.kpi.indicators import RATES, ROW_KPIS, RateValue
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.statuses import STATUS_NAMES
 from aftersend.schemas.times import iso
@@ -16,17 +16,6 @@ from aftersend.schemas.times import iso
 STATUS_PREFIX: Final = "status_"
 _PART_PREFIX: Final = "_p"
 _TIMES: Final = frozenset({"started_at", "updated_at"})
-
-
-class RateValue(msgspec.Struct):
-    """Value of a rate, with its numerator and denominator."""
-
-    #: None: the denominator is 0.
-    value: float | None
-    numerator: int
-    numerator_name: str
-    denominator: int
-    denominator_name: str
 
 
 class Kpis(msgspec.Struct):

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from aftersend.publish.kpis import RateValue
 from aftersend.rules.contact import suppression
+from aftersend.rules.kpi.indicators import RateValue
 from aftersend.services.public_records import PublicContact, PublicRow, Time
 
 #: Longest delivery id, characters.

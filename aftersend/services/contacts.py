@@ -1,4 +1,4 @@
-"""Reading the contacts topic once, to its end, and keeping only what a command asks for."""
+"""Reads contacts from the contacts topic, once and to its end."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
-from aftersend.services.cluster import partitions_of
+from aftersend.services.kafka.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
 
 _decode: Final = msgspec.json.Decoder(Contact).decode
 
-#: Takes what the topic says of an address: the contact, or None where it is gone. Later ones replace earlier ones.
+#: Called with an address and its contact, None if it was deleted. A later call for an address replaces an earlier one.
 OnContact = Callable[[str, Contact | None], None]
 
 
 async def read_all(settings: Settings, on_contact: OnContact, show: ShowProgress | None = None) -> int:
-    """Read every contact; return how many records that were.
+    """Read every contact; return the number of records.
 
     Args:
         settings: of the installation.
-        on_contact: told of every record, in the order of each partition.
-        show: opens a progress display; None: nobody watches, so the topic is not measured first.
+        on_contact: called for every record, in the order of each partition.
+        show: opens a progress display; None: no display, and no measuring of the topic.
     """
     partitions = await partitions_of(settings, settings.topics.contacts)
 
-    def take(record: FetchedRecord) -> None:
+    def apply_record(record: FetchedRecord) -> None:
         on_contact((record.key or b"").decode(), None if record.value is None else _decode(record.value))
 
-    return await _read(settings, range(partitions), take, show)
+    return await _read(settings, range(partitions), apply_record, show)
 
 
 async def read_wanted(
     settings: Settings, wanted: Collection[str], show: ShowProgress | None = None
 ) -> dict[str, Contact]:
-    """Return the contacts of some addresses, those that nothing is held against left out.
+    """Return the contacts of some addresses; addresses without a contact are left out.
 
-    Only the partitions that they lie in are read, and only their contacts are decoded.
+    Only the addresses' partitions are read, and only their contacts are decoded.
 
     Args:
         settings: of the installation.
-        wanted: the addresses, normalised.
-        show: opens a progress display; None: nobody watches, so the topic is not measured first.
+        wanted: normalised addresses.
+        show: opens a progress display; None: no display, and no measuring of the topic.
     """
     partitions = await partitions_of(settings, settings.topics.contacts)
     found: dict[str, Contact] = {}
 
-    def take(record: FetchedRecord) -> None:
+    def apply_record(record: FetchedRecord) -> None:
         address = (record.key or b"").decode()
         if address not in wanted:
             return
@@ -61,28 +61,31 @@ async def read_wanted(
         else:
             found[address] = _decode(record.value)
 
-    await _read(settings, sorted({partition_of(address, partitions) for address in wanted}), take, show)
+    await _read(settings, sorted({partition_of(address, partitions) for address in wanted}), apply_record, show)
     return found
 
 
 async def _read(
-    settings: Settings, partitions: Collection[int], take: Callable[[FetchedRecord], None], show: ShowProgress | None
+    settings: Settings,
+    partitions: Collection[int],
+    apply_record: Callable[[FetchedRecord], None],
+    show: ShowProgress | None,
 ) -> int:
     options, topic = settings.kafka_options(), settings.topics.contacts
-    places = [(topic, partition) for partition in partitions]
-    if not places:
+    keys = [(topic, partition) for partition in partitions]
+    if not keys:
         return 0
-    bounds = await changelog.bounds(options, places) if show else {}
+    bounds = await changelog.bounds(options, keys) if show else {}
     expected = sum(end - first for first, end in bounds.values())
     done = 0
-    with (show or no_progress)("reading contacts", expected) as move:
+    with (show or no_progress)("reading contacts", expected) as set_progress:
 
         def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
             nonlocal done
             for record in records:
-                take(record)
+                apply_record(record)
             done += len(records)
-            move(done)
+            set_progress(done)
 
-        await changelog.read(options, dict.fromkeys(places), apply)
+        await changelog.read(options, dict.fromkeys(keys), apply)
     return done

@@ -1,4 +1,4 @@
-"""How a service reports the progress of long work to whoever asked for it, without printing anything itself."""
+"""Interface for progress displays: services report progress through it, and print nothing themselves."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 #: Called with the number of records done so far.
-Move = Callable[[int], None]
-#: Opens a progress display, given a label and the approximate number of records; gives the function that moves it.
-ShowProgress = Callable[[str, int], AbstractContextManager[Move]]
+SetProgress = Callable[[int], None]
+#: Opens a progress display, given a label and the approximate number of records.
+ShowProgress = Callable[[str, int], AbstractContextManager[SetProgress]]
 
 
 @contextlib.contextmanager
-def no_progress(_label: str, _expected: int) -> Iterator[Move]:
-    """Show nothing."""
+def no_progress(_label: str, _expected: int) -> Iterator[SetProgress]:
+    """Display nothing."""
     yield lambda _done: None

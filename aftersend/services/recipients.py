@@ -1,8 +1,8 @@
-"""What the compacted topics hold of one address: its rows, one for each delivery, and its card."""
+"""Rows and contact of one address, from the compacted topics."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -14,14 +14,18 @@ from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.views.escala.card import CardLine, card
+from aftersend.rules.views.escala.card import as_json as card_as_json
 from aftersend.schemas.contact import Contact
+from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState, Row
 from aftersend.schemas.times import iso
+from aftersend.services.kafka.cluster import partitions_of
 from aftersend.tables.codec.keys import SEPARATOR
 from aftersend.tables.codec.public import Codec, decode_contact, decode_state
 from aftersend.tables.codec.stored import decode_row, row_from_headers
 
-_TIMES = (
+#: Fields of a row that are times.
+_TIMES: Final = (
     "updated_at",
     "pending_since",
     "sent_at",
@@ -36,25 +40,31 @@ _TIMES = (
 
 
 class StoredAddress(msgspec.Struct):
-    """What there is of one address."""
+    """Everything that is stored about one address."""
 
-    #: By delivery: each as consumers read it, and as the stores hold it.
+    #: Public record and stored row, by delivery id.
     rows: dict[str, tuple[RecipientState, Row]] = {}
+    #: None: nothing is held against the address.
     contact: Contact | None = None
 
 
-async def find(settings: Settings, recipient: str, partition: int, delivery: str | None) -> StoredAddress:
-    """Read an address's partition of both topics to their ends, committed records only.
+async def find_address(settings: Settings, recipient: str, delivery_id: str | None = None) -> StoredAddress:
+    """Return what is stored about an address, committed records only.
+
+    Reads the address's partition of the status and contacts topics to the end.
 
     Args:
         settings: of the installation.
-        recipient: the address, normalised.
-        partition: where it lies.
-        delivery: the only one of interest; None: all.
+        recipient: normalised address.
+        delivery_id: of the only row to return; None: all rows.
+
+    Raises:
+        KafkaUnusableError: if Kafka does not answer, or a topic is missing.
     """
     topics = settings.topics
-    wanted = (SEPARATOR + recipient).encode()
-    exact = None if delivery is None else f"{delivery}{SEPARATOR}{recipient}".encode()
+    partition = partition_of(recipient, await partitions_of(settings, topics.status, topics.contacts))
+    suffix = (SEPARATOR + recipient).encode()
+    exact = None if delivery_id is None else f"{delivery_id}{SEPARATOR}{recipient}".encode()
     found = StoredAddress()
 
     def apply(topic: str, _: int, records: list[FetchedRecord]) -> None:
@@ -63,8 +73,8 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
             if topic == topics.contacts:
                 if key == recipient.encode():
                     found.contact = None if record.value is None else decode_contact(record.value)
-            elif key == exact or (exact is None and key.endswith(wanted)):
-                _take(found, key, record)
+            elif key == exact or (exact is None and key.endswith(suffix)):
+                _apply_row(found, key, record)
 
     await changelog.read(
         settings.kafka_options(), {(topics.status, partition): None, (topics.contacts, partition): None}, apply
@@ -72,28 +82,47 @@ async def find(settings: Settings, recipient: str, partition: int, delivery: str
     return found
 
 
-def _take(found: StoredAddress, key: bytes, record: FetchedRecord) -> None:
-    delivery = key.decode().partition(SEPARATOR)[0]
+def _apply_row(found: StoredAddress, key: bytes, record: FetchedRecord) -> None:
+    delivery_id = key.decode().partition(SEPARATOR)[0]
     if record.value is None:
-        found.rows.pop(delivery, None)
+        found.rows.pop(delivery_id, None)
         return
-    found.rows[delivery] = decode_state(record.value), decode_row(row_from_headers(record.headers))
+    found.rows[delivery_id] = decode_state(record.value), decode_row(row_from_headers(record.headers))
 
 
-def card_of(found: StoredAddress, delivery: str | None = None) -> list[CardLine]:
-    """Return the lines of an address's card, the newest message first, as Escala has them.
+def card_of(found: StoredAddress, delivery_id: str | None = None) -> list[CardLine]:
+    """Return the lines of the contact's card as Escala shows it, the newest message first.
 
     Args:
-        found: what there is of the address.
-        delivery: the only one whose lines are wanted; None: all.
+        found: what is stored about the address.
+        delivery_id: of the only delivery to show; None: all.
     """
-    # Of what came without a delivery, the contact's own notices tell more than the row.
+    # For events without a delivery id, the contact's own notices are more precise than the row.
     lines = card(found.contact, {name: row for name, (_, row) in found.rows.items() if name})
-    return [line for line in lines if delivery is None or line.delivery_id == delivery]
+    return [line for line in lines if delivery_id is None or line.delivery_id == delivery_id]
 
 
-def event_as_json(entry: HistoryEntry, codec: Codec) -> dict[str, Any]:
-    """Return a remembered event as scripts read it."""
+def address_as_json(
+    recipient: str, found: StoredAddress, delivery_id: str | None, codec: Codec, now: float
+) -> dict[str, Any]:
+    """Return the JSON object of `aftersend recipient --json`.
+
+    Args:
+        recipient: normalised address.
+        found: what is stored about the address.
+        delivery_id: of the only delivery to show; None: all.
+        codec: of the installation.
+        now: time for which the contact's status is computed, seconds since 1970.
+    """
+    return {
+        "recipient": recipient,
+        "deliveries": [_row_as_json(state, row, codec) for state, row in found.rows.values()],
+        "contact": _contact_as_json(found.contact, now) if found.contact is not None else None,
+        "card": card_as_json(card_of(found, delivery_id)),
+    }
+
+
+def _event_as_json(entry: HistoryEntry, codec: Codec) -> dict[str, Any]:
     result = {
         "arrived_at": iso(entry.received_at),
         "kind": KIND_NAME[entry.kind],
@@ -101,24 +130,22 @@ def event_as_json(entry: HistoryEntry, codec: Codec) -> dict[str, Any]:
         "repeats": entry.repeats,
         "source": codec.source_names.get(entry.source, str(entry.source)),
     }
-    if any(entry.digest):  # an expiry comes from no record
+    if any(entry.digest):  # an expiry has no record
         result |= {"partition": entry.partition, "offset": entry.offset}
     return result
 
 
-def row_as_json(state: RecipientState, row: Row, codec: Codec) -> dict[str, Any]:
-    """Return a row as scripts read it: the public record, its times with their zone, and its last events."""
+def _row_as_json(state: RecipientState, row: Row, codec: Codec) -> dict[str, Any]:
     result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state))
     for name in _TIMES:
         if name in result:
             result[name] = iso(result[name])
     if "failure" in result:
         result["failure"]["at"] = iso(result["failure"]["at"])
-    return result | {"history": [event_as_json(entry, codec) for entry in unpack_history(row.history)]}
+    return result | {"history": [_event_as_json(entry, codec) for entry in unpack_history(row.history)]}
 
 
-def contact_as_json(contact: Contact, now: float) -> dict[str, Any]:
-    """Return a card as scripts read it; how things stand with the address depends on the time (seconds since 1970)."""
+def _contact_as_json(contact: Contact, now: float) -> dict[str, Any]:
     result: dict[str, Any] = msgspec.to_builtins(contact)
     for name in ("cause_at", "updated_at", "quarantined_at", "error_counted_at"):
         if name in result:

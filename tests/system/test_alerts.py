@@ -18,7 +18,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.schemas.alert import DeliveryAlert
 from aftersend.services.installation import alert_thresholds, fold_timing
-from aftersend.services.kpis import read_kafka
+from aftersend.services.kpis.stored import read_stored
 from aftersend.tables.alerts import DeliveryAlerts
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
@@ -139,7 +139,7 @@ async def test_kills_while_shares_go_up_and_down(install: Install) -> None:
 
     deadline = time.monotonic() + PATIENCE
     while True:
-        kpis = await read_kafka(installation.settings, installation.settings.partitions)
+        kpis = await read_stored(installation.settings)
         shares = {name: (kpis[name].kpis["hard_bounced"], kpis[name].kpis["sent"]) for name in deliveries}
         exceeded = {name for name, (bounced, sent) in shares.items() if sent >= 100 and bounced / sent > 0.05}
         alerts = [one for one in await told(installation) if one["alert"] == "hard_bounces"]

@@ -32,7 +32,7 @@ from aftersend.sandbox.reference.live_kpis import read_redis
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.recipient import RecipientState
-from aftersend.services.views import DeliveryHistograms
+from aftersend.services.kpis.views import DeliveryHistograms
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from aftersend.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from aftersend.services.deliveries.known import DeliveryOverview, read_declared, read_deliveries
+from aftersend.services.deliveries.overview import DeliveryOverview, read_declared, read_deliveries
 from aftersend.sources.signing.standard_webhooks import sign
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
@@ -118,7 +118,7 @@ async def test_a_later_declaration_is_in_force_from_then_on(install: Install) ->
     await installation.await_caught_up()
     await installation.write(sent(installation, NOW - 8 * HOUR, "d"))
     await installation.await_caught_up()
-    assert (await known(installation))["d"].seen is not None
+    assert (await known(installation))["d"].kpis is not None
     await installation.write([declared(installation, NOW - 7 * HOUR, "d", validity_hours=2, name="Two", event_id="2")])
     await installation.await_caught_up()
     await installation.write(

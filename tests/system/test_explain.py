@@ -21,7 +21,7 @@ from aftersend.rules.recipient.history import MAX_ENTRIES
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.partitioning import partition_of
-from aftersend.services.explain import read_explanation, where_of
+from aftersend.services.explain.read import locate_row, read_explanation
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import raw_records
 
@@ -70,12 +70,12 @@ async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Ca
     )
     assert len(keys) > 50
     for delivery_id, recipient in sorted(keys)[:40]:
-        where = where_of(installation.settings, partition_of(recipient, partitions), delivery_id, recipient)
+        where = locate_row(installation.settings, partition_of(recipient, partitions), delivery_id, recipient)
         found = await read_explanation(where)
         assert [] == found.explanation.disagreements, (delivery_id, recipient)
         assert 0 == found.explanation.missing
-        assert found.row is not None
-        assert found.row.status == [s.after for s in found.explanation.steps if not s.waiting][-1]
+        assert found.known.row is not None
+        assert found.known.row.status == [s.after for s in found.explanation.steps if not s.waiting][-1]
 
 
 @pytest.mark.timeout(720)

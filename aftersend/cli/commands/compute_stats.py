@@ -10,11 +10,9 @@ from cyclopts import Parameter
 
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import console, count, print_json, table
-from aftersend.config.settings import Settings
 from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
 from aftersend.publish.prometheus.drift import write_check
-from aftersend.services.cluster import partitions_of
-from aftersend.services.drift.check import check
+from aftersend.services.drift.check import check_drift
 from aftersend.services.drift.findings import DriftReport
 
 
@@ -28,17 +26,15 @@ def compute_stats(
 ) -> int:
     """Recompute the KPIs from the rows, and report drift.
 
-    Counts every recipient and every open and click anew from the rows on the status topic, and compares with the KPI
-    topic, partition by partition; then compares that with Redis. Each row is compared with its header too, which is
-    what a restart goes on from. Every number that is not the same everywhere is shown. There should never be one. Exit
-    code 1 if there is.
+    Counts the recipients, opens and clicks of all rows on the status topic, and compares them with the KPI topic, a
+    partition at a time; then compares the KPI topic with Redis. Also compares each row's public record with the stored
+    row in its headers, which a restore reads. Every number that differs is printed; there should be none.
 
-    Workers may go on meanwhile. What looks different is read again, up to three times, before it is reported: the
-    topics are written in the same transaction, but can't be read in the same moment, and Redis lags by some tenths of
-    a second.
+    Workers may go on meanwhile. A difference is read again up to three times before it is reported: the topics are
+    written in one transaction, but can't be read at one moment, and Redis lags by some tenths of a second.
 
-    What rows can't tell is not recomputed, but compared between KPI topic and Redis: the decisions, and the clicks on
-    the unsubscribe link. Deliveries past their retention, whose rows are tombstoned, are listed as archived.
+    Decisions and clicks on the unsubscribe link can't be recomputed from rows; they are compared between the KPI topic
+    and Redis. Deliveries past their retention, whose rows are deleted, are listed as archived.
 
     For example:
 
@@ -47,27 +43,22 @@ def compute_stats(
         aftersend compute-stats --no-redis
         aftersend compute-stats --metrics /var/lib/node_exporter/textfile/aftersend.prom
 
+    Exit codes: 0 no drift, 1 drift, 3 invalid settings, 4 Kafka does not answer.
+
     Args:
-        delivery: Look at this delivery only. The topics are read all the same.
+        delivery: Compare this delivery only. The topics are read completely all the same.
         redis: Compare with Redis too.
-        metrics: Write there for Prometheus how much drift there is: a file that its node exporter's textfile collector
-            reads.
+        metrics: File to write the result to for Prometheus, for the textfile collector of its node exporter.
         as_json: One JSON object.
     """
-    settings = command_settings()
-    report = wait_for(_check(settings, delivery, with_redis=redis))
+    report = wait_for(check_drift(command_settings(), delivery, with_redis=redis))
     if metrics is not None:
         _write_metrics(metrics, report)
     if as_json:
         print_json(report.as_json())
     else:
-        _show(report)
+        _print(report)
     return EXIT_FAILED if report.drift else EXIT_OK
-
-
-async def _check(settings: Settings, delivery: str | None, *, with_redis: bool) -> DriftReport:
-    partitions = await partitions_of(settings, settings.topics.status, settings.topics.kpis)
-    return await check(settings, partitions, delivery, with_redis=with_redis)
 
 
 def _write_metrics(path: Path, report: DriftReport) -> None:
@@ -77,21 +68,21 @@ def _write_metrics(path: Path, report: DriftReport) -> None:
         raise UsageError(f"--metrics: {path} can't be written: {error.strerror}") from error
 
 
-def _show(report: DriftReport) -> None:
+def _print(report: DriftReport) -> None:
     screen = console()
-    looked = f"{count(report.compared)} numbers of {len(report.deliveries)} deliveries, from {count(report.rows)} rows"
+    scope = f"{count(report.compared)} numbers of {len(report.deliveries)} deliveries, from {count(report.rows)} rows"
     if report.drift:
-        screen.print(f"drift: {len(report.drift)} of {looked}")
-        shown = table(
+        screen.print(f"drift: {len(report.drift)} of {scope}")
+        result = table(
             "", "delivery", "partition", "between", "number", "expected", "found", right=("expected", "found")
         )
         for one in report.drift:
-            where = "all" if one.partition is None else str(one.partition)
-            shown.add_row(one.delivery_id, where, one.between, one.name, str(one.expected), str(one.found))
-        screen.print(shown)
+            partition = "all" if one.partition is None else str(one.partition)
+            result.add_row(one.delivery_id, partition, one.between, one.name, str(one.expected), str(one.found))
+        screen.print(result)
     else:
-        screen.print(f"no drift: {looked}")
+        screen.print(f"no drift: {scope}")
     if report.archived:
-        screen.print(f"archived, rows gone, KPIs kept as they were: {', '.join(sorted(report.archived))}")
+        screen.print(f"archived, rows deleted, KPIs kept: {', '.join(sorted(report.archived))}")
     if report.expired:
-        screen.print(f"left Redis after their time: {', '.join(sorted(report.expired))}")
+        screen.print(f"expired in Redis: {', '.join(sorted(report.expired))}")

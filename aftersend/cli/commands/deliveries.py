@@ -6,39 +6,38 @@ import time
 from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
-from rich.text import Text
 
 from aftersend.cli.context import Json, command_settings, wait_for
-from aftersend.cli.render.output import console, count, local, print_json, table
+from aftersend.cli.render.deliveries import delivery_details, delivery_list
+from aftersend.cli.render.output import console, count, print_json
 from aftersend.cli.times import when
-from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
-from aftersend.services.deliveries.declare import encode, merged, write
-from aftersend.services.deliveries.known import DeliveryOverview, as_json, read_declared, read_deliveries
+from aftersend.services.deliveries.declare import declare
+from aftersend.services.deliveries.overview import as_json as delivery_as_json
+from aftersend.services.deliveries.overview import read_deliveries, select
 
 app: Final = App(
     name="deliveries",
-    help="""List deliveries, and declare what they are.
+    help="""List deliveries, and declare their properties.
 
-    Name, policy, validity, statistics period, start, expected audience. A delivery that nobody declares is made by its
-    first event, with the installation's settings (docs/guide/declare-deliveries.md).
+    A declaration sets a delivery's name, policy, validity, statistics period, start and expected audience. A delivery
+    without one is created by its first event, with the installation's settings (docs/guide/declare-deliveries.md).
     """,
 )
 
 Option = Annotated[str | None, Parameter(show_default=False)]
 Number = Annotated[float | None, Parameter(show_default=False)]
+Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+MessageType = Annotated[
+    Literal["campaign", "automation", "transactional"] | None, Parameter(name="--type", show_default=False)
+]
 Policy = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
+_HOURS_A_DAY: Final = 24
 
 
 @app.command(name="list")
-def list_(
-    *,
-    declared: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    tenant: str = "",
-    limit: int = 50,
-    as_json: Json = False,
-) -> None:
-    """List deliveries, the latest first: those that were declared and those that were only heard of.
+def list_(*, declared: Flag = False, tenant: str = "", limit: int = 50, as_json: Json = False) -> None:
+    """List deliveries, declared or not, the latest first.
 
     For example:
 
@@ -47,50 +46,40 @@ def list_(
         aftersend deliveries list --json | jq -r 'select(.declared | not) | .delivery_id'
 
     Args:
-        declared: Only those that were declared.
-        tenant: Only those of this tenant, as declared.
-        limit: How many to list.
-        as_json: A line for each delivery.
+        declared: Only deliveries with a declaration.
+        tenant: Only deliveries that are declared for this tenant.
+        limit: Number of deliveries to list.
+        as_json: One line of JSON for each delivery.
     """
     settings = command_settings()
-    known = wait_for(read_deliveries(settings))
-    chosen = [
-        one
-        for one in known.values()
-        if (one.declared is not None or not (declared or tenant))
-        and (not tenant or (one.declared is not None and one.declared.tenant == tenant))
-    ]
-    chosen.sort(key=lambda one: (-one.latest, one.delivery_id))
+    chosen = select(wait_for(read_deliveries(settings)).values(), declared=declared, tenant=tenant)
     if as_json:
         for one in chosen[:limit]:
-            print_json(_json(one, settings))
+            print_json(delivery_as_json(one, settings))
         return
-    _list(chosen[:limit], settings)
+    console().print(delivery_list(chosen[:limit], settings))
     if len(chosen) > limit:
         console().print(f"… and {count(len(chosen) - limit)} more: --limit")
 
 
 @app.command
 def show(delivery: str, /, *, as_json: Json = False) -> None:
-    """Show what is known of a delivery, and what is in force where nothing was declared.
+    """Show the declaration and the dates of a delivery, with the settings that apply where nothing is declared.
+
+    Exit codes: 0 done, 1 unknown delivery, 3 invalid settings, 4 Kafka does not answer.
 
     Args:
-        delivery: The delivery's id.
+        delivery: Delivery id.
         as_json: One JSON object.
     """
     settings = command_settings()
-    known = wait_for(read_deliveries(settings)).get(delivery)
-    if known is None:
-        raise AftersendError(
-            f"nothing was declared or heard of the delivery {delivery!r} (`aftersend deliveries list`)"
-        )
+    found = wait_for(read_deliveries(settings)).get(delivery)
+    if found is None:
+        raise AftersendError(f"delivery {delivery!r} has no declaration and no events (`aftersend deliveries list`)")
     if as_json:
-        print_json(_json(known, settings))
-        return
-    view = table("", "", "")
-    for name, value in _lines(known, settings):
-        view.add_row(name, Text(value))
-    console().print(view)
+        print_json(delivery_as_json(found, settings))
+    else:
+        console().print(delivery_details(found, settings))
 
 
 @app.command(name="set")
@@ -100,23 +89,21 @@ def set_(
     *,
     name: Option = None,
     tenant: Option = None,
-    message_type: Annotated[
-        Literal["campaign", "automation", "transactional"] | None, Parameter(name="--type", show_default=False)
-    ] = None,
+    message_type: MessageType = None,
     policy: Annotated[Policy | None, Parameter(show_default=False)] = None,
     validity_days: Number = None,
     validity_hours: Number = None,
     statistics_update_period_days: Number = None,
     start: Option = None,
     expected_audience: Annotated[int | None, Parameter(show_default=False)] = None,
-    replace: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    replace: Flag = False,
+    dry_run: Flag = False,
     as_json: Json = False,
 ) -> None:
-    """Declare a delivery: a record on the raw topic of the source "sender", folded like every other.
+    """Declare a delivery, by a record on the raw topic of the source "sender".
 
-    What is not named stays as it was declared. Rows that wait for an outcome go by the new validity as soon as a worker
-    has folded it; what has ended before stays as it is until something is heard of it.
+    Properties that are not given keep their declared values. A new validity applies to messages that wait for an
+    outcome as soon as a worker has folded the declaration; expired messages stay expired until their next event.
 
     For example:
 
@@ -125,110 +112,40 @@ def set_(
         aftersend deliveries set spring-sale --replace --dry-run
 
     Args:
-        delivery: The delivery's id.
-        name: For people.
-        tenant: Whose it is.
-        message_type: Of its messages.
-        policy: The view it is meant to be looked at in.
-        validity_days: How long a message may wait for an outcome after it was sent.
+        delivery: Delivery id.
+        name: Display name.
+        tenant: Owner.
+        message_type: Type of its messages.
+        policy: View that the delivery is shown in by default.
+        validity_days: Days that a sent message waits for an outcome before it expires.
         validity_hours: The same in hours.
-        statistics_update_period_days: How long statuses and KPIs change after the start.
-        start: When sending begins: ISO 8601, in this machine's zone unless it names another.
-        expected_audience: How many recipients it is meant for.
-        replace: Forget what was declared before.
-        dry_run: Only show the record.
-        as_json: Show the record as one JSON object.
+        statistics_update_period_days: Days after the start until statuses and KPIs are final.
+        start: Time at which sending begins: ISO 8601, in this machine's time zone unless it names another.
+        expected_audience: Number of recipients.
+        replace: Drop the earlier declaration.
+        dry_run: Only print the record.
+        as_json: Print the record as one JSON object.
     """
     if validity_days is not None and validity_hours is not None:
-        raise UsageError("--validity-days and --validity-hours say the same: give one")
+        raise UsageError("--validity-days and --validity-hours are the same property: give one")
     settings = command_settings()
     given: dict[str, Any] = {
         "name": name,
         "tenant": tenant,
         "message_type": message_type,
         "policy": policy,
-        "validity_hours": validity_hours if validity_days is None else validity_days * 24,
+        "validity_hours": validity_hours if validity_days is None else validity_days * _HOURS_A_DAY,
         "statistics_update_period_days": statistics_update_period_days,
         "start": None if start is None else when(start, time.time()),
         "expected_audience": expected_audience,
     }
     chosen = {option: value for option, value in given.items() if value is not None}
     if not chosen and not replace:
-        raise UsageError("nothing to declare: name an option, such as --name (`aftersend deliveries set --help`)")
-    record = wait_for(_set(settings, delivery, chosen, replace=replace, dry_run=dry_run))
+        raise UsageError("nothing to declare: give an option, such as --name (`aftersend deliveries set --help`)")
+    record = wait_for(declare(settings, delivery, chosen, replace=replace, dry_run=dry_run))
     if as_json:
         print_json(record)
     elif dry_run:
         console().print_json(data=record)
     else:
-        console().print(f"{delivery}: written; in force as soon as a worker has folded it")
-
-
-async def _set(
-    settings: Settings, delivery: str, chosen: dict[str, Any], *, replace: bool, dry_run: bool
-) -> dict[str, Any]:
-    known = None if replace else (await read_declared(settings)).get(delivery)
-    record = merged(known, delivery, chosen)
-    value = encode(record)
-    if not dry_run:
-        await write(settings, delivery, value)
-    return record
-
-
-def _json(known: DeliveryOverview, settings: Settings) -> dict[str, Any]:
-    return as_json(known, settings)
-
-
-def _list(deliveries: list[DeliveryOverview], settings: Settings) -> None:
-    overview = table(
-        "",
-        *("delivery", "name", "tenant", "type", "policy", "validity", "statistics", "audience", "expected", "start"),
-        "last change",
-        right=("validity", "statistics", "audience", "expected"),
-    )
-    for known in deliveries:
-        told = dict(_lines(known, settings))
-        overview.add_row(
-            Text(known.delivery_id, style="" if known.declared is not None else "dim"),
-            *(Text(told.get(name, "")) for name in ("name", "tenant", "message type", "policy")),
-            *(told[name].split(" (")[0] for name in ("validity", "statistics period")),
-            *(told.get(name, "") for name in ("audience", "expected audience", "start", "last change")),
-        )
-    console().print(overview)
-
-
-def _lines(known: DeliveryOverview, settings: Settings) -> list[tuple[str, str]]:
-    """Return what is known of a delivery, in words; what nothing says is left out."""
-    declared, seen = known.declared, known.seen
-    lines = [("delivery", known.delivery_id)]
-    hours = days = start = None
-    if declared is not None:
-        hours, days, start = declared.validity_hours, declared.statistics_update_period_days, declared.start
-        expected = declared.expected_audience
-        lines += [
-            ("name", declared.name),
-            ("tenant", declared.tenant),
-            ("message type", declared.message_type),
-            ("policy", declared.policy),
-            ("expected audience", "" if expected is None else count(expected)),
-            ("declared", local(declared.declared_at)),
-        ]
-    else:
-        lines.append(("declared", "no: made by its first event"))
-    period = settings.statistics_update_period_days if days is None else days
-    lines += [
-        ("validity", f"{hours:g} h" if hours is not None else "by source (settings)"),
-        ("statistics period", f"{period:g} d" if days is not None else f"{period:g} d (settings)"),
-    ]
-    if start is not None:
-        lines.append(("start", local(start)))
-    elif seen is not None:
-        lines.append(("start", local(seen.started_at)))
-    if seen is not None:
-        lines += [
-            ("audience", count(seen.kpis["audience"])),
-            ("first event", local(seen.started_at)),
-            ("last change", local(seen.updated_at)),
-            ("rows", "forgotten after their retention" if seen.archived else ""),
-        ]
-    return [(name, value) for name, value in lines if value]
+        console().print(f"{delivery}: written; it applies as soon as a worker has folded it")

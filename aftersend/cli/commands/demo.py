@@ -23,13 +23,13 @@ def demo(
     picture: Path | None = None,
     as_json: Json = False,
 ) -> int:
-    """Play a simulated campaign through a Kafka and Redis of its own.
+    """Run a simulated campaign on a local Kafka and Redis, and verify every number.
 
-    Starts a real Kafka, a Redis, a worker and a gateway on free ports of this machine. Most of a campaign is written as
-    an MTA and a tracker write their logs, the rest is posted to the gateway as providers post webhooks: out of order,
-    3 % of it twice and one event 46 times, late, broken, with bounces of every class, retries, complaints and opens by
-    machines. Shows the KPIs live, checks every number against a plain reference fold of the same input in the end, and
-    explains one recipient. Nothing of it stays behind, and settings of yours (AFTERSEND_…) are left alone.
+    Starts a real Kafka, a Redis, a worker and a gateway on free ports of this machine. Most of the campaign is written
+    to Kafka as an MTA's and a tracker's logs, the rest is posted to the gateway as signed webhooks of providers: out of
+    order, 3 % of it twice and one event 46 times, late and malformed events, bounces of every class, retries,
+    complaints, and opens by machines. Shows the KPIs live, compares every number with a reference implementation, and
+    explains one recipient. All files are removed at the end; AFTERSEND_… settings are ignored.
 
     For example:
 
@@ -37,18 +37,19 @@ def demo(
         aftersend demo --recipients 100000 --rate 0 --processes 2
         aftersend demo --keep-running
 
-    Exit codes: 0 all numbers are equal, 1 some differ or the demo can't run here, 130 Ctrl-C before the end.
+    Exit codes: 0 all numbers are equal, 1 numbers differ or the demo can't run on this machine, 130 Ctrl-C before the
+    end.
 
     Args:
-        recipients: Of all deliveries together.
-        deliveries: How many there are; a recipient is in two of them.
-        seed: Another seed, another campaign.
-        rate: Raw records written a second; 0: as fast as it goes.
+        recipients: Recipients of all deliveries together.
+        deliveries: Number of deliveries; each recipient is in two of them.
+        seed: Seed of the campaign.
+        rate: Raw records a second; 0: as fast as possible.
         processes: Worker processes.
-        store: Where the worker keeps its rows.
-        keep_running: Stay up when the campaign is over, until Ctrl-C, with commands to try.
+        store: Store of the worker's rows.
+        keep_running: Keep the servers running after the campaign, until Ctrl-C, and print commands to try.
         picture: Also write the last screen to this file, as SVG.
-        as_json: One JSON object in the end, and nothing else on standard output.
+        as_json: Print one JSON object at the end, and nothing else to standard output.
     """
     from aftersend.cli.demo.run import Demo, DemoOptions
 

@@ -15,25 +15,22 @@ from aftersend.processes import logs
 from aftersend.services.doctor.findings import Finding, Result
 from aftersend.services.doctor.run import examine
 
-_SIGN: Final[dict[Result, tuple[str, str]]] = {
-    "ok": ("ok", "green"),
-    "warning": ("warning", "yellow"),
-    "failed": ("failed", "bold red"),
-}
-_INDENT: Final = " " * 9
+_STYLE: Final[dict[Result, str]] = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+#: Width of the result's column.
+_WIDTH: Final = 9
 
 
 def doctor(*, as_json: Json = False) -> int:
-    """Check settings, Kafka, topics, workers, Redis, clock and machine; say what to do.
+    """Check settings, Kafka, topics, workers, Redis, clock and machine, and print what to do.
 
-    Every check is made, whatever the others found. Nothing is changed. What it looks at:
+    All checks run, whatever the others find. Nothing is changed. The checks:
 
-    - settings: all that are wrong, at once; variables that look like a setting with a slip of the pen;
-    - Kafka: whether it answers, how quickly, and whether it gives transactions;
-    - topics: whether they are there, with the right partitions and configuration;
-    - workers: the consumer group's state, how far it is behind, and whether records were deleted unread;
-    - Redis: version, memory, eviction, persistence, and its clock against this machine's;
-    - webhooks: for which sources the gateway has secrets, and whether they can be keys;
+    - settings: all invalid ones at once; environment variables that look like a misspelt setting;
+    - Kafka: whether it answers, its latency, and whether it supports transactions;
+    - topics: whether they exist, with the right partitions and configuration;
+    - workers: state and lag of the consumer group, and whether records were deleted before they were consumed;
+    - Redis: version, memory, eviction, persistence, and its clock compared with this machine's;
+    - webhooks: sources with secrets for the gateway, and whether the secrets are valid keys;
     - this machine: disk and directory of the RocksDB store, limit of open files.
 
     For example:
@@ -41,7 +38,7 @@ def doctor(*, as_json: Json = False) -> int:
         aftersend doctor
         aftersend doctor --json | jq '.findings[] | select(.result != "ok")'
 
-    Exit codes: 0 nothing failed (there may be warnings), 1 something did.
+    Exit codes: 0 no check failed (there may be warnings), 1 a check failed.
 
     Args:
         as_json: One JSON object.
@@ -56,7 +53,7 @@ async def _examine(*, as_json: bool) -> int:
     async for finding in examine():
         findings.append(finding)
         if not as_json:
-            _show(finding, screen)
+            _print(finding, screen)
     counts = Counter(finding.result for finding in findings)
     if as_json:
         print_json({"ok": not counts["failed"], "findings": [finding.as_json() for finding in findings]})
@@ -65,10 +62,9 @@ async def _examine(*, as_json: bool) -> int:
     return EXIT_FAILED if counts["failed"] else EXIT_OK
 
 
-def _show(finding: Finding, screen: Console) -> None:
-    sign, style = _SIGN[finding.result]
-    line = Text(f"{sign:<9}", style=style)
+def _print(finding: Finding, screen: Console) -> None:
+    line = Text(f"{finding.result:<{_WIDTH}}", style=_STYLE[finding.result])
     line.append(f"{finding.check}: {finding.found}", style="" if finding.result == "ok" else "bold")
     screen.print(line, soft_wrap=True)
     if finding.advice:
-        screen.print(Text(f"{_INDENT}-> {finding.advice}"), soft_wrap=True)
+        screen.print(Text(f"{' ' * _WIDTH}-> {finding.advice}"), soft_wrap=True)

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 import sys
 import time
-import uuid
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from aftersend.cli.confirmation import confirm, require_confirmable
 from aftersend.cli.context import Json, command_settings, wait_for
-from aftersend.cli.render.output import console, count, local, print_json, table
+from aftersend.cli.render.output import console, count, print_json
 from aftersend.cli.render.progress import bar, progress
-from aftersend.cli.times import when
+from aftersend.cli.render.quarantine import address_list, error_counts
+from aftersend.cli.times import when_or_none
 from aftersend.config.settings import Settings
-from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
-from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, by_error, find, words
-from aftersend.services.quarantine.addresses import as_json as held_as_json
-from aftersend.services.quarantine.release import ReleaseRequest, write
-from aftersend.sources.own.operations.payload import MAX_WORDS
+from aftersend.errors import EXIT_FAILED, EXIT_OK
+from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, find_entries
+from aftersend.services.quarantine.addresses import as_json as entry_as_json
+from aftersend.services.quarantine.release import ReleaseRequest, release_request, write_releases
+from aftersend.services.quarantine.release import as_json as release_as_json
 
 app: Final = App(
     name="quarantine",
-    help="""List the addresses that errors are held against, and release them.
+    help="""List addresses with errors, and release them from quarantine.
 
-    A hard bounce puts an address in quarantine at once, soft ones with the fifth that counts; it does not leave by
-    itself. After an outage of a mailbox provider, whole domains may be there for nothing: `release` takes them out by
-    the text of the error and the time (docs/guide/operate.md).
+    A hard bounce quarantines an address at once, soft bounces with the fifth that counts; a quarantine has no end.
+    After an outage of a mailbox provider, whole domains may be quarantined without reason: `release` selects addresses
+    by the text of the error and the time.
     """,
 )
 
 Natural = Annotated[int, Parameter(validator=Number(gte=0))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+Option = Annotated[str | None, Parameter(show_default=False)]
+#: Addresses that are shown before a release.
 _SAMPLE: Final = 5
+#: Pairs of domain and error that are shown.
+_PAIRS: Final = 20
 
 
 @app.command(name="list")
@@ -57,27 +60,29 @@ def list_(
         aftersend quarantine list --state erroneous --json | jq -r .recipient
 
     Args:
-        reason: Only with this in the error's class, codes or text; upper or lower case.
-        since: Only those since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only those since before then.
-        state: quarantined; erroneous: errors count, but not enough of them; denylisted: complained.
-        limit: How many to list; all are counted.
-        as_json: A line for each address, all of them.
+        reason: Only addresses with this text in the error's class, codes or diagnostic, in any case.
+        since: Only addresses with this status since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
+        until: Only addresses with this status since before then.
+        state: quarantined; erroneous: with errors, but not enough for a quarantine; denylisted: after a complaint.
+        limit: Number of addresses to list; all are counted.
+        as_json: One line of JSON for each address, without a limit.
     """
     settings, now = command_settings(), time.time()
-    filters = _filters(reason, since, until, now, state)
-    found = wait_for(find(settings, filters, now, bar(quiet=as_json)))
+    selection = QuarantineFilter(
+        state=state, reason=reason, since=when_or_none(since, now), until=when_or_none(until, now)
+    )
+    entries = wait_for(find_entries(settings, selection, now, bar(quiet=as_json)))
     if as_json:
-        for held in found:
-            print_json(held_as_json(held))
+        for entry in entries:
+            print_json(entry_as_json(entry))
         return
     screen = console()
-    if not found:
-        screen.print(f"no address is {state}" + (" that this holds for" if reason or since or until else ""))
+    if not entries:
+        screen.print(f"no {'matching ' if reason or since or until else ''}address is {state}")
         return
-    _list(found[:limit])
-    screen.print(f"\n{count(len(found))} addresses are {state}")
-    _count(found)
+    screen.print(address_list(entries[:limit]))
+    screen.print(f"\n{count(len(entries))} addresses are {state}")
+    _print_counts(entries)
 
 
 @app.command
@@ -86,18 +91,18 @@ def release(
     reason: str,
     since: str | None = None,
     until: str | None = None,
-    why: Annotated[str | None, Parameter(show_default=False)] = None,
-    by: Annotated[str | None, Parameter(show_default=False)] = None,
+    why: Option = None,
+    by: Option = None,
     dry_run: Flag = False,
     yes: Flag = False,
     as_json: Json = False,
 ) -> int:
-    """Take addresses out of quarantine by the text of the error that put them there.
+    """Release addresses from quarantine, selected by the text of their error.
 
-    Each release is a record on the raw topic "operations": it is folded exactly once like everything else, a replay
-    does the same again, and who did it when and why stays on the contact and on the topic. What the bounces had done
-    besides (do not email, not valid) is taken back with it; a complaint or an unsubscription is not. An address that
-    bounces again is quarantined again.
+    Each release is a record on the raw topic "operations": it is folded exactly once, a replay repeats it, and the
+    topic and the contact keep who released the address, when and why. Other effects of the bounces (do not email,
+    invalid address) are undone with it; a complaint or an unsubscribe is not. An address that bounces again is
+    quarantined again.
 
     For example:
 
@@ -105,67 +110,46 @@ def release(
         aftersend quarantine release --reason "user unknown" --since 2026-03-11T08:00 --until 2026-03-11T14:00
         aftersend quarantine release --reason 4.3.0 --since 1d --why "outage of example.net" --by jane
 
-    Exit codes: 0 done, 1 not confirmed, 4 Kafka has not taken all of them.
+    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 Kafka has not acknowledged all releases: repeat the
+    command.
 
     Args:
-        reason: Only with this in the error's class, codes or text; upper or lower case. "" for any.
-        since: Only those quarantined since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only those quarantined before then.
-        why: What is kept as the reason of the release; by default the options that chose the addresses.
-        by: Who does it; by default this machine's user.
-        dry_run: Only say what would be done.
-        yes: Don't ask.
-        as_json: One JSON object; does not ask, so it needs --yes or --dry-run.
+        reason: Only addresses with this text in the error's class, codes or diagnostic, in any case; "": all.
+        since: Only addresses quarantined since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
+        until: Only addresses quarantined before then.
+        why: Reason to keep; by default the options that selected the addresses.
+        by: Who releases them; by default this machine's user.
+        dry_run: Only show what would be released.
+        yes: Release without confirmation.
+        as_json: One JSON object; requires --yes or --dry-run.
     """
-    if not dry_run and not yes and (as_json or not sys.stdin.isatty()):
-        raise UsageError("nobody is there to be asked: say --yes, or --dry-run to see what would be done")
+    require_confirmable(dry_run=dry_run, yes=yes, as_json=as_json)
     settings, now = command_settings(), time.time()
-    decision = ReleaseRequest(
-        at=now,
-        by=_told("--by", by if by is not None else f"{getpass.getuser()}@{socket.gethostname()}"),
-        why=_told("--why", why if why is not None else _choice(reason, since, until)),
-        batch=uuid.uuid4().hex,
-    )
-    filters = _filters(reason, since, until, now)
-    return wait_for(_release(settings, filters, decision, dry_run=dry_run, yes=yes, as_json=as_json))
-
-
-async def _release(
-    settings: Settings, filters: QuarantineFilter, decision: ReleaseRequest, *, dry_run: bool, yes: bool, as_json: bool
-) -> int:
-    found = await find(settings, filters, decision.at, bar(quiet=as_json))
+    request = release_request(now, by, why, _describe(reason, since, until))
+    selection = QuarantineFilter(reason=reason, since=when_or_none(since, now), until=when_or_none(until, now))
+    entries = wait_for(find_entries(settings, selection, now, bar(quiet=as_json)))
     if not as_json:
-        _announce(found, dry_run=dry_run)
-    written = 0
-    if found and not dry_run:
-        if not yes and not _agreed(len(found)):
+        _announce(entries, dry_run=dry_run)
+    released = 0
+    if entries and not dry_run:
+        if not yes and not confirm(f"Release {count(len(entries))} addresses?"):
             console().print("nothing was released")
             return EXIT_FAILED
-        with progress("releasing", len(found), shown=sys.stderr.isatty() and not as_json) as on_written:
-            written = await write(settings, found, decision, on_written)
+        released = _write(settings, entries, request, shown=not as_json)
     if as_json:
-        counts = [{"domain": d, "error": error, "addresses": n} for (d, error), n in by_error(found).most_common()]
-        told = {"addresses": len(found), "released": written, "dry_run": dry_run, "counts": counts}
-        print_json(told | {"batch": decision.batch, "by": decision.by, "why": decision.why})
-    elif written:
-        console().print(
-            f"{count(written)} releases written; the addresses are free as soon as a worker has folded them"
-        )
+        print_json(release_as_json(entries, request, released, dry_run=dry_run))
+    elif released:
+        console().print(f"{count(released)} releases written; they apply as soon as a worker has folded them")
     return EXIT_OK
 
 
-def _filters(
-    reason: str, since: str | None, until: str | None, now: float, state: str = "quarantined"
-) -> QuarantineFilter:
-    return QuarantineFilter(
-        state=state,
-        reason=reason,
-        since=None if since is None else when(since, now),
-        until=None if until is None else when(until, now),
-    )
+def _write(settings: Settings, entries: list[QuarantineEntry], request: ReleaseRequest, *, shown: bool) -> int:
+    with progress("releasing", len(entries), shown=shown and sys.stderr.isatty()) as on_acknowledged:
+        return wait_for(write_releases(settings, entries, request, on_acknowledged))
 
 
-def _choice(reason: str, since: str | None, until: str | None) -> str:
+def _describe(reason: str, since: str | None, until: str | None) -> str:
+    """Return the options that select addresses as text."""
     parts = (
         f"error with {reason!r}" if reason else "",
         f"since {since}" if since else "",
@@ -174,48 +158,18 @@ def _choice(reason: str, since: str | None, until: str | None) -> str:
     return ", ".join(part for part in parts if part) or "all"
 
 
-def _told(option: str, words: str) -> str:
-    """Return what an operator says of a release if it can be kept."""
-    if not 0 < len(words) <= MAX_WORDS:
-        raise UsageError(f"{option} takes 1 to {MAX_WORDS} characters")
-    return words
-
-
-def _announce(found: list[QuarantineEntry], *, dry_run: bool) -> None:
+def _announce(entries: list[QuarantineEntry], *, dry_run: bool) -> None:
     screen = console()
-    if not found:
-        screen.print("no address in quarantine that this holds for")
+    if not entries:
+        screen.print("no matching address is quarantined")
         return
-    screen.print(f"{count(len(found))} addresses {'would be' if dry_run else 'to be'} released, for example:")
-    _list(found[:_SAMPLE])
-    _count(found)
+    screen.print(f"{count(len(entries))} addresses {'would be' if dry_run else 'to be'} released, for example:")
+    screen.print(address_list(entries[:_SAMPLE]))
+    _print_counts(entries)
 
 
-def _list(found: list[QuarantineEntry]) -> None:
-    shown = table("", "since", "address", "errors", "error", "delivery", right=("errors",))
-    for held in found:
-        contact = held.contact
-        delivery = contact.error.delivery_id if contact.error is not None else contact.cause_delivery_id
-        shown.add_row(
-            local(held.standing.since),
-            contact.address or contact.recipient,
-            str(contact.errors or ""),
-            words(contact) or held.standing.why,
-            delivery,
-        )
-    console().print(shown)
-
-
-def _count(found: list[QuarantineEntry], limit: int = 20) -> None:
-    counts = by_error(found)
-    shown = table("", "addresses", "domain", "error", right=("addresses",))
-    for (domain, error), number in counts.most_common(limit):
-        shown.add_row(count(number), domain, error)
-    console().print(shown)
-    if len(counts) > limit:
-        console().print(f"and {count(len(counts) - limit)} more pairs of domain and error")
-
-
-def _agreed(total: int) -> bool:
-    print(f"Release {count(total)} addresses? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().casefold() in {"y", "yes"}
+def _print_counts(entries: list[QuarantineEntry]) -> None:
+    counts, others = error_counts(entries, _PAIRS)
+    console().print(counts)
+    if others:
+        console().print(f"and {count(others)} more pairs of domain and error")

@@ -24,7 +24,7 @@ from aftersend.sandbox.simulation.campaign import Summary, simulate_campaign
 from aftersend.sandbox.simulation.deliveries import delivery
 from aftersend.sandbox.simulation.simulators import DEFAULT, SIMULATED, simulator
 from aftersend.schemas.raw import RawRecord
-from aftersend.services.raw_records import write_raw_records
+from aftersend.services.kafka.raw_records import write_raw_records
 from aftersend.sources.own import tracking
 
 #: What a campaign takes when nothing says otherwise: it ends now.

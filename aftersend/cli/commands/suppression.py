@@ -5,34 +5,35 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import count, print_json
 from aftersend.cli.render.progress import bar
-from aftersend.config.settings import Settings
 from aftersend.errors import UsageError
-from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionReason, SuppressionResult
-from aftersend.rules.contact.suppression import check as check_contact
-from aftersend.schemas.contact import Contact
-from aftersend.schemas.times import iso
-from aftersend.services.contacts import read_wanted
-from aftersend.services.suppression import AddressQuery, read
+from aftersend.rules.contact.suppression import SuppressionResult
+from aftersend.services.suppression import (
+    COLUMNS,
+    AddressQuery,
+    as_csv_row,
+    check_addresses,
+    read_addresses,
+)
+from aftersend.services.suppression import (
+    as_json as query_as_json,
+)
 
 app: Final = App(
     name="suppression",
-    help="""Ask, before a send, which addresses may be mailed.
+    help="""Check before a send which addresses may be mailed.
 
-    From the contacts topic: who complained, unsubscribed, bounced, is in quarantine or not valid.
+    The contacts topic holds complaints, unsubscribes, bounces, quarantines and invalid addresses.
     """,
 )
-
-_COLUMNS: Final = ("address", "recipient", "may_be_mailed", "reason", "since", "delivery_id", "all_reasons")
-_NO_ADDRESS: Final = SuppressionResult((SuppressionReason(INVALID),))
 
 
 @app.command
@@ -44,11 +45,11 @@ def check(
     suppressed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Json = False,
 ) -> None:
-    """Say for each address whether it may be mailed, and if not why. CSV, in the order of the input.
+    """Print for each address whether it may be mailed, and the reasons against it. CSV, in the order of the input.
 
-    Reasons, the weightiest first: complained, unsubscribed, unsubscribed_from_type, invalid, bounced, quarantined.
-    Whether an unsubscribe keeps everything from being mailed or only messages of its type, AFTERSEND_UNSUBSCRIBE_SCOPE
-    says. The topic is read once, whatever the number of addresses; only what concerns them is kept.
+    Reasons, the most important first: complained, unsubscribed, unsubscribed_from_type, invalid, bounced, quarantined.
+    AFTERSEND_UNSUBSCRIBE_SCOPE sets whether an unsubscribe suppresses all messages or those of its type. The contacts
+    topic is read once, whatever the number of addresses; memory holds their contacts only.
 
     For example:
 
@@ -56,84 +57,43 @@ def check(
         cut -d, -f3 crm.csv | aftersend suppression check - --type campaign --suppressed
         echo jane@example.com | aftersend suppression check --json | jq .may_be_mailed
 
+    Exit codes: 0 done, 2 the file is unreadable, 3 invalid settings, 4 Kafka does not answer.
+
     Args:
         file: One address a line, or CSV: the column with the heading recipient, email or address, else the first.
             "-" is standard input.
-        message_type: Of the message that is to be sent. Without it, an unsubscription from any type counts.
-        suppressed: Only those that may not be mailed.
-        as_json: A line of JSON for each address.
+        message_type: Type of the message to send. Without it, an unsubscribe from any type counts.
+        suppressed: Print only addresses that may not be mailed.
+        as_json: One line of JSON for each address.
     """
     settings = command_settings()
-    asked = _asked(file)
-    contacts = wait_for(_contacts(settings, asked))
-    counts: Counter[str] = Counter()
-    answers = _answers(asked, contacts, message_type, settings.unsubscribe_scope, counts)
-    shown = ((one, verdict) for one, verdict in answers if not (suppressed and verdict.may_be_mailed))
+    results = wait_for(check_addresses(settings, _read(file), message_type, bar(quiet=False)))
+    shown = ((query, result) for query, result in results if not (suppressed and result.may_be_mailed))
     if as_json:
-        for one, verdict in shown:
-            print_json(_as_json(one, verdict))
+        for query, result in shown:
+            print_json(query_as_json(query, result))
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(_COLUMNS)
-        writer.writerows(_as_row(one, verdict) for one, verdict in shown)
-    _summary(counts)
+        writer.writerow(COLUMNS)
+        writer.writerows(as_csv_row(query, result) for query, result in shown)
+    _print_summary(result for _, result in results)
 
 
-def _asked(file: str) -> list[AddressQuery]:
+def _read(file: str) -> list[AddressQuery]:
     if file == "-":
-        return list(read(sys.stdin, "standard input"))
+        return list(read_addresses(sys.stdin, "standard input"))
     try:
         with Path(file).open(encoding="utf-8", newline="") as lines:
-            return list(read(lines, file))
+            return list(read_addresses(lines, file))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} can't be read: {error}") from error
 
 
-async def _contacts(settings: Settings, asked: list[AddressQuery]) -> dict[str, Contact]:
-    return await read_wanted(settings, {one.recipient for one in asked if one.recipient}, bar(quiet=False))
-
-
-def _answers(
-    asked: list[AddressQuery], contacts: dict[str, Contact], message_type: str, scope: str, counts: Counter[str]
-) -> Iterator[tuple[AddressQuery, SuppressionResult]]:
-    for one in asked:
-        contact = contacts.get(one.recipient)
-        verdict = check_contact(contact, message_type, scope) if one.recipient else _NO_ADDRESS
-        counts[verdict.reason] += 1
-        yield one, verdict
-
-
-def _as_row(one: AddressQuery, verdict: SuppressionResult) -> tuple[str, ...]:
-    yes_no = "yes" if verdict.may_be_mailed else "no"
-    if not verdict.objections:
-        return one.spelled, one.recipient, yes_no, "", "", "", ""
-    first = verdict.objections[0]
-    reasons = " ".join(objection.reason for objection in verdict.objections)
-    return one.spelled, one.recipient, yes_no, first.reason, iso(first.since) or "", first.delivery_id, reasons
-
-
-def _as_json(one: AddressQuery, verdict: SuppressionResult) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "address": one.spelled,
-        "recipient": one.recipient,
-        "may_be_mailed": verdict.may_be_mailed,
-    }
-    if verdict.objections:
-        result |= {
-            "reason": verdict.reason,
-            "not_sent": NOT_SENT_REASON_OF[verdict.reason],
-            "objections": [
-                {"reason": o.reason, "since": iso(o.since), "delivery_id": o.delivery_id} for o in verdict.objections
-            ],
-        }
-    return result
-
-
-def _summary(counts: Counter[str]) -> None:
-    """Say on standard error how many may be mailed; standard output is for what comes after."""
+def _print_summary(results: Iterable[SuppressionResult]) -> None:
+    """Print the numbers to standard error; standard output is for the results."""
+    counts = Counter(result.reason for result in results)
     refused = ", ".join(f"{count(number)} {reason}" for reason, number in counts.most_common() if reason)
-    total = counts.total()
     print(
-        f"{count(total)} addresses, {count(counts[''])} may be mailed{'; ' if refused else ''}{refused}",
+        f"{count(counts.total())} addresses, {count(counts[''])} may be mailed{'; ' if refused else ''}{refused}",
         file=sys.stderr,
     )

@@ -12,7 +12,7 @@ from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.top.run import Top
 from aftersend.errors import EXIT_OK
 
-#: `aftersend.services.monitor.rates.SORTS`, as the command line's types want it.
+#: `aftersend.services.monitor.rates.SORTS` as a type.
 Sort = Literal["activity", "updated", "audience", "delivered", "opens", "bounces", "complaints", "name"]
 
 
@@ -20,23 +20,22 @@ def top(
     *,
     interval: Annotated[float, Parameter(validator=Number(gte=0.2, lte=3600))] = 2.0,
     deliveries: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
-    sort: Literal[
-        "activity", "updated", "audience", "delivered", "opens", "bounces", "complaints", "name"
-    ] = "activity",
+    sort: Sort = "activity",
     once: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     as_json: Json = False,
 ) -> int:
-    """Show deliveries and the pipeline, live.
+    """Show deliveries and pipeline, live.
 
-    Above, the pipeline: for each topic that workers read, how many records a second they commit, how many wait, and for
-    how long the first of these has been waiting. Then the decisions, of all deliveries together: how many events so
-    far, and how many a second. Below, the deliveries that something happens to, with their KPIs.
+    At the top, the pipeline: for each topic that workers consume, the records committed a second, the records that
+    wait, and the age of the first of them. Then the decisions: events of all deliveries by decision, in total and a
+    second. At the bottom, the deliveries with their KPIs.
 
-    KPIs and decisions come from Redis, all else from Kafka: the group's committed offsets, the topics' ends, and the
-    timestamp of the next record. Nothing is asked of the workers, so it runs anywhere, and when they do not.
+    KPIs and decisions are read from Redis, the pipeline from Kafka: committed offsets of the consumer group, ends of
+    the topics, and the timestamp of the next record. Workers are not asked, so the command runs anywhere, and without
+    them.
 
-    Keys: q or Ctrl-C to quit, s to sort by something else. In a pipe or a file there is one picture after the other,
-    without colours; --once gives one.
+    Keys: q or Ctrl-C quits, s sorts by the next column. In a pipe or a file, one screen follows the other, without
+    colours.
 
     For example:
 
@@ -45,19 +44,19 @@ def top(
         aftersend top --once
         aftersend top --json | jq -r '[.at, .events_per_second] | @tsv'
 
-    With --once: exit code 1 if Redis or Kafka does not answer.
+    Exit codes: 0 done, 1 with --once: Redis or Kafka does not answer, 3 invalid settings.
 
     Args:
-        interval: Seconds between two looks; rates are over this time.
-        deliveries: How many to show at most.
-        sort: By what.
-        once: One picture, of two looks, and no more.
-        as_json: JSON: one line for each look.
+        interval: Seconds between two snapshots; rates are over this time.
+        deliveries: Number of deliveries to show at most.
+        sort: Sort order of the deliveries.
+        once: One screen, from two snapshots.
+        as_json: One line of JSON for each snapshot.
     """
     run = Top(command_settings(), interval, deliveries, sort, as_json=as_json)
     if once:
         return wait_for(run.once())
     try:
         return wait_for(run.live() if sys.stdout.isatty() and not as_json else run.lines())
-    except KeyboardInterrupt:  # the way to end this
+    except KeyboardInterrupt:  # Ctrl-C is how the command ends
         return EXIT_OK

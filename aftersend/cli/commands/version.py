@@ -13,7 +13,7 @@ _LIBRARIES: Final = ("faust-streaming", "aiokafka", "redis", "rocksdict", "msgsp
 
 
 def version(*, as_json: Json = False) -> None:
-    """Show the versions of Aftersend and what it runs on.
+    """Show the versions of Aftersend, Python and the main libraries.
 
     Args:
         as_json: One JSON object.

@@ -13,15 +13,15 @@ from aftersend.processes.launch import run_processes
 
 
 def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=256))] = 1) -> int:
-    """Take in feedback, keep state and KPIs, until stopped.
+    """Run a worker: parse raw records, fold events into state and KPIs, until stopped.
 
-    Workers with the same AFTERSEND_APP_ID share the partitions among them, on one machine or on many: start more, and
-    they take their part; stop one (SIGTERM, Ctrl-C), and the others take over. Each needs a directory of its own
-    (AFTERSEND_DATA_DIR; `--processes` sees to it). Topics have to be there: `aftersend topics apply`.
+    Workers with the same AFTERSEND_APP_ID share the partitions, on one machine or several: a new worker takes over some
+    of them, and the partitions of a stopped one (SIGTERM, Ctrl-C) go to the others. Each needs a directory of its own
+    (AFTERSEND_DATA_DIR; `--processes` appends a number). The topics must exist: run `aftersend topics apply` first.
 
-    While it runs, http://127.0.0.1:6066/ready tells whether it has its partitions in hand (503 until then), and /live
-    whether it gets on with its work; /metrics is for Prometheus. With several processes the second one serves port
-    6067, and so on.
+    While it runs, http://127.0.0.1:6066/ready (AFTERSEND_WEB_PORT) answers 200 if all of its partitions are taken over,
+    else 503; /live answers 200 if it makes progress; /metrics is for Prometheus. With several processes, the second
+    serves port 6067, and so on.
 
     For example:
 
@@ -29,11 +29,11 @@ def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=25
         aftersend worker --processes 0
         AFTERSEND_STORE=rocksdb AFTERSEND_DATA_DIR=/var/lib/aftersend aftersend worker
 
-    Exit codes: 0 stopped when asked to, 3 settings, 4 Kafka can't be used, 5 too many records could not be read
-    (nothing of that batch is lost), 6 crashed.
+    Exit codes: 0 stopped by a signal, 3 invalid settings, 4 Kafka is unusable, 5 too many unreadable records in a row
+    (their batch is not committed, so nothing is lost), 6 crashed.
 
     Args:
-        processes: How many worker processes to run; 0: one for each core. A process that crashes is started again.
+        processes: Number of worker processes; 0: one for each core. A process that crashes is restarted.
     """
     return run_processes("worker", processes, "web_port", for_process, _run)
 
@@ -45,7 +45,7 @@ def _run(settings: Settings, log_fields: Mapping[str, object]) -> int:
 
 
 def for_process(settings: Settings, index: int) -> Settings:
-    """Return the settings of one of several processes: directory and port of its own."""
+    """Return the settings of one of several processes: with its own directory and port."""
     own = {
         "data_dir": settings.data_dir / f"worker-{index}",
         "web_port": settings.web_port + index if settings.web_port else 0,

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from aftersend.cli.demo.display import open_display
 from aftersend.cli.demo.render import DemoProgress, DemoRenderer, local_time, result_line
-from aftersend.cli.render.explain import picture
+from aftersend.cli.render.explain import explanation_details
 from aftersend.cli.render.output import print_json
 from aftersend.config.installation import topic_layouts
 from aftersend.config.settings import Settings
@@ -36,7 +36,7 @@ from aftersend.sandbox.reference.check import CheckReport, check
 from aftersend.sandbox.reference.progress import wait_until_folded
 from aftersend.sandbox.simulation.campaign import simulate_campaign
 from aftersend.schemas.partitioning import partition_of
-from aftersend.services.explain import ExplainedRow, read_explanation, where_of
+from aftersend.services.explain.read import ExplainedRow, locate_row, read_explanation
 
 #: How much of the campaign's own time is played.
 _CAMPAIGN_SECONDS: Final = 3 * 3600.0
@@ -214,7 +214,7 @@ class Demo:
             self._console.print(f"{name}: {posted['events']:,} events in signed requests, answered {answers}")
         delivery_id, recipient = report.busiest
         self._console.print(f"\nWhy? aftersend explain {delivery_id} {recipient}\n", style="bold", markup=False)
-        self._console.print(picture(outcome.explained, raw=False))
+        self._console.print(explanation_details(outcome.explained, raw=False))
 
     def _picture(self, report: CheckReport) -> str:
         """Return the last screen as SVG."""
@@ -284,7 +284,7 @@ async def _play_and_wait(player: Player, providers: list[Provider], set_up: Demo
 async def _explain(settings: Settings, delivery_id: str, recipient: str) -> ExplainedRow:
     """Return one recipient explained, as `aftersend explain` does it."""
     partition = partition_of(recipient, settings.partitions)
-    return await read_explanation(where_of(settings, partition, delivery_id, recipient))
+    return await read_explanation(locate_row(settings, partition, delivery_id, recipient))
 
 
 def _as_json(outcome: DemoOutcome) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A bar that shows how far a command has come with its records."""
+"""Progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from aftersend.services.progress import ShowProgress
 
 
 @contextlib.contextmanager
-def progress(what: str, expected: int, *, shown: bool, unit: str = "records") -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error; gives the function that moves it to so many done.
+def progress(title: str, expected: int, *, shown: bool, unit: str = "records") -> Iterator[Callable[[int], None]]:
+    """Show a progress bar; yields the function that sets the number done.
 
     Args:
-        what: is going on.
-        expected: how many there will be, about.
-        shown: whether there is somebody to see it.
+        title: of the bar.
+        expected: the approximate number in the end.
+        shown: whether to show it.
         unit: what is counted.
     """
     if not shown:
         yield lambda _: None
         return
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=expected)
-        yield lambda done: bar.update(task, completed=done, total=max(expected, done))
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
+    with Progress(*columns, transient=True, console=Console(stderr=True)) as display:
+        task = display.add_task(title, total=expected)
+        yield lambda done: display.update(task, completed=done, total=max(expected, done))
 
 
-def bar(*, quiet: bool) -> ShowProgress | None:
-    """Return what shows a bar for a service's work.
+def bar(*, quiet: bool, unit: str = "records") -> ShowProgress | None:
+    """Return the function that shows a service's progress; None if standard error is not a terminal.
 
     Args:
-        quiet: somebody else reads the terminal; then, and where standard error is no terminal, this is None.
+        quiet: return None in any case.
+        unit: what is counted.
     """
-    return None if quiet or not sys.stderr.isatty() else lambda label, expected: progress(label, expected, shown=True)
+    if quiet or not sys.stderr.isatty():
+        return None
+    return lambda title, expected: progress(title, expected, shown=True, unit=unit)

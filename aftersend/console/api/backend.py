@@ -13,7 +13,7 @@ from aftersend.rules.contact.suppression import SuppressionResult
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import ApiExplanation
-from aftersend.services.explanations import ExplainOptions
+from aftersend.services.explain.answer import ExplainOptions
 
 
 class AddressRecord(msgspec.Struct):

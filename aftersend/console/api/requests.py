@@ -25,7 +25,7 @@ from aftersend.console.api.routes import (
 from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.publish.redis.reader import PageKey
 from aftersend.services.answers import MAX_DELIVERY
-from aftersend.services.explanations import ExplainOptions, time_of, views_of
+from aftersend.services.explain.answer import ExplainOptions, time_of, views_of
 
 _MAX_QUERY_FIELDS: Final = 10
 #: Time in which a body has to arrive, seconds.

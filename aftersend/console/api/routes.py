@@ -19,7 +19,7 @@ from aftersend.services.answers import (
     SuppressionAnswer,
     SuppressionRequest,
 )
-from aftersend.services.explanations import ALL_VIEWS
+from aftersend.services.explain.answer import ALL_VIEWS
 from aftersend.services.public_records import PublicRow
 
 PREFIX: Final = "/api/v1"

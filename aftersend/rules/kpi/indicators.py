@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import msgspec
+
 from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.kinds import (
@@ -116,6 +118,17 @@ class KpiRate(NamedTuple):
     name: str
     numerator: str
     denominator: str
+
+
+class RateValue(msgspec.Struct):
+    """Value of a rate, with its numerator and denominator (`docs/domain.md §4.2`)."""
+
+    #: None: the denominator is 0.
+    value: float | None
+    numerator: int
+    numerator_name: str
+    denominator: int
+    denominator_name: str
 
 
 RATES: Final = (

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.rules.kpi import indicators
+from aftersend.rules.kpi.indicators import RateValue
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.statuses import STATUS_NUMBER
 from aftersend.schemas.packing import unpack_bucket
@@ -79,17 +80,6 @@ class ViewRate(NamedTuple):
     plus: str = ""
 
 
-class ViewRateValue(msgspec.Struct):
-    """A rate's value and what it was computed from (`docs/domain.md §4.2`)."""
-
-    #: None: the denominator is 0.
-    value: float | None
-    numerator: int
-    numerator_name: str
-    denominator: int
-    denominator_name: str
-
-
 class ViewReport(msgspec.Struct):
     """A view of one delivery."""
 
@@ -100,7 +90,7 @@ class ViewReport(msgspec.Struct):
     counts: dict[str, int]
     #: Events, by the names of `aftersend.rules.kpi.indicators.TOTALS`.
     totals: dict[str, int]
-    rates: dict[str, ViewRateValue]
+    rates: dict[str, RateValue]
 
 
 class LogColumn(NamedTuple):
@@ -192,12 +182,12 @@ class View:
         return known
 
 
-def rate_value(rate: ViewRate, counts: Mapping[str, int]) -> ViewRateValue:
+def rate_value(rate: ViewRate, counts: Mapping[str, int]) -> RateValue:
     """Return a rate with its numerator and denominator."""
     above, below, name = counts[rate.numerator], counts[rate.denominator], rate.denominator
     if rate.plus:
         below, name = below + counts[rate.plus], f"{name} + {rate.plus}"
-    return ViewRateValue(above / below if below else None, above, rate.numerator, below, name)
+    return RateValue(above / below if below else None, above, rate.numerator, below, name)
 
 
 def has(facts: int) -> Callable[[int, int], bool]:

@@ -1,1 +1,1 @@
-"""What `aftersend audience` does."""
+"""Audience of a delivery: reads a file of addresses, and writes the sender's events."""

@@ -1,33 +1,46 @@
-"""An audience's lines into the sender's events: who is planned, who is left out and why.
+"""Turns the lines of an audience into the sender's events: planned or ready recipients, and those left out with reason.
 
-Memory: 8 bytes of hash for each address, in a set of Python's integers, which comes to some 80 MB for a million.
+Memory: a hash of 8 bytes for each address, as Python integers in a set: about 80 MB for a million addresses.
 """
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
+from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
+from aftersend.config.settings import Settings
+from aftersend.errors import UsageError
 from aftersend.schemas.raw import RawRecord
 from aftersend.services.audience.addresses import is_valid, key_of
-from aftersend.services.audience.table import AudienceLine
+from aftersend.services.audience.file import AudienceColumns, AudienceLine, open_text, read_lines
+from aftersend.services.kafka.cluster import partitions_of
+from aftersend.services.kafka.raw_records import write_raw_records
+from aftersend.services.progress import ShowProgress, no_progress
+from aftersend.sources.base import SourceError
 from aftersend.sources.own import sender
 from aftersend.sources.own.sender.payload import SenderEvent
 from aftersend.sources.parsing.event_ids import event_id
+from aftersend.sources.parsing.metadata import label
 
-#: Events in a raw record: one by one they would cost Kafka and the worker several times as much.
+#: Events in one raw record: single events would cost Kafka and the worker several times as much.
 EVENTS_A_RECORD: Final = 200
+#: Numbers of lines without an address that are kept.
+_EXAMPLES: Final = 5
 
+#: Kind of the event of a recipient.
 InitialStatus = Literal["planned", "ready"]
 
 
 class AudienceCounts(msgspec.Struct):
-    """What an audience came to; recipients, and lines that made none."""
+    """Counts of an audience: recipients, and lines that are none."""
 
     lines: int = 0
     #: Written as planned or ready, test addresses included.
@@ -36,26 +49,38 @@ class AudienceCounts(msgspec.Struct):
     #: Further copies of an address.
     duplicates: int = 0
     invalid: int = 0
-    #: Lines without an address, or with one that can't be kept.
+    #: Lines without an address, or with one that can't be a key.
     empty: int = 0
-    #: Of the first empty ones, for whoever mends the file.
+    #: Numbers of the first of them.
     empty_lines: list[int] = []
 
 
-_EXAMPLES: Final = 5
+def delivery_id_of(text: str) -> str:
+    """Return a delivery id as the source `sender` accepts it.
+
+    Raises:
+        UsageError: if it does not.
+    """
+    try:
+        delivery_id = label("the delivery's id", text)
+    except SourceError as error:
+        raise UsageError(str(error)) from error
+    if not delivery_id:
+        raise UsageError("the delivery's id is empty")
+    return delivery_id
 
 
 class AudienceLoader:
     """Turns the lines of a delivery's audience into events.
 
-    Event ids are made of delivery and address, so loading a file again, or the rest of it after an interruption, counts
-    nothing twice.
+    Event ids are derived from delivery and address, so loading a file again, or the rest of it after an interruption,
+    counts nothing twice.
 
     Args:
         delivery_id: of the delivery.
-        state: what recipients become.
-        tests: addresses that are test addresses wherever they stand, normalised.
-        message_type: of the delivery's messages, "" if nobody said.
+        state: kind of the recipients' events.
+        tests: normalised test addresses, in addition to those that the file marks.
+        message_type: of the delivery's messages; "": unknown.
     """
 
     def __init__(
@@ -71,7 +96,7 @@ class AudienceLoader:
         self._copies: Counter[str] = Counter()
 
     def events(self, lines: Iterable[AudienceLine]) -> Iterator[SenderEvent]:
-        """Yield the events of the lines; those without an address give none, for there is nobody to count."""
+        """Yield the events of the lines; a line without an address has none."""
         counts, seen = self.counts, self._seen
         for line in lines:
             counts.lines += 1
@@ -119,11 +144,50 @@ class AudienceLoader:
 
 
 def records(events: Iterator[SenderEvent], now: float) -> Iterator[RawRecord]:
-    """Yield the raw records that hold events, so many in each.
+    """Yield raw records with `EVENTS_A_RECORD` events each.
 
     Args:
         events: in the order of the file.
-        now: when they arrive, seconds since 1970.
+        now: arrival of the records, seconds since 1970.
     """
     while batch := list(islice(events, EVENTS_A_RECORD)):
         yield RawRecord(sender.NAME, msgspec.json.encode(batch), None, int(now * 1000))
+
+
+async def load_file(
+    settings: Settings,
+    path: Path,
+    encoding: str,
+    columns: AudienceColumns,
+    loader: AudienceLoader,
+    *,
+    dry_run: bool,
+    show: ShowProgress | None = None,
+) -> None:
+    """Load an audience file; the loader has the counts.
+
+    Args:
+        settings: of the installation.
+        path: of the file.
+        encoding: of the file; "": detected.
+        columns: layout of the file.
+        loader: of the delivery.
+        dry_run: write nothing.
+        show: opens a progress display, in bytes of the file; None: no display.
+
+    Raises:
+        UsageError: if the file is unreadable.
+        KafkaUnusableError: if the raw topic is missing, or a record is not acknowledged.
+    """
+    with open_text(path, encoding) as text:
+        raw_records = records(loader.events(read_lines(text, columns, str(path))), time.time())
+        title = f"{'reading' if dry_run else 'loading'} {path.name}"
+        with (show or no_progress)(title, os.fstat(text.fileno()).st_size) as set_progress:
+            if dry_run:
+                for _ in raw_records:
+                    set_progress(text.buffer.tell())
+                return
+            partitions = {sender.NAME: await partitions_of(settings, settings.topics.raw(sender.NAME))}
+            await write_raw_records(
+                settings, raw_records, partitions, on_acknowledged=lambda _: set_progress(text.buffer.tell())
+            )

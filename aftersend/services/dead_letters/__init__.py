@@ -1,1 +1,1 @@
-"""`aftersend dead-letters`: what could not be read, why, and once more from the start."""
+"""Dead letters: unreadable records, and their replay."""

@@ -1,4 +1,4 @@
-"""Dead letters back to where they came from, byte for byte."""
+"""Replays dead letters: writes the records back to their topics, byte for byte."""
 
 from __future__ import annotations
 
@@ -13,33 +13,38 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from aftersend.config.settings import Settings
+from aftersend.engine import admin
 from aftersend.engine.dead_letters import REPLAYED
 from aftersend.errors import KafkaUnusableError
-from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, DeadLetterReader
+from aftersend.services.dead_letters.reader import DeadLetterReader
+from aftersend.services.dead_letters.records import DeadLetter, DeadLetterFilter
 
-#: Records that may be on their way at once.
+#: Unacknowledged records at most.
 _WINDOW: Final = 500
-#: The broker says what is too large for it (`max.message.bytes`); it took these records once.
-_LARGEST: Final = 64 * 1024 * 1024
+#: Limit of the producer, bytes: the broker's own limit (`max.message.bytes`) decides, which accepted the records
+#: before.
+_MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 
 
-async def plan(letters: DeadLetterReader, filters: DeadLetterFilter, limit: int = 0) -> Counter[tuple[str, str]]:
-    """Return how many letters are meant, by topic that they came from and class of error.
+async def count_letters(
+    reader: DeadLetterReader, selection: DeadLetterFilter, limit: int = 0
+) -> Counter[tuple[str, str]]:
+    """Return the number of selected letters by topic of the record and class of the error.
 
     Args:
-        letters: where they are.
-        filters: which are meant.
-        limit: at most so many; 0: all.
+        reader: connected.
+        selection: letters to count.
+        limit: number of letters at most; 0: all.
     """
     found: Counter[tuple[str, str]] = Counter()
-    async with aclosing(limited(letters.read(filters), limit)) as meant:
-        async for letter in meant:
+    async with aclosing(limited(reader.read(selection), limit)) as letters:
+        async for letter in letters:
             found[letter.origin.topic, letter.error] += 1
     return found
 
 
 async def limited(letters: AsyncGenerator[DeadLetter, None], limit: int) -> AsyncGenerator[DeadLetter]:
-    """Yield the first letters; 0: all."""
+    """Yield the first letters; with a limit of 0, all of them."""
     count = 0
     async for letter in letters:
         yield letter
@@ -50,60 +55,63 @@ async def limited(letters: AsyncGenerator[DeadLetter, None], limit: int) -> Asyn
 
 async def replay(
     settings: Settings,
-    letters: DeadLetterReader,
-    filters: DeadLetterFilter,
-    partitions: Mapping[str, int],
+    reader: DeadLetterReader,
+    selection: DeadLetterFilter,
     *,
     limit: int = 0,
     as_new: bool = False,
-    on_written: Callable[[int], None] = lambda _: None,
+    on_acknowledged: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write letters back to the topics that they came from; return how many, all of them acknowledged.
+    """Write the records of dead letters back to their topics; return their number once all are acknowledged.
 
-    Key, value and the record's own headers are what they were, and so is the partition; a header says where the record
-    lay first. So is the Kafka timestamp, unless `as_new`: what counts in the rules is when a record arrived, and it
-    arrived then. With a new one, what came in time might be counted as late, and a replay of the raw topics by
-    timestamp would say so again.
+    Key, value, the record's own headers and the partition are unchanged; a header holds the first position. So is the
+    Kafka timestamp, unless `as_new`: the rules use the arrival of a record. With a new timestamp, a record that arrived
+    in time might count as late, now and in every later replay of the raw topic.
 
     Args:
         settings: of the installation.
-        letters: where they are.
-        filters: which are meant.
-        partitions: of the topics they came from.
-        limit: at most so many; 0: all.
-        as_new: whether they arrive now, by their timestamp.
-        on_written: told now and then how many were acknowledged so far.
+        reader: connected.
+        selection: letters to replay.
+        limit: number of letters at most; 0: all.
+        as_new: use the current time as timestamp.
+        on_acknowledged: called from time to time with the number of acknowledged records.
 
     Raises:
-        KafkaUnusableError: if Kafka does not take them, or a topic is gone; the message says how many were written.
+        KafkaUnusableError: if a record is not acknowledged or its topic is missing; with the number of written records.
     """
+    partitions = (await admin.inspect(settings.kafka_options())).partitions
     producer = AIOKafkaProducer(
-        **settings.kafka_options(), enable_idempotence=True, linger_ms=5, max_request_size=_LARGEST
+        **settings.kafka_options(), enable_idempotence=True, linger_ms=5, max_request_size=_MAX_REQUEST_BYTES
     )
     written = 0
-    waiting: list[asyncio.Future[object]] = []
     try:
         await producer.start()
-        async with aclosing(limited(letters.read(filters), limit)) as meant:
-            async for letter in meant:
+        waiting: list[asyncio.Future[object]] = []
+        async with aclosing(limited(reader.read(selection), limit)) as letters:
+            async for letter in letters:
                 waiting.append(await _send(producer, letter, partitions, as_new=as_new))
                 if len(waiting) >= _WINDOW:
-                    await asyncio.gather(*waiting)
-                    written += len(waiting)
-                    waiting.clear()
-                    on_written(written)
-        await asyncio.gather(*waiting)
-        written += len(waiting)
-        on_written(written)
+                    written += await _acknowledged(waiting)
+                    on_acknowledged(written)
+        written += await _acknowledged(waiting)
+        on_acknowledged(written)
     except (KafkaError, OSError) as error:
         hint = ": raise max.message.bytes of the topic" if isinstance(error, MessageSizeTooLargeError) else ""
         raise KafkaUnusableError(
-            f"Kafka has not taken all records; {written} are written for certain, and replaying them again does no "
-            f"harm ({type(error).__name__}: {error}{hint})"
+            f"Kafka has not acknowledged all records; at least {written} are written, and replaying them again is safe "
+            f"({type(error).__name__}: {error}{hint})"
         ) from error
     finally:
         await producer.stop()
     return written
+
+
+async def _acknowledged(waiting: list[asyncio.Future[object]]) -> int:
+    """Wait for acknowledgements; return their number and empty the list."""
+    await asyncio.gather(*waiting)
+    number = len(waiting)
+    waiting.clear()
+    return number
 
 
 async def _send(
@@ -112,8 +120,8 @@ async def _send(
     origin = letter.origin
     if origin.topic not in partitions:
         raise KafkaUnusableError(
-            f"dead letter {letter.place} came from the topic {origin.topic or '(not said)'}, which is not there: "
-            "create it, or leave it out with --source"
+            f"dead letter {letter.position} comes from the topic {origin.topic or '(unknown)'}, which is missing: "
+            "create the topic, or exclude it with --source"
         )
     headers = letter.headers
     if not letter.replayed:
@@ -122,7 +130,7 @@ async def _send(
         origin.topic,
         letter.value,
         letter.key,
-        # Where its key's other records are; a topic that was made anew may have fewer partitions.
+        # The partition of the key's other records; a topic that was created again may have fewer partitions.
         partition=max(0, origin.partition) % partitions[origin.topic],
         timestamp_ms=int(time.time() * 1000) if as_new else letter.timestamp,
         headers=headers,

@@ -1,1 +1,1 @@
-"""What `aftersend deliveries` does."""
+"""Deliveries: their declarations, and an overview of declared and undeclared ones."""

@@ -1,4 +1,4 @@
-"""Declaring a delivery: a record of the source `sender` on its raw topic, like those of the sender's own system."""
+"""Declares a delivery: writes a record of the source `sender` to its raw topic, as the sender's own system does."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from aftersend.config.settings import Settings
 from aftersend.errors import UsageError
 from aftersend.schemas.delivery import Delivery
 from aftersend.schemas.raw import RawRecord
-from aftersend.services.cluster import partitions_of
-from aftersend.services.raw_records import write_raw_records
+from aftersend.services.deliveries.overview import read_declared
+from aftersend.services.kafka.cluster import partitions_of
+from aftersend.services.kafka.raw_records import write_raw_records
 from aftersend.sources.base import SourceError, SourceOptions
 from aftersend.sources.own import sender
 from aftersend.sources.own.sender.payload import DELIVERY
 
-#: Fields of a declaration that stay as they were when others are set.
+#: Fields of a declaration that a new one keeps unless it sets them.
 _KEPT: Final = (
     "name",
     "tenant",
@@ -31,25 +32,51 @@ _KEPT: Final = (
 )
 
 
-def merged(known: Delivery | None, delivery_id: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the record that declares a delivery: what was declared, with what is given in its place.
+async def declare(
+    settings: Settings, delivery_id: str, given: dict[str, Any], *, replace: bool, dry_run: bool
+) -> dict[str, Any]:
+    """Declare a delivery; return the raw record, once Kafka has acknowledged it.
 
     Args:
-        known: what was declared of it; None: nothing, or it is not to be kept.
+        settings: of the installation.
         delivery_id: of the delivery.
-        given: fields of the record; None as a value takes one back.
-    """
-    before = {} if known is None else msgspec.to_builtins(known)
-    fields = {name: before[name] for name in _KEPT if name in before} | given
-    said = {name: value for name, value in fields.items() if value is not None}
-    return {"type": DELIVERY, "delivery_id": delivery_id, **said, "event_id": uuid.uuid4().hex}
-
-
-def encode(record: dict[str, Any]) -> bytes:
-    """Return a record's bytes, once the source's own parser has read them.
+        given: fields of the declaration; None as a value removes one.
+        replace: drop the fields that were declared before.
+        dry_run: write nothing.
 
     Raises:
-        UsageError: if it can't; says which field is wrong.
+        UsageError: if a field is invalid.
+        KafkaUnusableError: if Kafka does not answer, a topic is missing, or the record is not acknowledged.
+    """
+    earlier = None if replace else (await read_declared(settings)).get(delivery_id)
+    record = merge_declaration(earlier, delivery_id, given)
+    value = encode_declaration(record)
+    if not dry_run:
+        partitions = await partitions_of(settings, settings.topics.raw(sender.NAME))
+        raw = RawRecord(sender.NAME, value, delivery_id.encode(), int(time.time() * 1000))
+        await write_raw_records(settings, [raw], {sender.NAME: partitions})
+    return record
+
+
+def merge_declaration(earlier: Delivery | None, delivery_id: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the raw record of a declaration: the earlier one with the given fields.
+
+    Args:
+        earlier: the declaration so far; None: there is none.
+        delivery_id: of the delivery.
+        given: fields of the record; None as a value removes one.
+    """
+    before = {} if earlier is None else msgspec.to_builtins(earlier)
+    fields = {name: before[name] for name in _KEPT if name in before} | given
+    kept = {name: value for name, value in fields.items() if value is not None}
+    return {"type": DELIVERY, "delivery_id": delivery_id, **kept, "event_id": uuid.uuid4().hex}
+
+
+def encode_declaration(record: dict[str, Any]) -> bytes:
+    """Return a record as bytes, after the source's own parser has validated it.
+
+    Raises:
+        UsageError: naming an invalid field.
     """
     value = msgspec.json.encode(record)
     try:
@@ -57,14 +84,3 @@ def encode(record: dict[str, Any]) -> bytes:
     except SourceError as error:
         raise UsageError(str(error)) from error
     return value
-
-
-async def write(settings: Settings, delivery_id: str, value: bytes) -> None:
-    """Write a declaration to the raw topic; returns when Kafka has it.
-
-    Raises:
-        KafkaUnusableError: if the topic is missing, or Kafka does not take it.
-    """
-    partitions = await partitions_of(settings, settings.topics.raw(sender.NAME))
-    record = RawRecord(sender.NAME, value, delivery_id.encode(), int(time.time() * 1000))
-    await write_raw_records(settings, [record], {sender.NAME: partitions})

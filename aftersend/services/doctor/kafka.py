@@ -13,7 +13,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
-from aftersend.services.lag import LagReader, PartitionLag
+from aftersend.services.kafka.lag import LagReader, PartitionLag
 
 #: Seconds to wait for an answer; a doctor has no time for the settings' patience.
 _PATIENCE: Final = 10.0

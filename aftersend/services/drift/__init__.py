@@ -1,1 +1,1 @@
-"""`aftersend compute-stats`: the KPIs counted anew from the rows, against what the KPI topic and Redis say."""
+"""Drift: KPIs recomputed from the rows, compared with the KPI topic and with Redis."""

@@ -1,4 +1,4 @@
-"""Reads what there is and compares it, again where it was just being written."""
+"""Drift check: reads rows, KPI topic and Redis, compares them, and repeats what was being written."""
 
 from __future__ import annotations
 
@@ -17,42 +17,48 @@ from aftersend.services.drift import live
 from aftersend.services.drift.findings import Drift, DriftReport
 from aftersend.services.drift.recount import PartitionRecount
 from aftersend.services.installation import codec
-from aftersend.services.kpis import RedisKpis
+from aftersend.services.kafka.cluster import partitions_of
+from aftersend.services.kpis.live import RedisKpis
 from aftersend.tables.codec.keys import is_kpi_key
 
-#: How often something is read again before a difference counts.
-TRIES: Final = 3
-#: Between two tries, seconds: more than Redis may lag behind.
-_PAUSE: Final = 1.5
+#: Repetitions before a difference counts.
+RETRIES: Final = 3
+#: Pause before a repetition, seconds: more than the lag of Redis.
+_PAUSE_SECONDS: Final = 1.5
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
+#: Offsets by topic and partition.
 Offsets = dict[tuple[str, int], int]
 
 
-async def check(settings: Settings, partitions: int, only: str | None, *, with_redis: bool) -> DriftReport:
+async def check_drift(settings: Settings, only: str | None, *, with_redis: bool) -> DriftReport:
     """Compare rows, KPI topic and Redis.
 
     Args:
         settings: of the installation.
-        partitions: of the status and KPI topics.
-        only: the one delivery of interest; None: all.
-        with_redis: look at Redis too.
+        only: id of the only delivery to compare; None: all.
+        with_redis: compare with Redis too.
+
+    Raises:
+        KafkaUnusableError: if Kafka does not answer, or a topic is missing.
+        RedisUnusableError: if Redis does not answer.
     """
+    partitions = await partitions_of(settings, settings.topics.status, settings.topics.kpis)
     report = DriftReport()
     versions = live.PartVersions()
     offsets: Offsets = {}
     for number in range(partitions):
-        # One after the other, so that only one partition's rows are in memory.
+        # One after the other, so that memory holds the rows of one partition.
         partition = PartitionRecount(number, codec(settings), settings.retention_days * DAY)
-        offsets |= await _partition(settings, partition, report, only)
-        versions.take(partition.parts.values())
+        offsets |= await _recount(settings, partition, report, only)
+        versions.add(partition.parts.values())
     if with_redis:
-        report.drift += await _redis(settings, versions, offsets, report, only)
+        report.drift += await _compare_redis(settings, versions, offsets, report, only)
     return report
 
 
-async def _partition(settings: Settings, partition: PartitionRecount, report: DriftReport, only: str | None) -> Offsets:
-    """Recount one partition; return how far its KPI topic was read."""
+async def _recount(settings: Settings, partition: PartitionRecount, report: DriftReport, only: str | None) -> Offsets:
+    """Recompute one partition; return the offset that its KPI topic was read to."""
     topics = settings.topics
     starts: dict[tuple[str, int], int | None] = {
         (topics.status, partition.number): None,
@@ -63,13 +69,13 @@ async def _partition(settings: Settings, partition: PartitionRecount, report: Dr
         ends = await changelog.read(settings.kafka_options(), starts, partition.apply)
         found = DriftReport()
         drift = partition.compare(found, only)
-        if not drift or attempt == TRIES:
+        if not drift or attempt == RETRIES:
             break
-        # Only what was written since: the two ends may have been seen on either side of a transaction's end.
+        # Read on from the ends: they may have been read before and after the end of the same transaction.
         starts = dict(ends)
         attempt += 1
-        report.again += 1
-        await asyncio.sleep(_PAUSE)
+        report.retries += 1
+        await asyncio.sleep(_PAUSE_SECONDS)
     report.drift += drift
     report.rows += partition.rows(only)
     report.compared += found.compared
@@ -78,25 +84,25 @@ async def _partition(settings: Settings, partition: PartitionRecount, report: Dr
     return {(topics.kpis, partition.number): ends[topics.kpis, partition.number]}
 
 
-async def _redis(
+async def _compare_redis(
     settings: Settings, versions: live.PartVersions, offsets: Offsets, report: DriftReport, only: str | None
 ) -> list[Drift]:
     client = RedisKpis(settings)
     drift: list[Drift] = []
-    for attempt in range(TRIES + 1):
-        # What Kafka has now, Redis should have in a moment; what it gets meanwhile is right as well.
+    for attempt in range(RETRIES + 1):
+        # Redis has at least the versions before this reading, and at most those after the next one.
         offsets = await _read_on(settings, versions, offsets)
         versions.begin()
         if attempt:
-            report.again += 1
-            await asyncio.sleep(_PAUSE)
+            report.retries += 1
+            await asyncio.sleep(_PAUSE_SECONDS)
         ids = client.deliveries() if only is None else [only]
-        hashes = {delivery_id: values for delivery_id in ids if (values := client.read(delivery_id))}
+        hashes = {delivery_id: values for delivery_id in ids if (values := client.read_hash(delivery_id))}
         offsets = await _read_on(settings, versions, offsets)
         found = DriftReport()
         oldest = time.time() - settings.redis_expiry_days * DAY
         drift = live.compare(hashes, versions, found, oldest, only)
-        if not drift or attempt == TRIES:
+        if not drift or attempt == RETRIES:
             report.compared += found.compared
             report.deliveries |= found.deliveries
             report.expired |= found.expired
@@ -105,9 +111,9 @@ async def _redis(
 
 
 async def _read_on(settings: Settings, versions: live.PartVersions, offsets: Offsets) -> Offsets:
-    """Read the KPI topic on from where it was read to."""
+    """Read the KPI topic from some offsets to its end; return the end."""
 
     def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
-        versions.take(_decode_value(r.value) for r in records if r.value is not None and is_kpi_key(r.key))
+        versions.add(_decode_value(r.value) for r in records if r.value is not None and is_kpi_key(r.key))
 
     return await changelog.read(settings.kafka_options(), dict(offsets), apply)

@@ -1,4 +1,4 @@
-"""What a comparison has found."""
+"""Results of a drift check."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
-#: What is compared with what.
+#: Pairs that are compared.
 ROWS: Final = "rows and KPI topic"
 REDIS: Final = "KPI topic and Redis"
-#: What consumers read of a row, and what a restart goes on from.
+#: Public record of a row, and the stored row in its headers, which a restore reads.
 HEADERS: Final = "rows and their headers"
 
 
 class Drift(msgspec.Struct, frozen=True):
-    """One number that is not what it should be."""
+    """One number that differs."""
 
     delivery_id: str
-    #: None: the total over all partitions.
+    #: None: the sum over all partitions.
     partition: int | None
     #: `ROWS`, `REDIS` or `HEADERS`.
     between: str
@@ -28,22 +28,24 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 class DriftReport(msgspec.Struct):
-    """What came of comparing everything."""
+    """Result of a check."""
 
     drift: list[Drift] = []
+    #: Rows counted.
     rows: int = 0
     #: Numbers compared.
     compared: int = 0
+    #: Deliveries compared.
     deliveries: set[str] = set()
-    #: Deliveries whose rows are (or are just being) tombstoned: nothing to recompute from.
+    #: Deliveries whose rows are deleted, or are being deleted: their KPIs can't be recomputed.
     archived: set[str] = set()
-    #: Deliveries that left Redis, as they should.
+    #: Deliveries that have expired in Redis.
     expired: set[str] = set()
-    #: How often something was read again, since it was being written.
-    again: int = 0
+    #: Readings that were repeated, since workers were writing.
+    retries: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return what scripts read."""
+        """Return the JSON object of `aftersend compute-stats --json`."""
         return {
             "ok": not self.drift,
             "deliveries": len(self.deliveries),
@@ -51,7 +53,7 @@ class DriftReport(msgspec.Struct):
             "compared": self.compared,
             "archived": sorted(self.archived),
             "expired_in_redis": sorted(self.expired),
-            "read_again": self.again,
+            "read_again": self.retries,
             "drift": [msgspec.to_builtins(drift) for drift in self.drift],
         }
 
@@ -59,7 +61,7 @@ class DriftReport(msgspec.Struct):
 def differences(
     expected: Mapping[str, int], found: Mapping[str, int], delivery_id: str, partition: int | None, between: str
 ) -> list[Drift]:
-    """Return where two sets of numbers differ; a number that is not there is 0."""
+    """Return the numbers that differ; a missing number is 0."""
     return [
         Drift(delivery_id, partition, between, name, expected.get(name, 0), found.get(name, 0))
         for name in sorted(expected.keys() | found.keys())

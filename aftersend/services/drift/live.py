@@ -1,4 +1,4 @@
-"""Redis against the KPI topic, while both are being written."""
+"""Compares Redis with the KPI topic while both are written."""
 
 from __future__ import annotations
 
@@ -9,42 +9,46 @@ from typing import Any, Final
 
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.services.drift.findings import REDIS, Drift, DriftReport, differences
-from aftersend.services.kpis import flat
+from aftersend.services.kpis.stored import flat
 
+#: Prefix of the fields that hold the part of a partition.
 _PART_PREFIX: Final = "_p"
+#: Fields that are no counters.
 _META: Final = frozenset({"started_at", "updated_at", "revision"})
 
-Key = tuple[str, int]
+#: Delivery id and partition.
+PartId = tuple[str, int]
 
 
 class PartVersions:
-    """What each part of a delivery's KPIs has been of late.
+    """Recent versions of the parts of deliveries' KPIs.
 
-    Redis lags behind Kafka by some tenths of a second, and does not say by how many versions. So a part there is right
-    if it is what Kafka had when the comparison began, or anything that came since.
+    Redis lags behind Kafka by some tenths of a second, and does not have the version of a part. So a part in Redis is
+    right if it equals the version in Kafka when the comparison began, or any later one.
     """
 
     def __init__(self) -> None:
-        self.latest: dict[Key, DeliveryKpis] = {}
-        self._since: dict[Key, list[dict[str, int]]] = {}
+        self.latest: dict[PartId, DeliveryKpis] = {}
+        #: Versions since the comparison began, the first of them included.
+        self._since: dict[PartId, list[dict[str, int]]] = {}
 
     def begin(self) -> None:
-        """Begin a comparison: what was replaced before now counts no longer."""
+        """Begin a comparison: versions that are replaced by now are no longer right."""
         self._since = {}
 
-    def take(self, parts: Iterable[DeliveryKpis]) -> None:
-        """Take parts in the order in which they were written."""
+    def add(self, parts: Iterable[DeliveryKpis]) -> None:
+        """Add parts in the order in which they were written."""
         for part in parts:
             key = part.delivery_id, part.partition
             if key in self.latest:
                 self._since.setdefault(key, [flat(self.latest[key])]).append(flat(part))
             else:
-                # Did not exist when the comparison began, so Redis need not have it yet.
+                # It did not exist when the comparison began, so Redis may not have it yet.
                 self._since.setdefault(key, [{}]).append(flat(part))
             self.latest[key] = part
 
-    def allowed(self, key: Key) -> list[dict[str, int]]:
-        """Return what a part may be, the latest last."""
+    def allowed(self, key: PartId) -> list[dict[str, int]]:
+        """Return the right versions of a part, the latest last."""
         if key in self._since:
             return self._since[key]
         return [flat(self.latest[key])] if key in self.latest else [{}]
@@ -57,14 +61,14 @@ def compare(
     oldest: float,
     only: str | None,
 ) -> list[Drift]:
-    """Return where Redis says something else than Kafka.
+    """Return the numbers in Redis that differ from Kafka.
 
     Args:
-        hashes: by delivery, as Redis has them.
-        versions: what Kafka has and had.
-        report: is told what was looked at.
-        oldest: what last changed before (seconds since 1970) need not be in Redis any more.
-        only: the one delivery of interest; None: all.
+        hashes: in Redis, by delivery id.
+        versions: of the parts in Kafka.
+        report: gets the number of comparisons, and the deliveries that were compared or have expired.
+        oldest: parts last changed before this (seconds since 1970) may have expired in Redis.
+        only: id of the only delivery to compare; None: all.
     """
     drift: list[Drift] = []
     parts: dict[str, set[int]] = {delivery_id: set() for delivery_id in hashes}
@@ -79,7 +83,7 @@ def compare(
         summed: Counter[str] = Counter()
         for numbers in found.values():
             summed.update(numbers)
-        # Inside Redis: a delivery's totals are the sums of its parts.
+        # Within Redis, a delivery's totals are the sums of its parts.
         drift += differences(summed, totals, delivery_id, None, REDIS)
         for partition in sorted(known | found.keys()):
             drift += _part(delivery_id, partition, found.get(partition), versions, oldest, report)
@@ -109,7 +113,7 @@ def _part(
 
 
 def _split(values: Mapping[str, str]) -> tuple[dict[str, int], dict[int, dict[str, int]]]:
-    """Return a hash's totals and its parts, zeros left out."""
+    """Return the totals and the parts of a hash, without zeros."""
     totals: dict[str, int] = {}
     parts: dict[int, dict[str, int]] = {}
     for name, value in values.items():

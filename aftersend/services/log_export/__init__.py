@@ -1,1 +1,1 @@
-"""A delivery's logs as the products have them: chosen, read from the topics, written as CSV or JSON lines."""
+"""Logs of a delivery in the formats of other products: chosen, read from the topics, written as CSV or JSON lines."""

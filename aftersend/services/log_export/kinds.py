@@ -1,4 +1,4 @@
-"""Which logs there are, by view, and which one is meant when nobody says."""
+"""Logs of each view, and the default view and log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aftersend.errors import UsageError
 from aftersend.rules.views import VIEWS, creatio
 from aftersend.rules.views.base import View, ViewLog
 
-#: By the names of `aftersend.rules.views.VIEWS`.
+#: Names of `aftersend.rules.views.VIEWS`.
 ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
 KindName = Literal["sending", "exclusions", "tracking", "audience", "recipients", "causes", "errors", "totals"]
 
@@ -20,28 +20,28 @@ EXCLUSIONS: Final = "exclusions"
 CAUSES: Final = "causes"
 #: Adobe: failed recipients by reason. Creatio: the error chart.
 ERRORS: Final = "errors"
-#: Every view's counts.
+#: Counts of any view.
 TOTALS: Final = "totals"
 
-#: Asked in this order where neither the caller nor the delivery's declaration names a view.
-_USUAL: Final = ("efs", "creatio", "escala")
+#: Views to choose from, in this order, if neither the caller nor the declaration names one.
+_DEFAULTS: Final = ("efs", "creatio", "escala")
 
 
 class LogChoice(NamedTuple):
-    """What is to be written."""
+    """View and kind of a log."""
 
     view: View
     kind: str
 
     @property
     def log(self) -> ViewLog | None:
-        """The log that it is, or that it counts; None: it comes from the KPIs, and needs no rows."""
+        """The view's log, or the log that the kind counts; None: the kind comes from the KPIs, without rows."""
         counted = {CAUSES: EXCLUSIONS, ERRORS: SENDING}.get(self.kind, self.kind)
         return next((log for log in self.view.logs if log.name == counted), None)
 
 
 def kinds_of(view: View) -> tuple[str, ...]:
-    """Return what a view has, the most usual first."""
+    """Return the kinds of a view, its default first."""
     names = tuple(log.name for log in view.logs)
     if EXCLUSIONS in names:
         names += (CAUSES, ERRORS)
@@ -50,21 +50,21 @@ def kinds_of(view: View) -> tuple[str, ...]:
     return (*names, TOTALS)
 
 
-def choose(view: str | None, kind: str | None, declared: str = "") -> LogChoice:
-    """Return what is meant.
+def choose_log(view: str | None, kind: str | None, declared: str = "") -> LogChoice:
+    """Return the log to export.
 
     Args:
-        view: asked for; None: the delivery's own, or the first usual one that has the kind.
-        kind: asked for; None: the view's first log.
-        declared: the policy that the delivery was declared with, "" if none.
+        view: requested view; None: the declared one, or the first default view with the kind.
+        kind: requested kind; None: the view's default.
+        declared: policy in the delivery's declaration; "": none.
 
     Raises:
         UsageError: if the view has no such log.
     """
-    names: Iterable[str] = (view,) if view is not None else (declared, *_USUAL)
+    names: Iterable[str] = (view,) if view is not None else (declared, *_DEFAULTS)
     for name in filter(None, names):
         chosen = VIEWS[name]
         if kind is None or kind in kinds_of(chosen):
             return LogChoice(chosen, kind or kinds_of(chosen)[0])
-    chosen = VIEWS[view or _USUAL[0]]
-    raise UsageError(f"the view {chosen.name} has no {kind}, but {', '.join(kinds_of(chosen))}")
+    chosen = VIEWS[view or _DEFAULTS[0]]
+    raise UsageError(f"the view {chosen.name} has no log {kind!r}, only {', '.join(kinds_of(chosen))}")

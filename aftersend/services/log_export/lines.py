@@ -1,4 +1,4 @@
-"""Lines of a log: filtered, counted, written as CSV or JSON."""
+"""Lines of a log: filtering, counting, and writing as CSV or JSON."""
 
 from __future__ import annotations
 
@@ -15,27 +15,31 @@ from aftersend.rules.views.base import ViewLog
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso
 
+#: Values of a line by column name.
 LogLine = Mapping[str, Any]
+#: Writes one line.
+WriteLine = Callable[[LogLine], None]
 
-#: What a view calls the column of its statuses.
+#: Names of the status column in the views.
 _STATUS: Final = ("status", "response")
+#: Columns of a failure reason.
 _REASON: Final = ("reason_value", "reason", "reason_type")
-#: A spreadsheet takes a cell that begins so for a formula, and what other mail servers say is nobody's to trust.
+#: First characters of a cell that a spreadsheet takes for a formula: diagnostics come from foreign mail servers.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class LogFilter:
-    """Which of a log's lines are wanted.
+    """Selects lines of a log.
 
     Args:
-        log: whose lines they are.
-        statuses: names of statuses or responses, in any case; none: all.
-        reasons: names of failure reasons, or their values; none: all.
-        known: the statuses that the view has.
-        tests: whether test messages are wanted too.
+        log: the log.
+        statuses: names of statuses or responses, in any case; empty: all.
+        reasons: names or values of failure reasons; empty: all.
+        known: statuses of the view.
+        tests: include test messages.
 
     Raises:
-        UsageError: if the log has nothing of the kind, or the view has no such status.
+        UsageError: if the log has no such column, or the view no such status.
     """
 
     def __init__(
@@ -48,14 +52,14 @@ class LogFilter:
         self._reasons = {name.casefold() for name in reasons}
         self._tests = tests
         if statuses and not self._status:
-            raise UsageError(f"the log {log.name} has no status to go by")
+            raise UsageError(f"the log {log.name} has no status: leave --status out")
         if reasons and "reason" not in columns:
-            raise UsageError(f"the log {log.name} has no reason to go by")
+            raise UsageError(f"the log {log.name} has no reason: leave --reason out")
         if wrong := [name for name in statuses if name.casefold() not in {one.casefold() for one in known}]:
-            raise UsageError(f"there is no status {', '.join(map(repr, wrong))}, but {', '.join(known)}")
+            raise UsageError(f"no status {', '.join(map(repr, wrong))}: the view has {', '.join(known)}")
 
     def line(self, recipient: str, row: Row) -> LogLine | None:
-        """Return a row's line; None: it is not wanted."""
+        """Return a row's line; None: it is not in the log, or not selected."""
         if row.facts & Fact.TEST and not self._tests:
             return None
         line = self._log.line(recipient, row)
@@ -67,7 +71,7 @@ class LogFilter:
 
 
 class ReasonCounts:
-    """Counts lines by their failure reason."""
+    """Counts lines by failure reason."""
 
     columns = (*_REASON, "recipients")
 
@@ -79,20 +83,20 @@ class ReasonCounts:
         self._counts[tuple(line[name] for name in _REASON)] += 1
 
     def lines(self) -> list[LogLine]:
-        """Return the reasons, the most frequent first."""
+        """Return a line for each reason, the most frequent first."""
         return [
             dict(zip(self.columns, (*reason, number), strict=True)) for reason, number in self._counts.most_common()
         ]
 
 
-def csv_writer(columns: Sequence[str], out: TextIO) -> Callable[[LogLine], None]:
-    """Write the heading; return what writes a line.
+def csv_writer(columns: Sequence[str], out: TextIO) -> WriteLine:
+    """Write the header; return the function that writes a line.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it.
+    Text that a spreadsheet would take for a formula is prefixed with an apostrophe.
 
     Args:
         columns: names, in order.
-        out: where to.
+        out: stream to write to.
     """
     write = csv.writer(out, lineterminator="\n").writerow
     write(columns)
@@ -103,8 +107,8 @@ def csv_writer(columns: Sequence[str], out: TextIO) -> Callable[[LogLine], None]
     return line
 
 
-def json_writer(out: TextIO) -> Callable[[LogLine], None]:
-    """Return what writes a line as one JSON object."""
+def json_writer(out: TextIO) -> WriteLine:
+    """Return the function that writes a line as a JSON object."""
 
     def line(values: LogLine) -> None:
         out.write(orjson.dumps({name: _value(name, value) for name, value in values.items()}).decode() + "\n")

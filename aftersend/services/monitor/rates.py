@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import msgspec
 
+from aftersend.publish.kpis import Kpis
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.schemas.times import iso
-from aftersend.services.kpis import Kpis
 from aftersend.services.monitor.snapshot import Snapshot
 
 

@@ -13,10 +13,11 @@ from aiokafka.errors import KafkaError
 from aftersend.config.installation import raw_sources
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, KafkaUnusableError
+from aftersend.publish.kpis import Kpis, from_counters
 from aftersend.rules.kpi.indicators import RATES
 from aftersend.rules.recipient.decisions import DECISION_NAMES
-from aftersend.services.kpis import Kpis, RedisKpis, from_counters
-from aftersend.services.lag import LagReader, PartitionLag
+from aftersend.services.kafka.lag import LagReader, PartitionLag
+from aftersend.services.kpis.live import RedisKpis
 
 #: KPIs that are shown. Only these fields of a hash are fetched: its partition parts, which are most of it, are not.
 KPIS: Final = (

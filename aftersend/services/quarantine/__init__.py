@@ -1,1 +1,1 @@
-"""What `aftersend quarantine` does."""
+"""Quarantine: addresses with errors, and their release."""

@@ -1,4 +1,4 @@
-"""Addresses that errors are held against, as the contacts topic has them."""
+"""Addresses with errors, from the contacts topic."""
 
 from __future__ import annotations
 
@@ -16,59 +16,64 @@ from aftersend.services.progress import ShowProgress
 
 
 class QuarantineFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which addresses are meant."""
+    """Selects addresses."""
 
     #: One of `aftersend.rules.contact.quarantine.ADDRESS_STATUSES`.
     state: str = "quarantined"
-    #: A part of the error: its class, codes or text; without regard to case.
+    #: Part of the error: its class, codes or text, in any case; "": any error.
     reason: str = ""
-    #: Since when things have stood so, seconds since 1970.
+    #: Earliest start of the status, seconds since 1970; None: any.
     since: float | None = None
+    #: Start of the status is before this, seconds since 1970; None: any.
     until: float | None = None
 
-    def hold(self, contact: Contact, found: AddressStatus) -> bool:
-        """Say whether an address is meant."""
+    def matches(self, entry: QuarantineEntry) -> bool:
+        """Return whether an address is selected."""
+        status = entry.status
         return (
-            found.state == self.state
-            and (self.since is None or found.since >= self.since)
-            and (self.until is None or found.since < self.until)
-            and self.reason.casefold() in words(contact).casefold()
+            status.state == self.state
+            and (self.since is None or status.since >= self.since)
+            and (self.until is None or status.since < self.until)
+            and self.reason.casefold() in error_text(entry.contact).casefold()
         )
 
 
 class QuarantineEntry(msgspec.Struct):
-    """One address that is meant."""
+    """One address, and its status at the time of reading."""
 
     contact: Contact
-    standing: AddressStatus
+    status: AddressStatus
 
 
-async def find(
-    settings: Settings, filters: QuarantineFilter, now: float, show: ShowProgress | None = None
+async def find_entries(
+    settings: Settings, selection: QuarantineFilter, now: float, show: ShowProgress | None = None
 ) -> list[QuarantineEntry]:
-    """Return the addresses that are meant, the latest first.
+    """Return the selected addresses, the latest first.
 
     Args:
         settings: of the installation.
-        filters: which are meant.
-        now: as of when, seconds since 1970.
-        show: opens a progress display; None: nobody watches.
+        selection: addresses to return.
+        now: time for which statuses are computed, seconds since 1970.
+        show: opens a progress display; None: no display.
+
+    Raises:
+        KafkaUnusableError: if Kafka does not answer, or the contacts topic is missing.
     """
     found: dict[str, QuarantineEntry] = {}
 
-    def take(address: str, contact: Contact | None) -> None:
-        how = address_status(contact, now)
-        if contact is not None and filters.hold(contact, how):
-            found[address] = QuarantineEntry(contact, how)
-        else:
-            found.pop(address, None)  # what it was before does not hold any more
+    def apply(address: str, contact: Contact | None) -> None:
+        found.pop(address, None)  # an earlier record of the address is obsolete
+        if contact is not None:
+            entry = QuarantineEntry(contact, address_status(contact, now))
+            if selection.matches(entry):
+                found[address] = entry
 
-    await read_all(settings, take, show)
-    return sorted(found.values(), key=lambda held: (-held.standing.since, held.contact.recipient))
+    await read_all(settings, apply, show)
+    return sorted(found.values(), key=lambda entry: (-entry.status.since, entry.contact.recipient))
 
 
-def words(contact: Contact) -> str:
-    """Return the error that is held against an address, in words."""
+def error_text(contact: Contact) -> str:
+    """Return the contact's error as text: class, codes and diagnostic; "" if there is none."""
     error = contact.error
     if error is None:
         return ""
@@ -76,21 +81,21 @@ def words(contact: Contact) -> str:
     return " ".join(part for part in parts if part)
 
 
-def by_error(found: list[QuarantineEntry]) -> Counter[tuple[str, str]]:
-    """Count addresses by their domain and the class of the error."""
-    return Counter((held.contact.recipient.rpartition("@")[2], held.standing.why) for held in found)
+def by_error(entries: list[QuarantineEntry]) -> Counter[tuple[str, str]]:
+    """Count addresses by domain and class of the error."""
+    return Counter((entry.contact.recipient.rpartition("@")[2], entry.status.why) for entry in entries)
 
 
-def as_json(held: QuarantineEntry) -> dict[str, Any]:
-    """Return an address as scripts read it."""
-    contact, how = held.contact, held.standing
+def as_json(entry: QuarantineEntry) -> dict[str, Any]:
+    """Return the JSON object of an address."""
+    contact, status = entry.contact, entry.status
     error = {} if contact.error is None else msgspec.to_builtins(contact.error) | {"at": iso(contact.error.at)}
     return {
         "recipient": contact.recipient,
         "address": contact.address or contact.recipient,
-        "standing": how.state,
-        "since": iso(how.since),
-        "until": iso(how.until),
+        "standing": status.state,
+        "since": iso(status.since),
+        "until": iso(status.until),
         "errors": contact.errors,
         "error": error,
     }

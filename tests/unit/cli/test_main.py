@@ -60,7 +60,7 @@ def test_the_overview_needs_no_command() -> None:
         (["parse"], "requires an argument"),
         (["parse", "nobody"], "there is no source 'nobody'"),
         (["kpi", "--watch"], "--watch needs a delivery"),
-        (["kpi", "x", "--watch", "--from", "kafka"], "--watch follows Redis"),
+        (["kpi", "x", "--watch", "--from", "kafka"], "--watch reads Redis"),
     ],
 )
 def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import ApiExplanation
-from aftersend.services.explanations import ExplainOptions
+from aftersend.services.explain.answer import ExplainOptions
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise

@@ -1,13 +1,13 @@
-"""Lines or CSV in, addresses out."""
+"""Addresses of lines or CSV."""
 
 import pytest
 
 from aftersend.errors import UsageError
-from aftersend.services.suppression import AddressQuery, read
+from aftersend.services.suppression import AddressQuery, read_addresses
 
 
 def keys(text: str) -> list[str]:
-    return [one.recipient for one in read(text.splitlines(keepends=True), "test")]
+    return [one.recipient for one in read_addresses(text.splitlines(keepends=True), "test")]
 
 
 def test_one_address_a_line() -> None:
@@ -15,7 +15,9 @@ def test_one_address_a_line() -> None:
 
 
 def test_the_spelling_is_kept_for_the_answer() -> None:
-    assert [AddressQuery("Jane@Example.org", "jane@example.org")] == list(read(["Jane@Example.org\n"], "test"))
+    assert [AddressQuery("Jane@Example.org", "jane@example.org")] == list(
+        read_addresses(["Jane@Example.org\n"], "test")
+    )
 
 
 @pytest.mark.parametrize("heading", ["email", "Recipient", "\ufeffE-Mail", "address"])
@@ -29,7 +31,7 @@ def test_without_headings_it_is_the_first_column() -> None:
 
 
 @pytest.mark.parametrize("text", ["nobody", "@example.org", "jane@", '"a\tb"@example.org', "x" * 2000 + "@example.org"])
-def test_what_is_no_address_is_told_apart(text: str) -> None:
+def test_text_that_is_not_an_address_has_no_recipient(text: str) -> None:
     assert [""] == keys(f"{text},\n")
 
 
@@ -41,6 +43,6 @@ def test_addresses_that_come_twice_are_answered_twice() -> None:
     assert 2 == len(keys("jane@example.org\njane@example.org\n"))
 
 
-def test_what_is_no_csv_is_an_error_that_says_where() -> None:
+def test_invalid_csv_is_an_error_with_the_line() -> None:
     with pytest.raises(UsageError, match="test: line 2"):
         keys("jane@example.org\n" + "x" * 200_000 + "\n")

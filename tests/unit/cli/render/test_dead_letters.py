@@ -1,12 +1,10 @@
-"""How dead letters are shown."""
-
-import base64
+"""Dead letters as text, tables and JSON."""
 
 import pytest
 
-from aftersend.cli.render.dead_letters import Overview, as_json, content, picture
+from aftersend.cli.render.dead_letters import content, letter_details
 from aftersend.schemas.raw import RecordPosition
-from aftersend.services.dead_letters.letters import DeadLetter
+from aftersend.services.dead_letters.records import DeadLetter
 
 
 def letter(at: int = 1000, value: bytes | None = b"{}", offset: int = 5, error: str = "SourceError") -> DeadLetter:
@@ -47,39 +45,13 @@ def test_a_dump_has_sixteen_bytes_a_line() -> None:
     assert len(lines[0]) == len(lines[1]) + 12
 
 
-def test_nothing_is_said_to_be_nothing() -> None:
+def test_an_empty_or_missing_value_is_marked() -> None:
     assert ["(empty)"] == list(content(b""))
     assert ["(no value)"] == list(content(None))
 
 
-def test_a_picture_tells_where_and_why() -> None:
-    shown = "\n".join(picture(letter()))
+def test_the_details_have_position_and_error() -> None:
+    shown = "\n".join(letter_details(letter()))
 
     for expected in ("letters-0-5", "raw-1-2", "SourceError", "why", "header h", "\\xff", "{}"):
         assert expected in shown
-
-
-def test_scripts_get_bytes_that_are_no_text_in_base64() -> None:
-    told = as_json(letter(value=b"\xff"), content=True)
-
-    assert "k" == told["key"]
-    assert b"\xff" == base64.b64decode(told["value_base64"])
-    assert [{"name": "h", "value_base64": "/w=="}] == told["headers"]
-    assert "1970-01-01T00:00:01.000Z" == told["arrived_at"]
-
-
-def test_the_latest_are_kept_and_all_are_counted() -> None:
-    overview = Overview(2)
-    for at in (3000, 1000, 5000, 2000):
-        overview.add(letter(at, offset=at, error="A" if at < 3000 else "B"))
-
-    assert [5000, 3000] == [one.timestamp for one in overview.latest()]
-    assert {("raw", "A"): 2, ("raw", "B"): 2} == overview.counts
-    assert 4 == overview.total
-
-
-def test_none_may_be_kept() -> None:
-    overview = Overview(0)
-    overview.add(letter())
-
-    assert ([], 1) == (overview.latest(), overview.total)

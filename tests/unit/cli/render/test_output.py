@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from aftersend.cli.render.output import count, iso, local, print_json, share
+from aftersend.cli.render.output import count, local, print_json, share
+from aftersend.schemas.times import iso
 
 
 def test_times_for_scripts() -> None:

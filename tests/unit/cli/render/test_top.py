@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from aftersend.cli.render.top import COLUMNS, fitting, per_second, screen, time_span
-from aftersend.services.kpis import from_counters
-from aftersend.services.lag import PartitionLag
+from aftersend.publish.kpis import from_counters
+from aftersend.services.kafka.lag import PartitionLag
 from aftersend.services.monitor.rates import Rates, compute_rates
 from aftersend.services.monitor.snapshot import Snapshot
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aftersend.console.api.routes import ROUTES
 from aftersend.console.errors import STATUSES
 from aftersend.rules.views import VIEWS
-from aftersend.services.explanations import ExplainOptions
+from aftersend.services.explain.answer import ExplainOptions
 from tests.unit.console.factories import KNOWN, VIEWER, Memory, api, ask
 
 ROW = f"/api/v1/deliveries/sale/recipients/{KNOWN}"

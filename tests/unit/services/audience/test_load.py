@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import msgspec
 
 from aftersend.schemas.event import Feedback
+from aftersend.services.audience.file import AudienceLine
 from aftersend.services.audience.load import EVENTS_A_RECORD, AudienceLoader, InitialStatus, records
-from aftersend.services.audience.table import AudienceLine
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.sender import SOURCE
 

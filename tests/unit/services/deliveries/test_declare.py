@@ -11,8 +11,8 @@ from aftersend.config.loading import load
 from aftersend.errors import UsageError
 from aftersend.publish.kpis import from_counters
 from aftersend.schemas.delivery import Declaration, Delivery
-from aftersend.services.deliveries.declare import encode, merged
-from aftersend.services.deliveries.known import DeliveryOverview, as_json
+from aftersend.services.deliveries.declare import encode_declaration, merge_declaration
+from aftersend.services.deliveries.overview import DeliveryOverview, as_json
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.sender import SOURCE
 
@@ -20,7 +20,7 @@ KNOWN = Delivery(1, "d", 5.0, "Spring", "acme", "campaign", "efs", 84.0, 14.0, 7
 
 
 def said(known: Delivery | None, **given: Any) -> Declaration:
-    (event,) = SOURCE.parser(SourceOptions())(encode(merged(known, "d", given)))
+    (event,) = SOURCE.parser(SourceOptions())(encode_declaration(merge_declaration(known, "d", given)))
     assert event.declaration is not None
     assert "d" == event.delivery_id
     return event.declaration
@@ -28,7 +28,7 @@ def said(known: Delivery | None, **given: Any) -> Declaration:
 
 def test_what_is_not_given_stays() -> None:
     assert Declaration("Spring", "efs", 12.0, 14.0, 7.0, 9) == said(KNOWN, validity_hours=12.0)
-    record = merged(KNOWN, "d", {})
+    record = merge_declaration(KNOWN, "d", {})
     assert ("acme", "campaign") == (record["tenant"], record["message_type"])
 
 
@@ -42,14 +42,14 @@ def test_without_anything_known() -> None:
 
 def test_each_is_a_declaration_of_its_own() -> None:
     """To go back to what was declared before the last time must be possible."""
-    assert merged(KNOWN, "d", {})["event_id"] != merged(KNOWN, "d", {})["event_id"]
+    assert merge_declaration(KNOWN, "d", {})["event_id"] != merge_declaration(KNOWN, "d", {})["event_id"]
 
 
 def test_what_the_source_would_refuse_is_never_written() -> None:
     with pytest.raises(UsageError, match="expected_audience"):
-        encode(merged(None, "d", {"expected_audience": -1}))
+        encode_declaration(merge_declaration(None, "d", {"expected_audience": -1}))
     with pytest.raises(UsageError, match="control character"):
-        encode(merged(None, "a\tb", {}))
+        encode_declaration(merge_declaration(None, "a\tb", {}))
 
 
 def test_what_scripts_read() -> None:

@@ -29,7 +29,7 @@ def hashed(*parts: int | None, total: int | None = None) -> dict[str, str]:
 @pytest.fixture
 def versions() -> PartVersions:
     result = PartVersions()
-    result.take([part(0, 1), part(1, 5)])
+    result.add([part(0, 1), part(1, 5)])
     result.begin()
     return result
 
@@ -48,7 +48,7 @@ def test_a_part_that_is_behind(versions: PartVersions) -> None:
 
 def test_a_part_that_has_moved_on_meanwhile(versions: PartVersions) -> None:
     """Kafka had 5 when the comparison began, then 6 and 7: Redis may show any of them."""
-    versions.take([part(1, 6), part(1, 7)])
+    versions.add([part(1, 6), part(1, 7)])
 
     for shown in (5, 6, 7):
         assert [] == drift({"d": hashed(1, shown)}, versions)
@@ -57,14 +57,14 @@ def test_a_part_that_has_moved_on_meanwhile(versions: PartVersions) -> None:
 
 
 def test_what_was_before_the_comparison_counts_no_longer(versions: PartVersions) -> None:
-    versions.take([part(1, 6)])
+    versions.add([part(1, 6)])
     versions.begin()
 
     assert [Drift("d", 1, REDIS, "delivered", 6, 5)] == drift({"d": hashed(1, 5)}, versions)
 
 
 def test_a_part_that_has_come_up_meanwhile(versions: PartVersions) -> None:
-    versions.take([part(2, 3)])
+    versions.add([part(2, 3)])
 
     assert [] == drift({"d": hashed(1, 5)}, versions)
     assert [] == drift({"d": hashed(1, 5, 3)}, versions)
@@ -100,7 +100,7 @@ def test_a_delivery_of_which_kafka_knows_nothing(versions: PartVersions) -> None
 
 
 def test_only_the_delivery_of_interest(versions: PartVersions) -> None:
-    versions.take([part(0, 1, delivery_id="other")])
+    versions.add([part(0, 1, delivery_id="other")])
     versions.begin()
 
     assert [] == compare({"d": hashed(1, 5)}, versions, DriftReport(), NEVER, "d")

@@ -11,7 +11,7 @@ from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.services.drift.findings import HEADERS, ROWS, Drift, DriftReport
-from aftersend.services.drift.recount import PartitionRecount as Recount
+from aftersend.services.drift.recount import PartitionRecount
 from tests.unit.folding_in_memory import START, Partition, Record, events, tick
 
 
@@ -27,15 +27,15 @@ def partition() -> Partition:
     return Partition()
 
 
-def recounted(partition: Partition, retention: float = 120 * DAY) -> Recount:
-    result = Recount(partition.number, partition.codec, retention)
+def recounted(partition: Partition, retention: float = 120 * DAY) -> PartitionRecount:
+    result = PartitionRecount(partition.number, partition.codec, retention)
     topics = partition.settings.topics
     for topic in (topics.status, topics.kpis):
         result.apply(topic, partition.number, list(partition.shown.get(topic, {}).values()))  # type: ignore[arg-type]
     return result
 
 
-def drift(recount: Recount, only: str | None = None) -> list[Drift]:
+def drift(recount: PartitionRecount, only: str | None = None) -> list[Drift]:
     return recount.compare(DriftReport(), only)
 
 
@@ -76,8 +76,8 @@ def test_test_messages_and_unattributed_ones(partition: Partition) -> None:
     assert [] == drift(recounted(partition))
 
 
-def tampered(partition: Partition, delivery_id: str, **changed: int) -> Recount:
-    """Recount with a KPI record that says something else."""
+def tampered(partition: Partition, delivery_id: str, **changed: int) -> PartitionRecount:
+    """PartitionRecount with a KPI record that says something else."""
     recount = recounted(partition)
     part = recount.parts[delivery_id]
     recount.parts[delivery_id] = msgspec.structs.replace(part, kpis=part.kpis | changed)

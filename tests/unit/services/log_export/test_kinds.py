@@ -6,7 +6,7 @@ import pytest
 
 from aftersend.errors import UsageError
 from aftersend.rules.views import VIEWS
-from aftersend.services.log_export.kinds import KindName, ViewName, choose, kinds_of
+from aftersend.services.log_export.kinds import KindName, ViewName, choose_log, kinds_of
 
 
 def test_the_names_are_those_of_the_views() -> None:
@@ -29,20 +29,20 @@ def test_the_names_are_those_of_the_views() -> None:
 )
 def test_what_nobody_says(view: str | None, kind: str | None, declared: str, expected: tuple[str, str]) -> None:
     """The delivery's own policy, as far as it has such a log; else the first usual view that has."""
-    choice = choose(view, kind, declared)
+    choice = choose_log(view, kind, declared)
 
     assert expected == (choice.view.name, choice.kind)
 
 
 def test_a_view_that_has_no_such_log() -> None:
-    with pytest.raises(UsageError, match="the view escala has no sending, but recipients, totals"):
-        choose("escala", "sending")
+    with pytest.raises(UsageError, match="the view escala has no log 'sending', only recipients, totals"):
+        choose_log("escala", "sending")
 
 
 def test_what_is_counted_comes_from_a_log() -> None:
-    names = {kind: choose("efs", kind).log for kind in ("causes", "errors", "sending", "totals")}
+    names = {kind: choose_log("efs", kind).log for kind in ("causes", "errors", "sending", "totals")}
 
     assert {"causes": "exclusions", "errors": "sending", "sending": "sending", "totals": None} == {
         kind: log and log.name for kind, log in names.items()
     }
-    assert choose("creatio", "errors").log is None
+    assert choose_log("creatio", "errors").log is None

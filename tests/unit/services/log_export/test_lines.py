@@ -47,7 +47,7 @@ def test_what_a_log_does_not_have() -> None:
         LogFilter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
     with pytest.raises(UsageError, match="no reason"):
         LogFilter(TRACKING, (), ("1",), EFS.statuses, tests=False)
-    with pytest.raises(UsageError, match="no status 'Gone', but Pending, Sent, Failed, Excluded"):
+    with pytest.raises(UsageError, match="no status 'Gone': the view has Pending, Sent, Failed, Excluded"):
         keep(statuses=("Gone",))
 
 
@@ -70,8 +70,8 @@ def test_csv_is_safe_to_open_and_json_is_exact() -> None:
     json_writer(as_json)(line)
 
     (read,) = csv.DictReader(io.StringIO(as_csv.getvalue()))
-    told = json.loads(as_json.getvalue())
-    assert ("'=HYPERLINK(1)", "=HYPERLINK(1)") == (read["diagnostic"], told["diagnostic"])
-    assert read["updated_at"] == told["updated_at"]
-    assert told["updated_at"].startswith("2025-09-14T12:00:01")
+    fields = json.loads(as_json.getvalue())
+    assert ("'=HYPERLINK(1)", "=HYPERLINK(1)") == (read["diagnostic"], fields["diagnostic"])
+    assert read["updated_at"] == fields["updated_at"]
+    assert fields["updated_at"].startswith("2025-09-14T12:00:01")
     assert START + 1 == line["updated_at"]

@@ -3,8 +3,8 @@
 from typing import get_args
 
 from aftersend.cli.commands.top import Sort
-from aftersend.services.kpis import Kpis, from_counters
-from aftersend.services.lag import PartitionLag
+from aftersend.publish.kpis import Kpis, from_counters
+from aftersend.services.kafka.lag import PartitionLag
 from aftersend.services.monitor.rates import SORTS, compute_rates
 from aftersend.services.monitor.snapshot import Snapshot
 

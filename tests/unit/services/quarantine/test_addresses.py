@@ -6,7 +6,7 @@ import pytest
 
 from aftersend.rules.contact.quarantine import address_status
 from aftersend.schemas.contact import Contact, ContactError
-from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, as_json, by_error, words
+from aftersend.services.quarantine.addresses import QuarantineEntry, QuarantineFilter, as_json, by_error, error_text
 from aftersend.services.quarantine.release import ReleaseRequest, records
 from aftersend.sources.base import SourceOptions
 from aftersend.sources.own.operations import SOURCE
@@ -21,7 +21,7 @@ def contact(**fields: Any) -> Contact:
     return Contact(1, "jane@example.org", **made | fields)
 
 
-def held(**fields: Any) -> QuarantineEntry:
+def entry(**fields: Any) -> QuarantineEntry:
     one = contact(**fields)
     return QuarantineEntry(one, address_status(one, NOW))
 
@@ -43,28 +43,28 @@ def held(**fields: Any) -> QuarantineEntry:
     ],
 )
 def test_filters(filters: dict[str, Any], meant: bool) -> None:
-    one = held()
-    assert meant == QuarantineFilter(**filters).hold(one.contact, one.standing)
+    one = entry()
+    assert meant == QuarantineFilter(**filters).matches(one)
 
 
 def test_who_complained_is_not_released_with_the_others() -> None:
-    one = held(cause="complained", cause_at=NOW)
-    assert not QuarantineFilter().hold(one.contact, one.standing)
-    assert QuarantineFilter(state="denylisted").hold(one.contact, one.standing)
+    one = entry(cause="complained", cause_at=NOW)
+    assert not QuarantineFilter().matches(one)
+    assert QuarantineFilter(state="denylisted").matches(one)
 
 
 def test_an_error_in_words() -> None:
-    assert "InvalidRecipient 550 5.1.1 550 5.1.1 User Unknown: Mailbox gone" == words(contact())
-    assert "" == words(contact(error=None))
+    assert "InvalidRecipient 550 5.1.1 550 5.1.1 User Unknown: Mailbox gone" == error_text(contact())
+    assert "" == error_text(contact(error=None))
 
 
 def test_addresses_are_counted_by_domain_and_error() -> None:
-    assert {("example.org", "InvalidRecipient"): 2} == by_error([held(), held()])
+    assert {("example.org", "InvalidRecipient"): 2} == by_error([entry(), entry()])
 
 
 def test_a_release_is_a_record_that_its_source_can_read() -> None:
     decision = ReleaseRequest(at=NOW, by="ops", why="outage", batch="b")
-    (record,) = records([held()], decision)
+    (record,) = records([entry()], decision)
     (event,) = SOURCE.parser(SourceOptions())(record.value)
 
     assert ("operations", b"jane@example.org", int(NOW * 1000)) == (record.source, record.key, record.timestamp_ms)
@@ -79,13 +79,13 @@ def test_a_release_is_a_record_that_its_source_can_read() -> None:
 
 
 def test_a_clock_that_is_behind_releases_what_it_has_seen() -> None:
-    (record,) = records([held()], ReleaseRequest(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
+    (record,) = records([entry()], ReleaseRequest(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
     (event,) = SOURCE.parser(SourceOptions())(record.value)
     assert NOW - DAY == event.occurred_at
 
 
 def test_json_for_scripts() -> None:
-    told = as_json(held(address="Jane@Example.org"))
+    told = as_json(entry(address="Jane@Example.org"))
     assert ("jane@example.org", "Jane@Example.org", "quarantined", None) == (
         told["recipient"],
         told["address"],

@@ -1,5 +1,6 @@
 """Dead letters as they are read back, and which of them are meant."""
 
+import base64
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,7 +10,14 @@ from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
 from aftersend.errors import UsageError
 from aftersend.schemas.raw import RecordPosition
-from aftersend.services.dead_letters.letters import DeadLetter, DeadLetterFilter, letter_of, parse_position, topics_of
+from aftersend.services.dead_letters.records import (
+    DeadLetter,
+    DeadLetterFilter,
+    as_json,
+    decode_dead_letter,
+    parse_position,
+    topics_of,
+)
 from aftersend.sources.base import SourceError
 
 
@@ -35,7 +43,7 @@ def written(record: Record, topic: str = "feedback.raw.kumomta", message: str = 
     """Return what is read back of a record that the engine has put among the dead letters."""
     channel = Channel()
     dead_letters.write(channel, record, topic, 3, SourceError(message))  # type: ignore[arg-type]
-    return letter_of(channel.records[0], "feedback.dead-letters", 1)
+    return decode_dead_letter(channel.records[0], "feedback.dead-letters", 1)
 
 
 def test_a_letter_says_what_the_engine_wrote() -> None:
@@ -44,7 +52,7 @@ def test_a_letter_says_what_the_engine_wrote() -> None:
     assert (b"key", b"{", 1_790_000_000_000) == (letter.key, letter.value, letter.timestamp)
     assert [("h", b"1"), ("h", b"2")] == letter.headers
     assert RecordPosition("feedback.raw.kumomta", 3, 7) == letter.origin
-    assert RecordPosition("feedback.dead-letters", 1, 0) == letter.place
+    assert RecordPosition("feedback.dead-letters", 1, 0) == letter.position
     assert ("SourceError", "no JSON", "") == (letter.error, letter.message, letter.replayed)
     assert letter.version
 
@@ -60,12 +68,12 @@ def test_a_letter_that_comes_of_a_replay_says_so() -> None:
     letter = written(Record(headers=[("aftersend.replayed", b"feedback.raw.kumomta-3-2")]))
 
     assert "feedback.raw.kumomta-3-2" == letter.replayed
-    assert not DeadLetterFilter(replayed=False).mean(letter)
-    assert DeadLetterFilter().mean(letter)
+    assert not DeadLetterFilter(replayed=False).matches(letter)
+    assert DeadLetterFilter().matches(letter)
 
 
 def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
-    letter = letter_of(Record(headers=[("aftersend.partition", b"none")]), "feedback.dead-letters", 0)
+    letter = decode_dead_letter(Record(headers=[("aftersend.partition", b"none")]), "feedback.dead-letters", 0)
 
     assert RecordPosition("", -1, -1) == letter.origin
     assert "" == letter.error
@@ -90,8 +98,8 @@ def test_a_place_is_read_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3", "3:", "3:x", "3:4:5", "-3-4", "topic-3", "topic-3-x", "topic-³-1"])
-def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(UsageError, match="is no position"):
+def test_other_text_is_not_a_position(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a position"):
         parse_position(text, "letters")
 
 
@@ -108,8 +116,8 @@ def test_sources_mean_their_topics(settings: Settings) -> None:
     assert {"p.events"} == topics_of(settings, "events")
 
 
-def test_a_source_that_nobody_knows(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="there is no source 'kumo': say one of kumomta"):
+def test_an_unknown_source_is_an_error(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="there is no source 'kumo': give one of kumomta"):
         topics_of(settings, "kumo")
 
 
@@ -129,4 +137,16 @@ def test_a_source_that_nobody_knows(settings: Settings) -> None:
     ],
 )
 def test_filters(filters: DeadLetterFilter, meant: bool) -> None:
-    assert meant == filters.mean(written(Record()))
+    assert meant == filters.matches(written(Record()))
+
+
+def test_json_has_bytes_that_are_not_text_in_base64() -> None:
+    position, origin = RecordPosition("letters", 0, 5), RecordPosition("raw", 1, 2)
+    letter = DeadLetter(position, 1000, b"k", b"\xff", [("h", b"\xff")], origin, "SourceError", "why", "1.0")
+
+    fields = as_json(letter, content=True)
+
+    assert "k" == fields["key"]
+    assert b"\xff" == base64.b64decode(fields["value_base64"])
+    assert [{"name": "h", "value_base64": "/w=="}] == fields["headers"]
+    assert "1970-01-01T00:00:01.000Z" == fields["arrived_at"]

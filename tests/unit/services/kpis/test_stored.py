@@ -1,10 +1,11 @@
 import msgspec
 
 from aftersend.engine.aiokafka.records import FetchedRecord
+from aftersend.publish.kpis import from_counters, from_hash
 from aftersend.rules.kpi.indicators import RATES
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.schemas.version import SCHEMA_VERSION
-from aftersend.services.kpis import KpiSums, flat, from_counters, from_hash
+from aftersend.services.kpis.stored import KpiSums, flat
 from aftersend.tables.codec.keys import CLOCK_KEY
 from aftersend.tables.codec.public import encode_clock
 

@@ -4,7 +4,7 @@ from typing import get_args
 from rich.console import Console
 
 from aftersend.cli.commands.kpi import ViewName
-from aftersend.cli.render.views import picture
+from aftersend.cli.render.kpi import views_side_by_side
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.kinds import KIND_NUMBER
@@ -12,7 +12,7 @@ from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.packing import pack_bucket, pack_event_counter
-from aftersend.services.views import DeliveryHistograms, as_json
+from aftersend.services.kpis.views import DeliveryHistograms, as_json
 from aftersend.tables.codec.keys import CLOCK_KEY, HEADER
 from aftersend.tables.codec.public import encode_clock
 from aftersend.tables.codec.stored import encode_row
@@ -87,7 +87,7 @@ def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
 
 def test_views_stand_side_by_side() -> None:
     screen = Console(file=io.StringIO(), width=200)
-    screen.print(picture("d", told("efs", "without-efs", "escala")))
+    screen.print(views_side_by_side("d", told("efs", "without-efs", "escala")))
     lines = {line.split("  ")[0]: line.split() for line in screen.file.getvalue().splitlines()}  # type: ignore[attr-defined]
 
     assert ["Failed", "3", "0"] == lines["Failed"]

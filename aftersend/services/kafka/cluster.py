@@ -1,4 +1,4 @@
-"""What commands ask of the cluster before they read from it."""
+"""Topics and partitions of the cluster."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
 
 
+def missing(topic: str) -> KafkaUnusableError:
+    """Return the error for a missing topic."""
+    return KafkaUnusableError(f"topic {topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX")
+
+
 async def partitions_of(settings: Settings, *topics: str) -> int:
     """Return the number of partitions that some topics have in common.
 
     Raises:
-        KafkaUnusableError: if Kafka can't be reached, or a topic is missing.
+        KafkaUnusableError: if Kafka does not answer, or a topic is missing.
     """
     cluster = await admin.inspect(settings.kafka_options())
     for topic in topics:
         if topic not in cluster.partitions:
-            raise KafkaUnusableError(
-                f"topic {topic} is missing: run `aftersend topics apply`, or set AFTERSEND_TOPIC_PREFIX"
-            )
+            raise missing(topic)
     return cluster.partitions[topics[0]]

@@ -1,9 +1,9 @@
-"""An explanation as the API and `aftersend explain --json` show it."""
+"""Explanation of a row as the query API and `aftersend explain --json` return it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -23,8 +23,11 @@ from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPo
 #: Stands for every view.
 ALL_VIEWS: Final = "all"
 #: The last second of the year 9999.
-_END_OF_TIME: Final = 253_402_300_799
-#: Those details of an event that are shown as they are.
+_LAST_SECOND: Final = 253_402_300_799
+_EPOCH: Final = "1970-01-01T00:00:00.000Z"
+#: Part of an unknown view's name that an error message repeats, characters.
+_SHOWN: Final = 40
+#: Fields of an event that are included unchanged.
 _DETAILS: Final = (
     "reason",
     "code",
@@ -39,13 +42,13 @@ _DETAILS: Final = (
 
 
 class StepResolver:
-    """What numbers are called in one installation.
+    """Resolves numbers in the steps of an explanation: names of sources, positions of raw records.
 
     Args:
-        sources: names of the sources, by number.
+        sources: names of the sources by number.
         raw_topic: returns the raw topic of a source.
-        events_topic: the topic of canonical events.
-        partition: of the events topic, in which the row lies.
+        events_topic: topic of canonical events.
+        partition: of the row, in the events topic.
     """
 
     def __init__(
@@ -60,12 +63,12 @@ class StepResolver:
         """Return the name of a step's source; "" for an expiry."""
         if step.logged is not None:
             return step.logged.event.source
-        return (
-            self._sources.get(step.raw_position[0], str(step.raw_position[0])) if step.raw_position is not None else ""
-        )
+        if step.raw_position is None:
+            return ""
+        return self._sources.get(step.raw_position.source, str(step.raw_position.source))
 
     def raw(self, step: explaining.ExplanationStep) -> RecordPosition | None:
-        """Return where a step's raw record lies, None if there is none or nobody knows."""
+        """Return the position of a step's raw record; None: there is none, or it is unknown."""
         if step.raw_position is None:
             event = step.logged.event if step.logged is not None else None
             if event is None or event.raw_offset < 0:
@@ -78,44 +81,46 @@ class StepResolver:
 
 
 class ExplainOptions(msgspec.Struct, frozen=True):
-    """What an explanation is to show besides."""
+    """What an explanation includes."""
 
-    #: As of when, seconds since 1970; None: as of now.
+    #: Time of the explained state, seconds since 1970; None: now.
     as_of: float | None = None
-    #: Names of views.
+    #: Names of the views whose statuses are included.
     views: tuple[str, ...] = ()
-    #: The raw records.
+    #: Include the raw records.
     raw: bool = False
 
 
 def views_of(given: Iterable[str]) -> tuple[str, ...]:
-    """Return names of views, each once and in their order.
+    """Return names of views without duplicates, in their usual order.
 
     Args:
-        given: names; `all` stands for all of them.
+        given: names; `ALL_VIEWS` stands for all of them.
 
     Raises:
         ValueError: if there is no such view.
     """
-    asked = set(given)
-    if unknown := sorted(asked - VIEWS.keys() - {ALL_VIEWS}):
-        raise ValueError(f"there is no view {unknown[0][:40]!r}; there are {', '.join(VIEWS)}")
-    return tuple(name for name in VIEWS if name in asked or ALL_VIEWS in asked)
+    wanted = set(given)
+    if unknown := sorted(wanted - VIEWS.keys() - {ALL_VIEWS}):
+        raise ValueError(f"there is no view {unknown[0][:_SHOWN]!r}; there are {', '.join(VIEWS)}")
+    return tuple(name for name in VIEWS if name in wanted or ALL_VIEWS in wanted)
 
 
 def time_of(given: str) -> float:
-    """Return a point in time, seconds since 1970, from ISO 8601 with its zone, or such seconds.
+    """Return a point in time, seconds since 1970.
+
+    Args:
+        given: ISO 8601 with a time zone, or seconds since 1970.
 
     Raises:
         ValueError: if it is neither, or not between 1970 and 9999.
     """
+    is_number = given.isascii() and given.replace(".", "", 1).isdecimal()
     try:
-        seconds = (
-            float(given) if given.isascii() and given.replace(".", "", 1).isdecimal() else _with_zone(given).timestamp()
-        )
+        seconds = float(given) if is_number else _with_zone(given).timestamp()
     except (ValueError, OverflowError) as error:
-        raise ValueError("say ISO 8601 with its zone (2026-01-31T12:00:00Z), or seconds since 1970") from error
-    if not 0 <= seconds <= _END_OF_TIME:
+        raise ValueError("give ISO 8601 with a time zone (2026-01-31T12:00:00Z), or seconds since 1970") from error
+    if not 0 <= seconds <= _LAST_SECOND:
         raise ValueError("not a time between 1970 and 9999")
     return seconds
 
@@ -123,17 +128,17 @@ def time_of(given: str) -> float:
 def _with_zone(given: str) -> datetime:
     moment = datetime.fromisoformat(given)
     if moment.tzinfo is None:
-        raise ValueError("no zone")
+        raise ValueError("no time zone")
     return moment
 
 
-def in_view(view: str, status: int | None, facts: int | None) -> str | None:
-    """Return what a view shows of a row; None: not known any more.
+def status_in_view(view: str, status: int | None, facts: int | None) -> str | None:
+    """Return the status of a row in a view; None: no longer known.
 
     Args:
         view: its name.
-        status: of the row; None: not known.
-        facts: of the row, bits; None: not known.
+        status: of the row; None: unknown.
+        facts: of the row, bits; None: unknown.
     """
     if status is None or facts is None:
         return None
@@ -142,7 +147,7 @@ def in_view(view: str, status: int | None, facts: int | None) -> str | None:
     return VIEWS[view].status_of(facts, status).name
 
 
-def shown(
+def to_answer(
     delivery_id: str,
     recipient: str,
     state: explaining.RowState | None,
@@ -151,22 +156,22 @@ def shown(
     options: ExplainOptions,
     raw: Mapping[RecordPosition, bytes] | None = None,
 ) -> ApiExplanation:
-    """Return an explanation for others to read.
+    """Return an explanation as an answer.
 
     Args:
         delivery_id: of the row.
         recipient: of the row.
-        state: of the row, as of the time that is wished for; None: there is none.
+        state: of the row at the requested time; None: there is no row.
         explanation: of the row.
         names: of the installation.
-        options: what is to be shown.
-        raw: the values of raw records, if they are to be shown.
+        options: what to include.
+        raw: values of the raw records by position; None: they are not included.
     """
     status = state.status if state is not None else None
     result = ApiExplanation(
         delivery_id=delivery_id,
         recipient=recipient,
-        status=STATUS_NAME[status] if status is not None else None,
+        status=_status_name(status),
         final=status is not None and STATUS_TERMINAL[status],
         facts=names_of_facts(state.facts or 0) if state is not None else [],
         version=(state.version or 0) if state is not None else 0,
@@ -176,37 +181,37 @@ def shown(
         disagreements=explanation.disagreements,
     )
     if options.as_of is not None:
-        result.as_of = iso(options.as_of) or "1970-01-01T00:00:00.000Z"
+        result.as_of = iso(options.as_of) or _EPOCH
     if options.views and state is not None:
-        result.views = {view: in_view(view, status, state.facts) for view in options.views}
+        result.views = {view: status_in_view(view, status, state.facts) for view in options.views}
     return result
 
 
 def notes(
     state: explaining.RowState | None, explanation: explaining.RowExplanation, options: ExplainOptions
 ) -> list[str]:
-    """Return in words what is not known of a row, and why."""
+    """Return the gaps of an explanation and their reasons, as sentences."""
     found = []
     if options.as_of is not None and state is not None and (state.status is None or state.facts is None):
-        found.append("of the row as it was then not all is known any more")
+        found.append("the state at that time is no longer known completely")
     if state is None and explanation.steps:
-        found.append("there is no row: its events were not folded yet, or the row was forgotten after its retention")
+        found.append("there is no row: its events are not folded yet, or it was deleted after its retention")
     if explanation.missing:
         found.append(
-            f"{explanation.missing} earlier changes are not known any more: the row remembers its last 33 events, and "
+            f"{explanation.missing} earlier changes are no longer known: the row remembers its last 33 events, and "
             "retention has removed older ones from the events topic"
         )
     unknown = sum(step.decision is None and not step.waiting for step in explanation.steps)
     if unknown:
-        found.append(f"of {unknown} earlier events it is not known any more what they did")
+        found.append(f"the decisions of {unknown} earlier events are no longer known")
     waiting = sum(step.waiting for step in explanation.steps)
     if waiting and state is not None:
-        found.append(f"{waiting} events are on the events topic but not in the row yet")
+        found.append(f"{waiting} events on the events topic are not folded yet")
     return found
 
 
-def _names(statuses: Sequence[int | None]) -> list[str | None]:
-    return [STATUS_NAME[status] if status is not None else None for status in statuses]
+def _status_name(status: int | None) -> str | None:
+    return STATUS_NAME[status] if status is not None else None
 
 
 def _step(
@@ -216,21 +221,15 @@ def _step(
     options: ExplainOptions,
     raw: Mapping[RecordPosition, bytes],
 ) -> ApiStep:
-    before, after = _names((step.before, step.after))
     result = ApiStep(
         number=number,
         kind=KIND_NAME[step.kind],
         decision=DECISION_NAMES[step.decision] if step.decision is not None else "",
         rule=step.rule,
         reference=step.reference,
-        before=before,
-        after=after,
-        views={
-            view: ApiStatusChange(
-                before=in_view(view, step.before, step.facts_before), after=in_view(view, step.after, step.facts_after)
-            )
-            for view in options.views
-        },
+        before=_status_name(step.before),
+        after=_status_name(step.after),
+        views={view: _in_view(view, step) for view in options.views},
         new_facts=names_of_facts(step.new_facts) if step.new_facts is not None else None,
         lost_facts=names_of_facts(step.lost_facts),
         arrived_at=iso(step.received_at),
@@ -252,6 +251,13 @@ def _step(
         for name in _DETAILS:
             setattr(result, name, getattr(event, name))
     return result
+
+
+def _in_view(view: str, step: explaining.ExplanationStep) -> ApiStatusChange:
+    return ApiStatusChange(
+        before=status_in_view(view, step.before, step.facts_before),
+        after=status_in_view(view, step.after, step.facts_after),
+    )
 
 
 def _raw_record(value: bytes) -> ApiRawRecord:

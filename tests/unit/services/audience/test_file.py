@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aftersend.errors import UsageError
-from aftersend.services.audience.table import AudienceColumns, AudienceLine, find_columns, open_text, read
+from aftersend.services.audience.file import AudienceColumns, AudienceLine, find_columns, open_text, read_lines
 
 FIRST_LINES = [
     ("email", AudienceColumns(",", 0, None, headings=True)),
@@ -60,7 +60,7 @@ def test_lines_whatever_the_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "audience.csv"
     path.write_text(CONTENT, encoding=encoding, newline="")
     with open_text(path) as text:
-        assert LINES == list(read(text, find_columns("name;email;test", test="test"), str(path)))
+        assert LINES == list(read_lines(text, find_columns("name;email;test", test="test"), str(path)))
 
 
 def test_an_encoding_is_asked_for(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_an_encoding_is_asked_for(tmp_path: Path) -> None:
     path.write_text(CONTENT, encoding="cp1252", newline="")
     columns = find_columns("name;email;test", test="test")
     with open_text(path) as text, pytest.raises(UsageError, match="--encoding"):
-        list(read(text, columns, str(path)))
+        list(read_lines(text, columns, str(path)))
     with open_text(path, "cp1252") as text:
-        assert LINES == list(read(text, columns, str(path)))
+        assert LINES == list(read_lines(text, columns, str(path)))
 
 
 @pytest.mark.parametrize("encoding", ["", "klingon"])
@@ -84,4 +84,4 @@ def test_what_can_not_be_opened_is_said(tmp_path: Path, encoding: str) -> None:
 
 def test_addresses_within_quotes() -> None:
     lines = ["email\n", '"jane@example.org"\n']
-    assert [AudienceLine(2, "jane@example.org", test=False)] == list(read(lines, find_columns("email"), "file"))
+    assert [AudienceLine(2, "jane@example.org", test=False)] == list(read_lines(lines, find_columns("email"), "file"))

@@ -1,4 +1,4 @@
-from aftersend.services.lag import PartitionLag
+from aftersend.services.kafka.lag import PartitionLag
 
 
 def test_reading_goes_on_where_it_was_left_or_at_what_there_still_is() -> None:

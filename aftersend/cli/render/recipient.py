@@ -1,0 +1,115 @@
+"""Rows, event history and contact record of one address, as text and tables."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from aftersend.cli.render.output import local, table
+from aftersend.rules.contact.quarantine import VALID, address_status
+from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.history import HistoryEntry, unpack_history
+from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.views.escala.card import CardLine
+from aftersend.schemas.contact import Contact
+from aftersend.schemas.recipient import RecipientState
+from aftersend.services.recipients import StoredAddress
+from aftersend.tables.codec.public import Codec
+
+
+def address_details(
+    recipient: str, found: StoredAddress, card: list[CardLine], codec: Codec, now: float
+) -> RenderableType:
+    """Return everything that is stored about an address.
+
+    Args:
+        recipient: normalised address.
+        found: what is stored.
+        card: lines of the contact's card.
+        codec: of the installation.
+        now: time for which the contact's status is computed, seconds since 1970.
+    """
+    parts: list[RenderableType] = [Text(recipient, style="bold"), ""]
+    if not found.rows:
+        parts.append("no delivery")
+    for state, row in sorted(found.rows.values(), key=lambda row: -row[0].updated_at):
+        parts += [_row(state), _indented(_history(unpack_history(row.history), codec)), ""]
+    parts.append(_contact(found.contact, now))
+    if card:
+        parts.append(_indented(_card(card)))
+    return Group(*parts)
+
+
+def _indented(content: Table) -> RenderableType:
+    return Padding(content, (0, 0, 0, 2), expand=False)
+
+
+def _row(state: RecipientState) -> RenderableType:
+    status = Text(state.delivery_id or "(no delivery id)", style="bold")
+    status.append(": ").append(state.status.replace("_", " "), style="bold cyan")
+    status.append(" (final)" if state.final else "").append(f" since {local(state.updated_at)}")
+    status.append(f", was {state.previous.replace('_', ' ')}" if state.previous else "")
+    lines: list[RenderableType] = [status]
+    facts = bytes(state.facts).decode().strip("[]").replace('"', "").replace(",", ", ").replace("_", " ")
+    lines.append(Text(f"  facts    {facts}"))
+    times = {
+        "sent": state.sent_at,
+        "delivered": state.delivered_at,
+        f"opened ({state.opens})": state.opened_at,
+        f"clicked ({state.clicks})": state.clicked_at,
+        "unsubscribed": state.unsubscribed_at,
+        "complained": state.complained_at,
+    }
+    known = ", ".join(f"{name} {local(at)}" for name, at in times.items() if at)
+    if known:
+        lines.append(Text(f"  times    {known}"))
+    if state.failure is not None:
+        failure = state.failure
+        words = " ".join(filter(None, (str(failure.code or ""), failure.enhanced_code, failure.diagnostic)))
+        lines.append(Text(f"  failure  {failure.reason} at {local(failure.at)}: {words}"))
+    return Group(*lines)
+
+
+def _history(history: list[HistoryEntry], codec: Codec) -> Table:
+    result = table("", "arrived", "event", "decision", "duplicates", "source", "raw record", right=("duplicates",))
+    for entry in history:
+        result.add_row(
+            local(entry.received_at),
+            KIND_NAME[entry.kind].replace("_", " "),
+            DECISION_NAMES[entry.decision].replace("_", " "),
+            str(entry.repeats) if entry.repeats else "",
+            codec.source_names.get(entry.source, ""),
+            f"partition {entry.partition}, offset {entry.offset}" if any(entry.digest) else "",
+        )
+    return result
+
+
+def _contact(contact: Contact | None, now: float) -> Text:
+    if contact is None:
+        return Text("contact: nothing is held against the address")
+    title = Text("contact: ", style="bold")
+    if contact.do_not_email:
+        why = f" ({contact.cause.replace('_', ' ')}, {local(contact.cause_at)}, {contact.cause_delivery_id})"
+        title.append("do not email", style="bold red").append(why)
+    else:
+        title.append("may be mailed")
+    title.append("" if contact.valid else ", invalid address")
+    if contact.failures:
+        title.append(f", failures in a row: {contact.failures} ({contact.failure_reason})")
+    status = address_status(contact, now)
+    if status.state != VALID:
+        title.append(f", {status.state} since {local(status.since)} ({status.why})")
+        title.append(f" until {local(status.until)}" if status.until else "")
+    if contact.release is not None:
+        release = contact.release
+        title.append(f", released {local(release.at)} by {release.by} ({release.why})")
+    return title
+
+
+def _card(lines: list[CardLine]) -> Table:
+    result = table("", "at", "notice", "delivery", "of", "reason")
+    for line in lines:
+        result.add_row(local(line.at), line.notice, line.delivery_id, line.label, line.reason.replace("_", " "))
+    return result

@@ -1,0 +1,1 @@
+"""Kafka as services use it: topics and partitions, consumer lag, writing raw records."""
