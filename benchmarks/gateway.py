@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from aftersend.config.installation import topic_layouts
 from aftersend.config.loading import load
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.embedded.ports import pick_free
 
@@ -186,6 +187,7 @@ def measure(args: argparse.Namespace, folder: Path, kafka: EmbeddedKafka) -> dic
         "log_level": "warning",
     }
     settings = load(**chosen)
+    patches.apply()
     asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
     wanted = requests(key, args.events)
     file = folder / "requests"

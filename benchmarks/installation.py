@@ -15,6 +15,7 @@ from aftersend.config.installation import topic_layouts
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 
 
@@ -38,6 +39,7 @@ def installation(chosen: Mapping[str, str], commands: Sequence[str] = ("worker",
                 **chosen,
             }
             settings = load(**told)
+            patches.apply()
             asyncio.run(admin.apply_topics(settings.kafka_options(), topic_layouts(settings), 1))
             environment = {**os.environ, **{f"AFTERSEND_{name.upper()}": value for name, value in told.items()}}
             processes = [

@@ -30,6 +30,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.processes.worker import raw_sources, run_worker
 from aftersend.schemas.topics import layouts
 from aftersend.tables.batch.result import BatchResult
@@ -122,6 +123,7 @@ def main() -> int:
     args = parser.parse_args()
     topic = args.topic or f"bench-{args.part}"
     run_id = f"bench-{uuid.uuid4().hex[:8]}"
+    patches.apply()
     wanted, partitions = asyncio.run(count(args.bootstrap, topic))
     data = tempfile.mkdtemp(prefix="aftersend-bench-")
     settings = load(

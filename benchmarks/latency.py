@@ -22,6 +22,7 @@ import redis.asyncio as redis
 from aiokafka import AIOKafkaProducer
 
 from aftersend.config.settings import Settings
+from aftersend.engine.aiokafka import patches
 from benchmarks.installation import installation
 
 _PROBES_PER_SECOND = 20
@@ -94,6 +95,7 @@ def main() -> int:
     args = parser.parse_args()
     with installation({"web_port": "0"}) as settings:
         time.sleep(8.0)
+        patches.apply()
         taken = asyncio.run(measure(settings, args.rate, args.seconds))
     cuts = statistics.quantiles(taken, n=100)
     figures = {"rate": args.rate, "probes": len(taken), "p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(taken)}

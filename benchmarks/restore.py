@@ -26,6 +26,7 @@ from aftersend.config.installation import source_numbers, topic_layouts
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.processes.worker import GC_THRESHOLDS
@@ -83,6 +84,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=5000, help="events folded at a time (default: 5000)")
     parser.add_argument("--bootstrap", default="", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    patches.apply()
     if args.bootstrap:
         print(json.dumps(asyncio.run(measure(load(kafka_bootstrap=args.bootstrap, partitions=1)))))
         return 0

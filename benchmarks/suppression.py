@@ -25,6 +25,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from aftersend.config.settings import Settings
+from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.partitioning import partition_of
@@ -183,6 +184,7 @@ def main() -> int:
     }
     with installation(chosen) as settings:
         await_ready(f"http://127.0.0.1:{web_port}/ready", 60.0)
+        patches.apply()
         figures = asyncio.run(measure(settings, args.contacts, args.addresses, args.checks))
     print(json.dumps(figures))
     return 0

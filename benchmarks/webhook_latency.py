@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from aftersend.config.settings import Settings
+from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded.ports import pick_free
 from benchmarks.gateway import Connection, await_ready, event, signed_request
 from benchmarks.installation import installation
@@ -96,6 +97,7 @@ def main() -> int:
     with installation(chosen, ("worker", "gateway")) as settings:
         for port in (web_port, admin_port):
             await_ready(f"http://127.0.0.1:{port}/ready", 60.0)
+        patches.apply()
         taken, statuses = uvloop.run(measure(settings, key, args.rate, args.seconds))
     cuts = statistics.quantiles(taken, n=100)
     figures = {"p50_s": cuts[49], "p99_s": cuts[98], "max_s": max(taken)}

@@ -44,5 +44,8 @@ def address_key(address: str) -> str:
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run asynchronous code to its end; return its result."""
+    """Run asynchronous code, which may use Kafka, to its end; return its result."""
+    from aftersend.engine.aiokafka import patches
+
+    patches.apply()
     return asyncio.run(work)

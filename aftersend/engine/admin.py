@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidTransactionTimeout, KafkaError, TopicAlreadyExistsError, for_code
 
+from aftersend.engine.aiokafka import patches
 from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.topics import TopicLayout, Topics
 
@@ -59,6 +60,7 @@ async def connect(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClie
         KafkaUnusableError: if no broker can be reached, or one refuses.
     """
     servers = ",".join(options["bootstrap_servers"])
+    patches.require()
     client = AIOKafkaAdminClient(**options)
     try:
         try:
@@ -112,6 +114,7 @@ async def require_transactions(
     Raises:
         KafkaUnusableError: if it has none: exactly once can't be had there.
     """
+    patches.require()
     producer = AIOKafkaProducer(
         **options, transactional_id=f"{app_id}-probe", transaction_timeout_ms=int(transaction_timeout * 1000)
     )

@@ -1,30 +1,34 @@
-"""Reading a compacted topic's partitions from an offset to their end, committed records only."""
+"""Reading partitions of compacted topics from an offset to their end, committed records only."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from aftersend.engine.aiokafka import records as lean
+from aftersend.engine.aiokafka import patches
+from aftersend.engine.aiokafka.records import FetchedRecord, FetchOptions
 
-#: Takes the records of one partition, in order.
-Apply = Callable[[str, int, list[lean.FetchedRecord]], None]
+#: Called with topic, partition and records of one partition, in order.
+Apply = Callable[[str, int, list[FetchedRecord]], None]
 
 
-class Progress:
-    """How many records this process has read from changelogs; `aftersend.processes.health` watches it in a restore."""
+class RestoreProgress:
+    """Number of records that this process has read from changelogs, for health checks during a restore."""
 
     records = 0
 
 
-progress = Progress()
+progress = RestoreProgress()
 
-_POLL_MS = 500
-_MAX_RECORDS = 10_000
-_FETCH_BYTES = 4 * 1024 * 1024
+#: How long a poll waits for records, milliseconds: it returns at once when there are some.
+_POLL_MS: Final = 500
+#: Records that are applied without a pause: some 10 ms.
+_MAX_RECORDS: Final = 10_000
+#: Fetched at once from a partition, bytes: larger fetches are no faster, and several partitions restore at a time.
+_FETCH_BYTES: Final = 4 * 1024 * 1024
 
 
 async def read(
@@ -32,11 +36,11 @@ async def read(
     starts: Mapping[tuple[str, int], int | None],
     apply: Apply,
 ) -> dict[tuple[str, int], int]:
-    """Read partitions to where they end now.
+    """Read partitions up to their present ends.
 
     Args:
         options: of the connection, as aiokafka takes them.
-        starts: by (topic, partition), the offset to read from; None, or an offset that is gone: the beginning.
+        starts: by (topic, partition), the first offset to read; None, or an offset that was deleted: the beginning.
         apply: called with the records of one partition at a time, in order.
 
     Returns:
@@ -60,12 +64,12 @@ async def read(
         while left:
             fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             for tp, fresh in fetched.items():
-                # What was written since stays out: whoever reads two partitions gets both as of one moment.
+                # Newer records are left out, so that all partitions are read as of one moment.
                 records = fresh if fresh[-1].offset < ends[tp] else [r for r in fresh if r.offset < ends[tp]]
                 if records:
                     apply(tp.topic, tp.partition, records)
                     progress.records += len(records)
-            # Transaction markers are no records: the position says how far we are, not the last record.
+            # By the position, not by the last record: transaction markers are not records, but have offsets.
             left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
         return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
     finally:
@@ -76,7 +80,7 @@ async def read(
 async def follow(
     options: Mapping[str, Any], starts: Mapping[tuple[str, int], int]
 ) -> AsyncIterator[Callable[[Apply], Awaitable[None]]]:
-    """Go on reading partitions, committed records only; gives what fetches the next ones, if there are any by then.
+    """Read partitions on and on; yields a function that applies the records of one poll, if there are any.
 
     Args:
         options: of the connection, as aiokafka takes them.
@@ -99,14 +103,14 @@ async def follow(
 
 
 def _consumer(options: Mapping[str, Any]) -> Any:
-    lean.install()
+    patches.require()
     return AIOKafkaConsumer(
         **options,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
-        value_deserializer=lean.Lean(),
+        value_deserializer=FetchOptions(),
     )
 
 
@@ -114,7 +118,8 @@ async def bounds(
     options: Mapping[str, Any],
     keys: list[tuple[str, int]],
 ) -> dict[tuple[str, int], tuple[int, int]]:
-    """Return by (topic, partition) the first offset and the end."""
+    """Return the first offset and the end of each partition, by (topic, partition)."""
+    patches.require()
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)
     await consumer.start()
     try:

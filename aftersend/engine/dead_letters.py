@@ -1,4 +1,4 @@
-"""Records that can't be read: kept byte for byte, with the reason; and the breaker against draining a topic there."""
+"""Dead letters: records that can't be read, kept byte for byte with the reason; and the breaker that limits them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Channel
 from aftersend.errors import BreakerTrippedError
 
-#: Headers that say why a record is here and where it lies, in this order after its own.
+#: Headers with the reason and the place of the original record, in this order after the record's own.
 HEADERS: Final = (
     "aftersend.error",
     "aftersend.message",
@@ -19,34 +19,33 @@ HEADERS: Final = (
     "aftersend.offset",
     "aftersend.version",
 )
-#: Header of a record that was replayed from the dead letters: where it lay first, as `topic-partition-offset`.
+#: Header of a record that was replayed from the dead letters: its original place, as `topic-partition-offset`.
 REPLAYED: Final = "aftersend.replayed"
-
-#: Header of a letter that is a reference: the record's size in bytes, which is more than a letter can hold.
+#: Header of a reference, written instead of a record that is too large for a dead letter: its size in bytes.
 LEFT_OUT: Final = "aftersend.left-out-bytes"
 
 _VERSION: Final = version("aftersend").encode()
+#: Longest error message in a header, characters: parsers quote the input.
 _MAX_MESSAGE: Final = 1000
-#: What a letter may take besides the record: our headers, of which the message has up to 4 bytes a character, and
-#: what frames a record.
+#: What a dead letter may take besides the record, bytes: our headers, with a message of up to 4 bytes a character, and
+#: the framing of a record.
 _OWN_BYTES: Final = 4 * _MAX_MESSAGE + 2_000
 
 
 def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, error: Exception) -> None:
-    """Put a record that can't be read among the dead letters: key, value and headers untouched, ours added.
+    """Write a record to the dead letters: key, value and headers unchanged, our headers added.
 
-    Where these would take more than Kafka takes, the letter is a reference: the headers say where the record lies, and
-    how large it is.
+    Where that is more than Kafka accepts, the letter is a reference: its headers give the record's place and size.
 
     Args:
         channel: of the dead-letter topic.
-        record: as it was fetched.
-        topic: where it was.
-        partition: where it was.
+        record: the record that can't be read.
+        topic: its topic.
+        partition: its partition.
         error: why it can't be read.
     """
     headers: list[tuple[str, bytes]] = [(name, value or b"") for name, value in record.headers]
-    said = (
+    values = (
         type(error).__name__.encode(),
         str(error)[:_MAX_MESSAGE].encode("utf-8", "replace"),
         topic.encode(),
@@ -54,22 +53,24 @@ def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, e
         str(record.offset).encode(),
         _VERSION,
     )
-    key, value = record.key or b"", record.value or b""
-    size = len(key) + len(value) + sum(len(name) + len(content) for name, content in headers)
+    own = zip(HEADERS, values, strict=True)
+    size = len(record.key or b"") + len(record.value or b"")
+    size += sum(len(name) + len(content) for name, content in headers)
     if size > MAX_BATCH_BYTES - _OWN_BYTES:
-        headers = [*zip(HEADERS, said, strict=True), (LEFT_OUT, str(size).encode())]
-        channel.append(None, None, record.timestamp, headers)
+        channel.append(None, None, record.timestamp, [*own, (LEFT_OUT, str(size).encode())])
         return
-    headers += zip(HEADERS, said, strict=True)
+    headers += own
     channel.append(record.key, record.value, record.timestamp, headers)
 
 
 class Breaker:
-    """Trips when too large a share of the last records could not be read.
+    """Stops the worker when too large a share of the last records can't be read.
+
+    A wrong topic or a wrong version would otherwise move everything to the dead letters.
 
     Args:
         share: of the last records that may fail, 0 to 1.
-        window: how many records are looked at; nothing trips before there were as many.
+        window: number of last records; the breaker does not trip before it has seen as many.
     """
 
     def __init__(self, share: float, window: int) -> None:
@@ -82,7 +83,7 @@ class Breaker:
         """Count a batch.
 
         Raises:
-            BreakerTrippedError: if the worker should stop before it does more harm.
+            BreakerTrippedError: if too many have failed. The batch must not be committed.
         """
         self._batches.append((records, failures))
         self._records += records

@@ -1,7 +1,7 @@
-"""One transaction per batch: all that a batch gives, and the offset it came from, become visible together or not.
+"""One transaction per batch: its output and its source offset become visible together or not at all.
 
-One producer per source partition, with a transactional id of its own. Whoever takes the partition over starts a
-producer with the same id first, which fences the one before and ends what it left open (Kafka's KIP-98).
+Each source partition has one producer with a transactional id of its own. A new owner of the partition starts a
+producer with the same id, which fences the former owner's and ends the transaction that it left open (KIP-98).
 """
 
 from __future__ import annotations
@@ -23,33 +23,36 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from aftersend.engine.aiokafka import connections, producers
+from aftersend.engine.aiokafka import patches, producers
 from aftersend.errors import FencedError, RecordTooLargeError, TransactionFailedError, TransactionRejectedError
 
 log = structlog.get_logger(__name__)
 
-connections.mend()
-
-#: Just under the broker's default `message.max.bytes`.
+#: Longest batch, bytes: just under the broker's default `message.max.bytes`.
 MAX_BATCH_BYTES: Final = 1_000_000
+#: Batches in one request to a broker: its output partitions there, in requests of 8 MB at most.
+_BATCHES_IN_REQUEST: Final = 8
 _FENCED: Final = (ProducerFenced, InvalidProducerEpoch)
-#: The broker's word that it will never take these records. A topic may have a lower limit than `MAX_BATCH_BYTES`.
+#: The broker will never accept these records. A topic may have a lower limit than `MAX_BATCH_BYTES`.
 _REJECTED: Final = (
     CorruptRecordException,
     InvalidTimestampError,
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
-#: What aiokafka says to whoever goes on with a producer that has failed.
+#: Errors of aiokafka's producer after it has failed.
 _WRONG_STATE: Final = (IllegalOperation, AssertionError)
-
+#: Time for an orderly stop of an idle producer, seconds; after that it is closed by force.
 _CLOSE_SECONDS: Final = 5.0
+
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
+#: A topic and the number of a partition.
+Partition = tuple[str, int]
 
 
 class Channel:
-    """Where the records of one output partition are gathered during a batch."""
+    """Collects the records of one output partition during a batch."""
 
     __slots__ = ("_append", "_builder", "_new", "builders", "count", "partition", "topic")
 
@@ -57,7 +60,7 @@ class Channel:
         self._new = new
         self.topic = topic
         self.partition = partition
-        #: Builders that have records, with how many.
+        #: Closed builders, with the number of their records.
         self.builders: list[tuple[Any, int]] = []
         self.count = 0
         self._builder: Any = None
@@ -67,15 +70,14 @@ class Channel:
         """Add one record.
 
         Raises:
-            RecordTooLargeError: if it is larger than a batch may be. The whole output is worth nothing then.
+            RecordTooLargeError: if it is larger than a batch may be. The whole output must be discarded then.
         """
-        # Past aiokafka's wrapper of its own C builder, which costs half as much again as the builder itself.
         count = self.count
         if self._builder is None or self._append(count, timestamp_ms, key, value, headers) is None:
             self._roll()
             count = 0
             self._append(0, timestamp_ms, key, value, headers)
-            # A builder takes its first record whatever its size; the broker does not.
+            # A builder accepts its first record whatever its size; the broker does not.
             size = self._builder.size()
             if size > MAX_BATCH_BYTES:
                 raise RecordTooLargeError(
@@ -84,31 +86,31 @@ class Channel:
         self.count = count + 1
 
     def _roll(self) -> None:
-        self._seal()
+        self._close_builder()
         self._builder = self._new()
         self._append = producers.append_function(self._builder)
 
-    def _seal(self) -> None:
+    def _close_builder(self) -> None:
         if self.count:
             producers.close_builder(self._builder, self.count)
             self.builders.append((self._builder, self.count))
         self.count, self._builder = 0, None
 
     def finish(self) -> list[tuple[Any, int]]:
-        """Return the closed builders and how many records each has."""
-        self._seal()
+        """Return the closed builders, with the number of their records."""
+        self._close_builder()
         return self.builders
 
 
 class Output:
-    """All that one batch writes."""
+    """Everything that one batch writes."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._new = producer.create_batch
-        self.channels: dict[tuple[str, int], Channel] = {}
+        self.channels: dict[Partition, Channel] = {}
 
     def channel(self, topic: str, partition: int) -> Channel:
-        """Return the channel of an output partition, opened when first asked for."""
+        """Return the channel of an output partition, made on first use."""
         key = topic, partition
         channel = self.channels.get(key)
         if channel is None:
@@ -121,33 +123,34 @@ class TransactionalWriter:
 
     Args:
         options: of the connection, as aiokafka takes them.
-        transactional_id: the same for every owner that the partition will ever have.
+        transactional_id: the same for every owner of the partition.
         group: the consumer group whose offsets are committed.
-        timeout: seconds after which the broker gives up on an open transaction.
+        timeout: seconds after which the broker aborts an open transaction.
     """
 
     def __init__(self, options: Mapping[str, Any], transactional_id: str, group: str, timeout: float) -> None:
+        patches.require()
         self._group = group
         self._timeout = timeout
         self.transactional_id = transactional_id
-        #: No transaction has failed or is under way.
-        self._in_order = True
+        #: No transaction has failed or is in flight.
+        self._clean = True
         self._producer = AIOKafkaProducer(
             **options,
             transactional_id=transactional_id,
             transaction_timeout_ms=int(timeout * 1000),
             acks="all",
             max_batch_size=MAX_BATCH_BYTES,
-            max_request_size=8 * MAX_BATCH_BYTES,
+            max_request_size=_BATCHES_IN_REQUEST * MAX_BATCH_BYTES,
             linger_ms=0,
         )
         producers.throttle_metadata(self._producer)
 
     async def start(self) -> None:
-        """Fence whoever had the partition before, and end what it left open.
+        """Fence the former owner, and end the transaction that it left open.
 
         Raises:
-            KafkaError: if the broker does not let us in.
+            KafkaError: if the broker rejects the producer.
         """
         await self._producer.start()
 
@@ -161,26 +164,27 @@ class TransactionalWriter:
         return Output(self._producer)
 
     async def commit(
-        self, output: Output, source: tuple[str, int] | None = None, next_offset: int = 0
-    ) -> dict[tuple[str, int], int]:
-        """Write a batch's output and the offset that follows the batch, in one transaction.
+        self, output: Output, source: Partition | None = None, next_offset: int = 0
+    ) -> dict[Partition, int]:
+        """Write a batch's output and the offset after the batch in one transaction.
 
         Args:
-            output: what to write; may be empty.
-            source: topic and partition that the batch came from; None: from none whose offset the group keeps.
+            output: may be empty.
+            source: partition of the batch; None: no offset is committed.
             next_offset: of the first record after the batch.
 
         Returns:
             By output partition: the offset after the last record written.
 
         Raises:
-            FencedError: another worker has the partition now. Nothing was written.
-            TransactionRejectedError: the broker refuses what was to be written, and would again. Nothing was written.
-            TransactionFailedError: something else went wrong; whether it was written, only a new producer can tell.
+            FencedError: another worker owns the partition now. Nothing was written.
+            TransactionRejectedError: the broker rejects the records, and would again. Nothing was written.
+            TransactionFailedError: any other failure. Whether it was written is known only after the next `start` of a
+                producer with this transactional id.
         """
-        self._in_order = False
+        self._clean = False
         try:
-            # Not `wait_for`, which may swallow a cancellation (Python 3.11).
+            # `asyncio.wait_for` may swallow a cancellation (Python 3.11).
             async with asyncio.timeout(self._timeout):
                 ends = await self._commit(output, source, next_offset)
         except (KafkaError, TimeoutError, *_WRONG_STATE) as error:
@@ -191,19 +195,18 @@ class TransactionalWriter:
             if isinstance(cause, _REJECTED):
                 raise TransactionRejectedError(message) from error
             raise TransactionFailedError(message) from error
-        self._in_order = True
+        self._clean = True
         return ends
 
     def _cause_of(self, error: BaseException) -> BaseException:
-        """Return the cause of an error: after its sender has died, a producer only reports that its state is wrong."""
+        """Return the cause of an error: after its sender has failed, a producer only reports a wrong state."""
         if isinstance(error, _WRONG_STATE):
             return producers.sender_error(self._producer) or error
         return error
 
-    async def _commit(
-        self, output: Output, source: tuple[str, int] | None, next_offset: int
-    ) -> dict[tuple[str, int], int]:
+    async def _commit(self, output: Output, source: Partition | None, next_offset: int) -> dict[Partition, int]:
         producer = self._producer
+        # Step 10. Begin a transaction and send the output; wait until the brokers have all of it.
         await producer.begin_transaction()
         sent = []
         for channel in output.channels.values():
@@ -211,19 +214,21 @@ class TransactionalWriter:
                 future = await producer.send_batch(builder, channel.topic, partition=channel.partition)
                 future.add_done_callback(producers.retrieve_exception)
                 sent.append((channel, count, future))
-        ends: dict[tuple[str, int], int] = {}
+        ends: dict[Partition, int] = {}
         for channel, count, future in sent:
             metadata = await future
             ends[channel.topic, channel.partition] = metadata.offset + count
+        # Step 11. Add the source offset after the batch to the transaction.
         if source is not None:
             await producer.send_offsets_to_transaction({TopicPartition(*source): next_offset}, self._group)
+        # Step 12. Commit: output and offset become visible together.
         await producer.commit_transaction()
         return ends
 
     async def close(self) -> None:
-        """Disconnect; an open transaction is left to whoever comes next."""
+        """Disconnect. An open transaction is aborted by the next owner, or by the broker after its timeout."""
         producer = self._producer
-        if self._in_order:
+        if self._clean:
             try:
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await producer.stop()
@@ -231,5 +236,5 @@ class TransactionalWriter:
                 log.info("producer did not stop in order", transactional_id=self.transactional_id, error=repr(error))
             else:
                 return
-        # Nobody wants any more what it has under way.
+        # An orderly stop would deliver what is in flight, which belongs to a failed transaction.
         await producers.force_close(producer)

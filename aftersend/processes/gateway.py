@@ -1,4 +1,4 @@
-"""A gateway process with its metrics."""
+"""The gateway process: signals, metrics, event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import uvloop
 from starlette.routing import Route
 
 from aftersend.config.settings import Settings
-from aftersend.engine.aiokafka import connections
+from aftersend.engine.aiokafka import patches
 from aftersend.errors import EXIT_OK
 from aftersend.processes import logs
 from aftersend.processes.gateway_server import Gateway
@@ -22,10 +22,10 @@ from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.sources.base import Source
 from aftersend.sources.registry import REGISTRY
 
-#: What a request leaves behind is freed without the collector; see `docs/decisions/0010-gateway.md`.
+#: Requests leave no reference cycles, so the collector need not run often; see `docs/decisions/0010-gateway.md`.
 _GC_THRESHOLDS: Final = (50_000, 50, 100)
-#: Beyond the time that requests are given, seconds.
-_MORE_SECONDS: Final = 10.0
+#: Time for the rest of the shutdown after requests have drained, seconds.
+_SHUTDOWN_SECONDS: Final = 10.0
 
 
 def run_gateway(
@@ -39,16 +39,16 @@ def run_gateway(
     Args:
         settings: checked.
         sources: by name.
-        log_fields: what every log line is to show besides.
+        log_fields: added to every log line.
 
     Raises:
         AftersendError: if it can't start.
     """
     logs.configure(settings.log_level, settings.log_format, fields=log_fields)
-    connections.mend()
+    patches.apply()
     gc.set_threshold(*_GC_THRESHOLDS)
 
-    with Deadline(settings.gateway_drain_seconds + _MORE_SECONDS) as deadline:
+    with Deadline(settings.gateway_drain_seconds + _SHUTDOWN_SECONDS) as deadline:
 
         async def main() -> int:
             gateway = Gateway(settings, sources)

@@ -1,4 +1,4 @@
-"""`/live` and `/ready` over HTTP, inside the worker's own event loop: a loop that hangs does not answer."""
+"""`/live` and `/ready` over HTTP, in the worker's own event loop: a loop that hangs does not answer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from aftersend.config.settings import Settings
 from aftersend.engine.faust.app import WorkerApp
+from aftersend.engine.faust.probe import HealthProbe
 from aftersend.processes import health, http
 
 _UNAVAILABLE = 503
@@ -23,8 +24,8 @@ class HealthServer:
 
     Args:
         settings: of the worker.
-        app: returns the worker's app, None before it is there.
-        routes: what else is served on the same port.
+        app: returns the worker's app, None before it exists.
+        routes: further routes on the same port.
     """
 
     def __init__(
@@ -32,14 +33,14 @@ class HealthServer:
     ) -> None:
         self._settings = settings
         self._routes = list(routes)
-        self._probe = health.Probe(app)
+        self._probe = HealthProbe(app)
         self._stalls = health.StallDetector(settings.stall_seconds, time.monotonic)
         self._server: uvicorn.Server | None = None
-        #: The port that is served; differs from the setting only in tests.
+        #: The port; differs from the setting only in tests.
         self.port = settings.web_port
 
     async def start(self) -> None:
-        """Serve; does nothing where the port is 0.
+        """Start serving; does nothing where the port is 0.
 
         Raises:
             SettingsError: if the address is taken, or none of this machine's.
@@ -47,7 +48,7 @@ class HealthServer:
         if not self._settings.web_port:
             return
         host, port = self._settings.web_host, self._settings.web_port
-        listener = http.listen(host, port, _told, "is taken, by another worker perhaps", shared=False)
+        listener = http.listen(host, port, _listen_error, "is taken, by another worker perhaps", shared=False)
         routes = [Route("/live", self._live), Route("/ready", self._ready), *self._routes]
         config = uvicorn.Config(
             Starlette(routes=routes),
@@ -55,29 +56,29 @@ class HealthServer:
             access_log=False,
             lifespan="off",
             ws="none",
-            date_header=False,  # would want a timer
+            date_header=False,  # needs a timer
             server_header=False,
             timeout_graceful_shutdown=1,
         )
         self._server = await http.serve(config, listener)
 
     async def stop(self) -> None:
-        """Serve no longer."""
+        """Stop serving."""
         server, self._server = self._server, None
         if server is not None:
             await server.shutdown()
 
     async def _live(self, _request: Request) -> JSONResponse:
-        return _response(self._stalls.live(self._probe.look()))
+        return _response(self._stalls.live(self._probe.measure()))
 
     async def _ready(self, _request: Request) -> JSONResponse:
-        return _response(health.ready(self._probe.look()))
+        return _response(health.ready(self._probe.measure()))
 
 
-def _response(verdict: health.HealthReport) -> JSONResponse:
-    body = {"ok": verdict.ok, "reason": verdict.reason, **verdict.body}
-    return JSONResponse(body, status_code=200 if verdict.ok else _UNAVAILABLE)
+def _response(report: health.HealthReport) -> JSONResponse:
+    body = {"ok": report.ok, "reason": report.reason, **report.body}
+    return JSONResponse(body, status_code=200 if report.ok else _UNAVAILABLE)
 
 
-def _told(why: str) -> str:
+def _listen_error(why: str) -> str:
     return f"/live and /ready can't be served: {why}; set AFTERSEND_WEB_PORT to a free port, or to 0 to go without"

@@ -22,10 +22,11 @@ from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.engine.faust import app as engine_app
+from aftersend.engine.faust.probe import HealthProbe
 from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
 from aftersend.processes import logs
-from aftersend.processes.health import Probe
 from aftersend.processes.probes import HealthServer
 from aftersend.processes.query_api import QueryApi
 from aftersend.processes.shutdown import Deadline
@@ -237,7 +238,7 @@ class Worker:
         deliveries = DeliveryMetrics(settings.metrics_deliveries)
         batches = BatchMetrics(topics, events_topic)
         events = EventMetrics(topics, events_topic, NAMES, heartbeat, deliveries)
-        health = HealthMetrics(Probe(lambda: self.app).look, self._leads)
+        health = HealthMetrics(HealthProbe(lambda: self.app).measure, self._leads)
         self._metrics.add(batches, events, health, heartbeat, publisher.metrics, deliveries)
         return batches, events
 
@@ -294,6 +295,7 @@ def run_worker(
         AftersendError: if the worker can't start, or should not go on.
     """
     logs.configure(settings.log_level, settings.log_format, fields=log_fields)
+    patches.apply()
     gc.set_threshold(*GC_THRESHOLDS)
 
     with Deadline() as deadline:

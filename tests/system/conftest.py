@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
@@ -19,6 +20,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("system")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patched_aiokafka() -> None:
+    """Patch aiokafka, as every process does at its start."""
+    patches.apply()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from aftersend.engine import admin
-from aftersend.engine.aiokafka import fetch_limits, records
+from aftersend.engine.aiokafka.records import FetchOptions
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.schemas.topics import TopicLayout
 from tests.patience import PATIENCE
@@ -23,8 +23,6 @@ async def first_fetch(consumer: Any, topics: list[str]) -> dict[str, int]:
 
 
 async def test_a_topic_gives_no_more_at_once_than_its_limit(kafka: EmbeddedKafka, unique: str) -> None:
-    records.install()
-    fetch_limits.install()
     options = {"bootstrap_servers": [kafka.bootstrap]}
     limited, free = f"{unique}.limited", f"{unique}.free"
     await admin.apply_topics(options, [TopicLayout(name, 1, {}, "") for name in (limited, free)], -1)
@@ -36,7 +34,7 @@ async def test_a_topic_gives_no_more_at_once_than_its_limit(kafka: EmbeddedKafka
         **options,
         max_partition_fetch_bytes=LARGE,
         fetch_max_bytes=LARGE,
-        value_deserializer=records.Lean({limited: SMALL}),
+        value_deserializer=FetchOptions({limited: SMALL}),
     )
     async with consumer:
         partitions = [TopicPartition(topic, 0) for topic in (limited, free)]

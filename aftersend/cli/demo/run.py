@@ -26,6 +26,7 @@ from aftersend.cli.render.output import print_json
 from aftersend.config.installation import topic_layouts
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
+from aftersend.engine.aiokafka import patches
 from aftersend.errors import EXIT_FAILED, EXIT_OK
 from aftersend.processes import logs
 from aftersend.sandbox.demo.providers import SHARES, Provider
@@ -114,6 +115,7 @@ class Demo:
         logs.quiet()
         with _ended_by_signals(), start_servers(self._say, processes=options.processes, store=options.store) as set_up:
             try:
+                patches.apply()
                 outcome = asyncio.run(self._play(set_up))
                 self._show(outcome)
                 if options.keep_running:

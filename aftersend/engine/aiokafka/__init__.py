@@ -1,1 +1,1 @@
-"""Every patch of aiokafka and every access to what it keeps private."""
+"""Every patch of aiokafka and every access to its private parts. The version of aiokafka is pinned because of them."""

@@ -1,7 +1,7 @@
-"""How much is fetched at once, by topic: what a fetch takes in memory depends on how large its records are.
+"""Patch of aiokafka's fetcher: a fetch limit for each topic, since the memory of a fetch depends on its records' size.
 
-aiokafka has one limit for all topics. A consumer sets limits of its own by passing `lean.Lean(limits)` as its value
-deserializer; every other consumer in the process works as before.
+aiokafka has one limit for all topics. A consumer asks for limits of its own by `FetchOptions` (see `records`); every
+other consumer in the process is as before.
 """
 
 from __future__ import annotations
@@ -13,33 +13,33 @@ from aiokafka.consumer import consumer as _consumer
 from aiokafka.consumer import fetcher as _fetcher
 from aiokafka.structs import TopicPartition
 
-from aftersend.engine.aiokafka.records import Lean
+from aftersend.engine.aiokafka.records import FetchOptions
 
 
-class _Fetcher(_fetcher.Fetcher):  # type: ignore[misc]
-    """A fetcher that asks for more of some topics than of others."""
+class _LimitingFetcher(_fetcher.Fetcher):  # type: ignore[misc]
+    """A fetcher with a limit for each topic."""
 
     _value_deserializer: Any
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
         actions = super()._get_actions_per_node(assignment)
-        wish = self._value_deserializer
-        if isinstance(wish, Lean) and wish.limits:
+        options = self._value_deserializer
+        if isinstance(options, FetchOptions) and options.limits:
             for _node, request in actions[0]:
-                limit(request, wish.limits, assignment)
+                limit(request, options.limits, assignment)
         return actions
 
 
 def limit(request: Any, limits: Mapping[str, int], assignment: Any) -> None:
-    """Limit a request that was not sent yet.
+    """Set the limits of a fetch request in place, before it is sent.
 
-    A partition gives no more than its topic's limit, and all partitions together no more than the largest limit among
-    those topics of which there is more to fetch, as far as the last answer told. Topics at their end may bring little.
+    A partition returns at most its topic's limit. All partitions together return at most the largest limit among the
+    topics that have more to fetch according to their last response; topics at their end return little anyway.
 
     Args:
         request: of aiokafka; changed in place.
-        limits: bytes by topic; topics that are not in it keep the consumer's own limit.
-        assignment: of aiokafka's consumer, which knows the partitions' positions and ends.
+        limits: bytes by topic; other topics keep the consumer's limit.
+        assignment: of aiokafka's consumer, with positions and ends of the partitions.
     """
     own = request._max_bytes
     behind = [
@@ -58,6 +58,6 @@ def _is_behind(state: Any) -> bool:
     return state.lso is not None and bool(state.lso > state.position)
 
 
-def install() -> None:
-    """Make limits work in this process; to be called once before a consumer is started."""
-    _consumer.Fetcher = _Fetcher
+def patch() -> None:
+    """Apply the patch; `aftersend.engine.aiokafka.patches` calls this."""
+    _consumer.Fetcher = _LimitingFetcher

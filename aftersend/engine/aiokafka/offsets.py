@@ -1,4 +1,4 @@
-"""The offsets that a group has committed, with the answer's error codes heeded."""
+"""The committed offsets of a group, with the error codes of the response checked."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from aiokafka.errors import (
 from aiokafka.protocol.commit import OffsetFetchRequest
 from faust.types import TP
 
-#: Before a broker that can't tell yet is asked again, seconds.
-_PAUSE: Final = 0.1
+#: Between two requests to a broker that still loads the group, seconds.
+_RETRY_SECONDS: Final = 0.1
 
 
 async def committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: Iterable[TP]) -> dict[TP, int]:
-    """Return the committed offsets of those partitions that have one.
+    """Return the committed offset of each partition that has one.
 
-    aiokafka's own `committed` overlooks the answer's error code: while the broker loads the group, such as after
-    a restart, it says that nothing was ever committed, and everything would be read and counted again.
+    aiokafka's own `committed` ignores the error code of the response: while the broker loads the group, such as after a
+    restart, it returns "nothing was ever committed", and every record would be read and counted again.
 
     Raises:
-        KafkaError: if the broker does not tell.
+        KafkaError: if the broker returns an error, or no answer for a partition.
     """
     coordinator = consumer._coordinator
     topics: dict[str, list[int]] = {}
@@ -37,58 +37,58 @@ async def committed_offsets(consumer: aiokafka.AIOKafkaConsumer, partitions: Ite
     await coordinator.ensure_coordinator_known()
     response = await coordinator._send_req(OffsetFetchRequest(coordinator.group_id, list(topics.items())))
     try:
-        answered = _answered(response)
+        answered = _offsets(response)
     except (NotCoordinatorForGroupError, GroupCoordinatorNotAvailableError):
         coordinator.coordinator_dead()
         raise
     for topic, numbers in topics.items():
         for number in numbers:
             if TP(topic, number) not in answered:
-                raise KafkaError(f"the broker says nothing of the offset of {topic}-{number}")
+                raise KafkaError(f"the broker returned no offset of {topic}-{number}")
     return {tp: offset for tp, offset in answered.items() if offset >= 0}
 
 
 async def wait_for_committed_offsets(
-    consumer: aiokafka.AIOKafkaConsumer, partitions: Iterable[TP], patience: float
+    consumer: aiokafka.AIOKafkaConsumer, partitions: Iterable[TP], timeout_seconds: float
 ) -> dict[TP, int]:
-    """Return what `committed_offsets` does, asking again while the broker can't tell yet.
+    """Return what `committed_offsets` does, with retries while the broker loads the group.
 
     Args:
-        consumer: a member of the group, or one that only bears its name.
-        partitions: to be asked about.
-        patience: for how long to ask, seconds.
+        consumer: a member of the group, or a consumer that only has its `group_id`.
+        partitions: whose offsets are wanted.
+        timeout_seconds: for all attempts together.
 
     Raises:
-        KafkaError: if the broker says that it never will.
-        TimeoutError: if it can't tell for so long.
+        KafkaError: if the broker returns an error that a retry does not cure.
+        TimeoutError: if the broker is not ready in time.
     """
-    asked = list(partitions)
-    async with asyncio.timeout(patience):
+    wanted = list(partitions)
+    async with asyncio.timeout(timeout_seconds):
         while True:
             try:
-                return await committed_offsets(consumer, asked)
+                return await committed_offsets(consumer, wanted)
             except KafkaError as error:
                 if not error.retriable:
                     raise
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 async def all_committed_offsets(client: AIOKafkaAdminClient, group: str) -> dict[TP, int]:
-    """Return all offsets that a group has committed; aiokafka's `list_consumer_group_offsets` overlooks the error too.
+    """Return all committed offsets of a group; aiokafka's `list_consumer_group_offsets` ignores the error code, too.
 
     Raises:
-        KafkaError: if the broker does not tell.
+        KafkaError: if the broker returns an error.
     """
     node = await client.find_coordinator(group)
     response = await client._send_request(OffsetFetchRequest(group, None), node)
-    return {tp: offset for tp, offset in _answered(response).items() if offset >= 0}
+    return {tp: offset for tp, offset in _offsets(response).items() if offset >= 0}
 
 
-def _answered(response: Any) -> dict[TP, int]:
-    """Return the offset of each partition in an answer, -1 where none was committed.
+def _offsets(response: Any) -> dict[TP, int]:
+    """Return the offset of each partition in a response; -1: none was committed.
 
     Raises:
-        KafkaError: if there is an error code, for the whole or for a partition.
+        KafkaError: if the response has an error code, for all or for one partition.
     """
     found: dict[TP, int] = {}
     codes = [response.error_code]

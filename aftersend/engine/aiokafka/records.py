@@ -1,13 +1,13 @@
-"""Fetched records as they leave the parser, without a Python object built for each.
+"""Patch of aiokafka's fetcher: records as its C parser returns them, taken a batch at a time.
 
-aiokafka turns every record into a `ConsumerRecord`, which costs as much as folding it. The record that it is built
-from already has `offset`, `timestamp`, `key`, `value` and `headers`. A consumer asks for these by passing a `Lean` as
-its value deserializer; every other consumer in the process works as before.
+aiokafka turns every record into a `ConsumerRecord`, which costs as much as folding it. The parsed record has `offset`,
+`timestamp`, `key`, `value` and `headers` already. A consumer asks for these records by passing `FetchOptions` as its
+value deserializer; every other consumer in the process is as before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from aiokafka.consumer import fetcher as _fetcher
@@ -39,8 +39,8 @@ class FetchedRecord(Protocol):
         """Headers in order."""
 
 
-class Lean:
-    """Marks a consumer whose records are left as they are: it is passed as the value deserializer.
+class FetchOptions:
+    """Makes a consumer return parsed records, not `ConsumerRecord`s: passed as its value deserializer.
 
     Args:
         limits: bytes to fetch at once, by topic (`aftersend.engine.aiokafka.fetch_limits`).
@@ -50,7 +50,7 @@ class Lean:
         self.limits = limits or {}
 
     def __call__(self, data: bytes) -> bytes:
-        """Leave a value as it is; aiokafka asks for a function, and never calls it."""
+        """Return a value unchanged; aiokafka demands a callable, which the patched fetcher never calls."""
         return data
 
 
@@ -58,33 +58,33 @@ _ConsumerRecords: Final = _fetcher.PartitionRecords
 
 
 class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
-    """Records of one fetched partition; lean where the consumer asked for it."""
+    """The records that one fetch returned for a partition."""
 
-    #: Records that were parsed with the last batch but not taken yet.
-    _left: tuple[Any, ...] = ()
-    #: Where the records that were parsed end.
-    _parsed_to = 0
+    #: Records that are parsed but not taken yet.
+    _remaining: tuple[Any, ...] = ()
+    #: Offset after the last parsed record.
+    _parsed_end = 0
     next_fetch_offset: int
 
     def _consumer_record(self, tp: Any, record: Any) -> Any:
-        if self.lean:
+        if self.unconverted:
             return record
         return super()._consumer_record(tp, record)
 
     @property
-    def lean(self) -> bool:
-        """Whether records may be taken a batch at a time."""
-        return isinstance(self._value_deserializer, Lean)
+    def unconverted(self) -> bool:
+        """Whether the consumer asked for records by `FetchOptions`, so that they are taken a batch at a time."""
+        return isinstance(self._value_deserializer, FetchOptions)
 
     def take(self, limit: int | None) -> tuple[list[Any], bool]:
         """Return the next records, up to a limit, and whether there may be more.
 
-        Does what `_unpack_records` does, a batch at a time instead of a record at a time.
+        Does what aiokafka's `_unpack_records` does, a batch at a time instead of a record at a time.
         """
-        # aiokafka's generator refers to this object, and this object to it: whole fetches would wait for the collector.
+        # aiokafka's generator and this object refer to each other: whole fetches would stay until a garbage collection.
         self._records_iterator = None
-        taken, self._left = list(self._left), ()
-        position = self._parsed_to if taken else self.next_fetch_offset
+        taken, self._remaining = list(self._remaining), ()
+        position = self._parsed_end if taken else self.next_fetch_offset
         records = self._records
         while (limit is None or len(taken) < limit) and records.has_next():
             batch = records.next_batch()
@@ -95,19 +95,19 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
                 continue
             fetched = list(batch)
             if fetched and fetched[0].offset < position:
-                # A fetch begins with the batch that holds the wanted offset, not with the record.
+                # A fetch starts with the batch that contains the wanted offset, not with the record.
                 fetched = [record for record in fetched if record.offset >= position]
             taken += fetched
             position = batch.next_offset
         if limit is not None and len(taken) > limit:
-            taken, self._left = taken[:limit], tuple(taken[limit:])
-            self._parsed_to = position
-            position = self._left[0].offset
+            taken, self._remaining = taken[:limit], tuple(taken[limit:])
+            self._parsed_end = position
+            position = self._remaining[0].offset
         self.next_fetch_offset = position
-        return taken, bool(self._left) or records.has_next()
+        return taken, bool(self._remaining) or records.has_next()
 
     def _wanted(self, batch: Any) -> bool:
-        """Say whether a batch holds records that a reader may see: no markers, nothing of an aborted transaction."""
+        """Return whether a batch is visible: no transaction marker, and not of an aborted transaction."""
         if self._isolation_level == READ_COMMITTED and batch.producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
             if batch.is_control_batch and self._contains_abort_marker(batch):
@@ -118,14 +118,14 @@ class _PartitionRecords(_ConsumerRecords):  # type: ignore[misc, valid-type]
 
 
 class _FetchResult(_fetcher.FetchResult):  # type: ignore[misc]
-    """What a fetch brought for a partition."""
+    """The result of one fetch for a partition."""
 
     _partition_records: Any
 
     def getall(self, max_records: int | None = None) -> list[Any]:
-        """Return records up to a limit, as aiokafka's own method does, without a generator's step for each."""
+        """Return records up to a limit, like aiokafka's own method but without a generator step for each record."""
         records = self._partition_records
-        if records is None or not records.lean:
+        if records is None or not records.unconverted:
             return super().getall(max_records)  # type: ignore[no-any-return]
         if not self.check_assignment(self._topic_partition):
             return []
@@ -136,12 +136,7 @@ class _FetchResult(_fetcher.FetchResult):  # type: ignore[misc]
         return taken  # type: ignore[no-any-return]
 
 
-def install() -> None:
-    """Make `Lean` work in this process; to be called once before a consumer is made."""
+def patch() -> None:
+    """Apply the patch; `aftersend.engine.aiokafka.patches` calls this."""
     _fetcher.PartitionRecords = _PartitionRecords
     _fetcher.FetchResult = _FetchResult
-
-
-def iterate(records: list[Any]) -> Iterator[FetchedRecord]:
-    """Iterate over records with their type."""
-    return iter(records)

@@ -1,10 +1,10 @@
-"""The Faust app: our transport, our recovery, agents that hand batches to their partition's owner."""
+"""The Faust app of a worker: our transport and recovery, and agents that pass batches to their partition's owner."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import faust
 from faust.types import TP
@@ -16,12 +16,18 @@ from aftersend.engine.partitions.manager import PartitionManager
 from aftersend.engine.partitions.observer import BatchObserver
 from aftersend.engine.partitions.processor import Processor
 
-#: Batches that Faust may hold for an agent; each may be some MB.
-_BUFFERED_BATCHES = 1
+#: Batches that Faust buffers for an agent: one, since each may have some MB.
+_BUFFERED_BATCHES: Final = 1
+#: Faust's own commits do nothing (see `consumer`); so it should rarely try, seconds.
+_FAUST_COMMIT_SECONDS: Final = 3600.0
+#: Settings of the connection that aiokafka's consumer takes besides those that Faust passes.
+_CONNECTION_OPTIONS: Final = frozenset(
+    {"security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
+)
 
 
 class WorkerApp(faust.App):
-    """A Faust app that knows who owns its partitions."""
+    """A Faust app whose partitions belong to a `PartitionManager`."""
 
     partitions: PartitionManager
     kafka_options: dict[str, Any]
@@ -29,14 +35,14 @@ class WorkerApp(faust.App):
     fetch_limits: dict[str, int]
 
     def _create_directories(self) -> None:
-        """Make no directories: Faust's own tables would need them, ours make their own."""
+        """Make no directories: only Faust's own tables would need them."""
 
     def crashed_with(self) -> BaseException | None:
-        """Return what a service of Faust's has crashed with."""
+        """Return the exception that has crashed a Faust service."""
         return self._crash_reason
 
     async def wait_for_crash(self) -> None:
-        """Wait until a service of Faust's crashes."""
+        """Wait until a Faust service crashes."""
         await self._crashed.wait()
 
 
@@ -47,8 +53,8 @@ def create(
 
     Args:
         settings: of the worker.
-        on_fatal: told of an error that the worker should not live with.
-        observer: told of the partitions' work.
+        on_fatal: called with an error that must stop the worker.
+        observer: counts batches and failures.
     """
     logging.getLogger("faust").setLevel(logging.WARNING)
     app = WorkerApp(
@@ -67,7 +73,7 @@ def create(
         stream_buffer_maxsize=_BUFFERED_BATCHES,
         stream_recovery_delay=0.0,
         broker_check_crcs=settings.check_crcs,
-        broker_commit_interval=3600.0,
+        broker_commit_interval=_FAUST_COMMIT_SECONDS,
         broker_max_poll_records=settings.max_batch_records,
         broker_session_timeout=settings.session_timeout,
         broker_heartbeat_interval=settings.heartbeat_interval,
@@ -76,17 +82,14 @@ def create(
         consumer_max_fetch_size=settings.max_raw_fetch_bytes,
         consumer_auto_offset_reset="earliest",
     )
-    app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONSUMER_OPTIONS}
+    app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONNECTION_OPTIONS}
     app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
     app.partitions = PartitionManager(settings, lambda: cast("Consumer", app.consumer), on_fatal, observer)
     return app
 
 
-_CONSUMER_OPTIONS = {"security_protocol", "ssl_context", "sasl_mechanism", "sasl_plain_username", "sasl_plain_password"}
-
-
 def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any]) -> None:
-    """Have an agent hand the batches of some topics to a processor."""
+    """Add an agent that passes the batches of some topics to a processor."""
     for topic in topics:
         app.partitions.register(topic, processor)
     channel = app.topic(*topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")

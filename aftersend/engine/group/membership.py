@@ -1,21 +1,18 @@
-"""What a worker knows of its group: since when it is surely a member of it, and who has which partition.
+"""A worker's view of its group: until when it is certainly a member, and who owns which partition.
 
-A worker that was frozen does not know that its partitions went to others meanwhile; its memory shows what was. So
-whoever reads from that memory asks here, after the reading, whether the worker was surely still the owner.
+A worker that was frozen cannot see that its partitions moved to others meanwhile: its memory is stale. Whoever reads
+from that memory asks here, after reading, whether the worker was certainly still the owner.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from aiokafka.protocol.group import HeartbeatRequest, SyncGroupRequest
 
-#: The broker answers these without an error only to a member of the present generation.
-_PROOFS: Final = (HeartbeatRequest, SyncGroupRequest)
-#: Goes on while the machine sleeps, where there is such a clock: brokers do not sleep with us.
+#: Counts on while the machine is suspended, where there is such a clock: brokers are not suspended with it.
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, list[int]]).decode
@@ -27,70 +24,58 @@ def now() -> float:
 
 
 class Membership:
-    """A worker's place in its group.
+    """A worker's membership of its group.
 
     Args:
-        limit: for so many seconds after a sign of life nobody else can have got our partitions: the broker waits for
-            the session timeout before it gives up on a member that is silent, and for the rebalance timeout where
-            others come or go.
+        limit: seconds after a confirmation during which no other worker can own our partitions: the broker waits for
+            the session timeout before it removes a silent member, and for the rebalance timeout when members change.
         url: where other workers reach this one; "": nowhere.
-        topic: whose partitions' owners are told.
+        topic: the topic whose owners are published in the group.
     """
 
     def __init__(self, limit: float, url: str = "", topic: str = "") -> None:
         self.url = url
         self.topic = topic
         self._limit = limit
-        self._sure_at: float | None = None
+        self._confirmed_at: float | None = None
         self._urls: dict[int, str] = {}
 
     def age(self) -> float | None:
-        """Return how many seconds ago the worker was surely a member; None: it never was."""
-        return None if self._sure_at is None else now() - self._sure_at
+        """Return the seconds since the last confirmed membership; None: there was none."""
+        return None if self._confirmed_at is None else now() - self._confirmed_at
 
     def fresh(self) -> bool:
-        """Tell whether nobody else can have got our partitions by now."""
+        """Return whether no other worker can own our partitions by now."""
         age = self.age()
         return age is not None and 0 <= age < self._limit
 
-    def heard(self, sent_at: float) -> None:
-        """Take note of a proof; what counts is when it was asked for, since the broker's clock runs from then on."""
-        self._sure_at = sent_at
+    def confirm(self, sent_at: float) -> None:
+        """Record a confirmation by the broker; its time is that of the request, since the broker's timeout began then.
 
-    def watch(self, client: Any) -> None:
-        """Learn from all that a client of aiokafka asks."""
-        send = client.send
-
-        async def listening(node_id: int, request: Any, *args: Any, **kwargs: Any) -> Any:
-            sent_at = now()
-            response = await send(node_id, request, *args, **kwargs)
-            if isinstance(request, _PROOFS) and not response.error_code:
-                self.heard(sent_at)
-            return response
-
-        client.send = listening
-
-    # Who has which partition: told by the group's leader with the assignment itself.
+        Args:
+            sent_at: by `now`.
+        """
+        self._confirmed_at = sent_at
 
     def url_of(self, partition: int) -> str:
         """Return where the owner of a partition of the topic is reached; "": not known."""
         return self._urls.get(partition, "")
 
-    def learn(self, told: bytes) -> None:
-        """Take note of what the leader tells of all owners."""
+    def update_owners(self, encoded: bytes) -> None:
+        """Replace the owners by those that the group's leader has sent with the assignment (`encode_owners`)."""
         try:
-            partitions = _decode(told) if told else {}
+            partitions = _decode(encoded) if encoded else {}
         except msgspec.MsgspecError:  # a leader of another version
             partitions = {}
         self._urls = {number: url for url, numbers in partitions.items() for number in numbers}
 
 
-def tell(urls: Mapping[str, str], partitions: Mapping[str, list[int]]) -> bytes:
-    """Return what the leader tells every member of the owners.
+def encode_owners(urls: Mapping[str, str], partitions: Mapping[str, list[int]]) -> bytes:
+    """Return the owners as the leader sends them to every member.
 
     Args:
-        urls: by member, where it is reached; those that are "" are left out.
-        partitions: by member, which partitions of the topic it gets.
+        urls: by member, where it is reached; members with "" are left out.
+        partitions: by member, the partitions of the topic that it gets.
     """
     owners: dict[str, list[int]] = {}
     for member, numbers in partitions.items():

@@ -25,7 +25,7 @@ class PartitionHealth(msgspec.Struct):
     lag_seconds: float = 0.0
 
     @property
-    def works(self) -> bool:
+    def has_work(self) -> bool:
         """Whether there are records that are not folded."""
         if self.position is None:
             return False
@@ -36,7 +36,7 @@ class PartitionHealth(msgspec.Struct):
     @property
     def lag(self) -> int:
         """Number of records that are not folded, transaction markers included."""
-        if not self.works or self.position is None:
+        if not self.has_work or self.position is None:
             return 0
         return max(self.end or 0, self.delivered or 0) - self.position
 

@@ -1,16 +1,15 @@
-"""All source partitions of this worker: which it has, where each stands, who folds their batches."""
+"""All source partitions of this worker: assignment, take-over, release."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Protocol
 
 import structlog
 from faust.types import TP
 
 from aftersend.config.settings import Settings
-from aftersend.engine.faust.consumer import Consumer
 from aftersend.engine.group.membership import Membership
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.observer import BatchObserver
@@ -20,21 +19,35 @@ from aftersend.engine.transaction import TransactionalWriter
 
 log = structlog.get_logger(__name__)
 
+#: Session timeouts after which a fenced partition is taken back: by the end of one the group has usually revoked it,
+#: and half of one more is for the rebalance.
+_RECLAIM_SESSIONS: Final = 1.5
+
+
+class OffsetConsumer(Protocol):
+    """The consumer, as far as partitions use it."""
+
+    async def committed(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        """Return the committed offset of each partition, or its first offset where nothing was committed yet."""
+
+    async def seek_all(self, positions: Mapping[TP, int]) -> int:
+        """Seek to positions; return the seek's number, which batches fetched afterwards carry."""
+
 
 class PartitionManager:
-    """The worker's partitions (a `transport.Flow`).
+    """Owns the partitions that the group has assigned to this worker.
 
     Args:
         settings: of the worker.
-        consumer: returns Faust's consumer once it is there.
-        on_fatal: told of an error that this worker should not live with.
-        observer: told of the partitions' work.
+        consumer: returns the consumer once it exists.
+        on_fatal: called with an error that must stop the worker.
+        observer: counts batches and failures.
     """
 
     def __init__(
         self,
         settings: Settings,
-        consumer: Callable[[], Consumer],
+        consumer: Callable[[], OffsetConsumer],
         on_fatal: Callable[[BaseException], None],
         observer: BatchObserver | None = None,
     ) -> None:
@@ -46,28 +59,29 @@ class PartitionManager:
         self.tasks: dict[TP, PartitionTask] = {}
         #: Partitions that are being taken over.
         self.restoring: set[TP] = set()
+        #: All assigned partitions are taken over, and no rebalance is in progress.
         self.ready = False
         self.membership = Membership(
             min(settings.session_timeout, settings.rebalance_timeout), settings.reached_at, settings.topics.events
         )
         self._lock = asyncio.Lock()
-        self._taking_over: list[asyncio.Future[None]] = []
+        self._take_overs: list[asyncio.Future[None]] = []
         self._closed = False
 
     def register(self, topic: str, processor: Processor[Any, Any]) -> None:
-        """Have a processor fold a topic's batches."""
+        """Set the processor of a topic's batches."""
         self._processors[topic] = processor
 
     def position(self, tp: TP) -> int | None:
-        """Return the offset of the next record that a partition's owner wants, None if nobody owns it."""
+        """Return the offset of the next record expected of a partition, None if this worker does not own it."""
         task = self.tasks.get(tp)
         return task.position if task is not None else None
 
     def state_of(self, tp: TP) -> Any:
-        """Return the committed state of a partition that is surely ours, None of any other.
+        """Return the committed state of a partition that this worker certainly owns, None of any other.
 
-        To be asked after the reading too, and what was read to be thrown away if the answer has changed: a worker that
-        was frozen in between may have read what is no longer so.
+        Call it again after reading from the state, and discard what was read unless the result is the same: a worker
+        that was frozen in between may have read stale state.
         """
         task = self.tasks.get(tp)
         if task is None or not self.ready or task.phase is not Phase.RUNNING or not self.membership.fresh():
@@ -75,78 +89,77 @@ class PartitionManager:
         return task.state
 
     async def deliver(self, tp: TP, batch: Batch) -> None:
-        """Hand a batch to its partition's owner."""
+        """Pass a batch to its partition's task."""
         task = self.tasks.get(tp)
         if task is not None:
             await task.deliver(batch)
 
     async def quiesce(self) -> None:
-        """Let the transactions that are under way end; start no new ones."""
+        """Start no new transactions, and wait for those in flight."""
         self.ready = False
         await asyncio.gather(*(task.quiesce() for task in self.tasks.values()))
 
     async def assign(self, assignment: Iterable[TP]) -> None:
-        """Own just these partitions: let the others go, take the new ones over, send the consumer where all stand.
+        """Own exactly these partitions: release the others, take the new ones over, seek all.
 
-        May be cancelled at any time, for the next assignment: that one then waits until this one has let go of what
-        it had begun to take over.
+        May be cancelled at any time by a further rebalance. The next call waits until this one has released what it
+        had begun to take over.
         """
         async with self._lock:
             if self._closed:
                 return
-            wanted = {tp for tp in assignment if tp.topic in self._processors}
-            await self._keep(wanted)
-            new = sorted(wanted - self.tasks.keys())
+            assigned = {tp for tp in assignment if tp.topic in self._processors}
+            await self._release_lost(assigned)
+            new = sorted(assigned - self.tasks.keys())
             await self._take_over(new)
+            # Step 4. Seek the consumer to the positions, and accept batches.
             positions = {tp: task.position for tp, task in self.tasks.items()}
-            wanted_positions = {tp: offset for tp, offset in positions.items() if offset is not None}
-            seek_epoch = await self._consumer().seek_all(wanted_positions)
+            seek_epoch = await self._consumer().seek_all({tp: at for tp, at in positions.items() if at is not None})
             for task in self.tasks.values():
-                task.seek_epoch = max(task.seek_epoch, seek_epoch)
-                task.resume()
+                task.resume(seek_epoch)
             self.ready = True
-            log.info("partitions assigned", kept=len(wanted) - len(new), new=len(new))
+            log.info("partitions assigned", kept=len(assigned) - len(new), new=len(new))
 
-    async def _keep(self, wanted: set[TP]) -> None:
-        """Let all partitions go but those that are wanted and have never been anybody else's meanwhile."""
-        tasks = [task for tp, task in self.tasks.items() if tp in wanted]
-        ours = await asyncio.gather(*(task.verify_ownership() for task in tasks))
-        kept = {task.tp for task, verify_ownership in zip(tasks, ours, strict=True) if verify_ownership}
-        gone = [tp for tp in self.tasks if tp not in kept]
-        await asyncio.gather(*(self.tasks.pop(tp).close() for tp in gone))
+    async def _release_lost(self, assigned: set[TP]) -> None:
+        """Close all partitions but those that are assigned and had no other owner meanwhile."""
+        tasks = [task for tp, task in self.tasks.items() if tp in assigned]
+        verified = await asyncio.gather(*(task.verify_ownership() for task in tasks))
+        kept = {task.tp for task, owned in zip(tasks, verified, strict=True) if owned}
+        lost = [tp for tp in self.tasks if tp not in kept]
+        await asyncio.gather(*(self.tasks.pop(tp).close() for tp in lost))
 
     async def _take_over(self, new: list[TP]) -> None:
-        tasks = [self._task(tp) for tp in new]
+        tasks = [self._new_task(tp) for tp in new]
         self.restoring = set(new)
-        self._taking_over = [asyncio.ensure_future(task.take_over()) for task in tasks]
+        self._take_overs = [asyncio.ensure_future(task.take_over()) for task in tasks]
         try:
-            await asyncio.gather(*self._taking_over)
+            await asyncio.gather(*self._take_overs)
         except BaseException:
-            # The first failure does not end the others.
-            for taking_over in self._taking_over:
-                taking_over.cancel()
-            outcomes = await asyncio.gather(*self._taking_over, return_exceptions=True)
-            # What has been restored need not be again, if the next assignment leaves it with us.
+            # `gather` does not cancel the others at the first failure.
+            for take_over in self._take_overs:
+                take_over.cancel()
+            outcomes = await asyncio.gather(*self._take_overs, return_exceptions=True)
+            # Restored partitions are kept, in case the next assignment leaves them with this worker.
             self.tasks.update({t.tp: t for t, outcome in zip(tasks, outcomes, strict=True) if outcome is None})
             raise
         else:
             self.tasks.update({task.tp: task for task in tasks})
         finally:
-            self._taking_over = []
+            self._take_overs = []
             self.restoring = set()
 
     async def close(self) -> None:
-        """Let every partition go, for good."""
+        """Release every partition, for good."""
         self.ready = False
         self._closed = True
-        for taking_over in self._taking_over:
-            taking_over.cancel()
+        for take_over in self._take_overs:
+            take_over.cancel()
         async with self._lock:
             tasks, self.tasks = list(self.tasks.values()), {}
             await asyncio.gather(*(task.quiesce() for task in tasks))
             await asyncio.gather(*(task.close() for task in tasks))
 
-    def _task(self, tp: TP) -> PartitionTask:
+    def _new_task(self, tp: TP) -> PartitionTask:
         processor = self._processors[tp.topic]
         settings = self._settings
 
@@ -171,6 +184,6 @@ class PartitionManager:
             committed=committed,
             seek=seek,
             on_fatal=self._on_fatal,
-            reclaim_after=settings.session_timeout * 1.5,
+            reclaim_after=settings.session_timeout * _RECLAIM_SESSIONS,
             observer=self._observer,
         )

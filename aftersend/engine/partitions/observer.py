@@ -1,4 +1,4 @@
-"""What a worker's partitions tell of their work, once for each batch; `publish` makes metrics of it."""
+"""Interface between the engine and its metrics: one call for each batch."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import msgspec
 
 
 class CommittedBatch(msgspec.Struct, gc=False):
-    """A batch whose transaction has been committed."""
+    """A batch whose transaction was committed."""
 
     topic: str
     records: int
-    #: Kafka timestamps of some of its records, evenly spread, in milliseconds: each stands for itself and those that
-    #: follow it before the next one.
+    #: Kafka timestamps of some of its records, evenly spaced, milliseconds since 1970. Each stands for itself and the
+    #: records up to the next one.
     timestamps: Sequence[int]
-    #: So many records each of them stands for, the last one for what is left.
+    #: Number of records that each timestamp stands for; the last one stands for the remainder.
     stride: int
-    #: How long it was computed on, and how long its transaction took, seconds.
+    #: Time to process the batch, and to commit its transaction, seconds.
     fold_seconds: float
     commit_seconds: float
 
 
 class BatchObserver(Protocol):
-    """Counts; called between two awaits, so it must be quick and must not raise."""
+    """Counts what happens to partitions. Called synchronously on the hot path: must be quick and must not raise."""
 
-    def committed(self, work: CommittedBatch) -> None:
-        """Count a batch, and its transaction."""
+    def committed(self, batch: CommittedBatch) -> None:
+        """Count a batch and its transaction."""
 
     def transaction_failed(self, topic: str, *, fenced: bool) -> None:
-        """Count a transaction that failed; `fenced`: since another worker has the partition."""
+        """Count a failed transaction; `fenced`: another worker owns the partition."""
 
     def taken_over(self, topic: str, seconds: float) -> None:
-        """Count a partition that was taken over, and how long that took."""
+        """Count a completed take-over and its duration."""
 
     def take_over_failed(self, topic: str) -> None:
-        """Count an attempt at it that failed."""
+        """Count a failed attempt to take a partition over."""
 
     def reset(self, topic: str) -> None:
         """Count a partition whose memory was dropped."""
@@ -45,7 +45,7 @@ class BatchObserver(Protocol):
 class NullBatchObserver(BatchObserver):
     """Counts nothing."""
 
-    def committed(self, work: CommittedBatch) -> None:
+    def committed(self, batch: CommittedBatch) -> None:
         """Do nothing."""
 
     def transaction_failed(self, topic: str, *, fenced: bool) -> None:

@@ -1,4 +1,4 @@
-"""What an agent does with a batch, as the engine sees it."""
+"""Interface between the engine and an agent: how a batch becomes state and output."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ Pending = TypeVar("Pending")
 
 
 class Processor(abc.ABC, Generic[State, Pending]):
-    """Folds the batches of one topic's partitions into state and output.
+    """Processes the batches of one topic's partitions.
 
-    The engine calls `restore` once when a partition is taken over (its former owner is fenced by then), then for each
-    batch `process` and, when the batch's transaction has been committed, `committed`. If the transaction fails,
-    `release` and a fresh `restore` follow instead: so `process` must not change what `restore` has returned, except
-    for what is a cache of committed things.
+    The engine calls `restore` when a partition is taken over, after its former owner was fenced. For each batch it
+    calls `process`, and `committed` when the batch's transaction was committed. If the transaction fails, it calls
+    `release` and `restore` instead. So `process` must not change the state, except for caches of committed data.
     """
 
-    #: Names the agent in transactional ids and logs; never changed once in production.
+    #: Name of the agent in transactional ids and logs. Must never change: a new owner fences the former one by it.
     name: str
 
     @abc.abstractmethod
@@ -31,30 +30,30 @@ class Processor(abc.ABC, Generic[State, Pending]):
         Args:
             topic: the source topic.
             partition: of the source topic.
-            epoch: producer id and epoch of this ownership, larger than those of all owners before.
+            epoch: producer id and epoch of this owner, larger than those of all former owners.
         """
 
     @abc.abstractmethod
     def process(self, state: State, batch: Batch, output: Output) -> Pending:
-        """Fold a batch: fill the output, return what `committed` has to make visible.
+        """Process a batch: fill the output, return the changes that `committed` applies.
 
-        An exception is taken for the fault of one of the records: they are tried again in smaller batches until the
-        one is found that fails alone, which `set_aside` gets. Errors that concern the whole worker are
-        `AftersendError`, `TransactionFailedError` or `OSError`.
+        Runs synchronously in the event loop, so it must not block and should take 100 ms at most.
 
-        Called without a break, so this must not block and should not take longer than some 100 ms.
+        An exception is attributed to one of the records: they are tried again in smaller batches until the record is
+        found that fails alone, and `set_aside` gets that one. Errors of the whole worker are `AftersendError`,
+        `TransactionFailedError` or `OSError`.
         """
 
     @abc.abstractmethod
     def set_aside(self, state: State, batch: Batch, error: Exception, output: Output) -> Pending:
         """Write the only record of a batch to the dead letters instead of processing it.
 
-        Called for a record that fails alone, whether in `process` or at the broker.
+        Called for a record that fails alone, in `process` or at the broker.
 
         Args:
             state: of the partition.
             batch: one record.
-            error: what it fails with.
+            error: the error of the record.
             output: to be filled.
 
         Returns:
@@ -62,23 +61,23 @@ class Processor(abc.ABC, Generic[State, Pending]):
         """
 
     def discard(self, state: State) -> None:
-        """Throw away what a batch left in caches whose processing raised; nothing of it was committed."""
+        """Drop what a batch left in caches whose processing raised; nothing of it was committed."""
 
     @abc.abstractmethod
     def committed(self, state: State, pending: Pending, ends: dict[tuple[str, int], int], next_offset: int) -> None:
-        """Make a committed batch visible.
+        """Apply and publish a committed batch.
 
         Args:
             state: of the partition.
-            pending: what `process` returned.
+            pending: the result of `process`.
             ends: by output partition, the offset after the last record written.
-            next_offset: of the source partition, after the batch.
+            next_offset: offset of the source partition after the batch.
         """
 
     @abc.abstractmethod
     def release(self, state: State) -> None:
-        """Let go of a partition's state: it has another owner now, or is going to be restored."""
+        """Free the state of a partition that has another owner now, or is about to be restored."""
 
-    def describe(self, state: State) -> dict[str, Any]:  # noqa: ARG002 - for those that have something to tell
-        """Return what an operator may want to know of a partition's state."""
+    def describe(self, state: State) -> dict[str, Any]:  # noqa: ARG002 - for those that have something to log
+        """Return fields of a partition's state for the log."""
         return {}

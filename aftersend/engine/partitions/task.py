@@ -1,4 +1,11 @@
-"""One source partition in this worker's hands: take it over, fold its batches, survive what fails."""
+"""One source partition of this worker: take-over, batches, failures.
+
+The protocol of a partition, with the numbers of `docs/guide/architecture.md`:
+
+- Take-over: 1. fence the former owner, 2. restore the state, 3. read the committed offset, 4. seek and accept batches.
+- Each batch: 8. check that it begins where the last one ended, 9. process it, 10. to 12. commit output and offset in
+  one transaction, 13. apply the changes to the store, 14. publish them.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +30,20 @@ from aftersend.errors import AftersendError, ContentError, FencedError, Transact
 
 log = structlog.get_logger(__name__)
 
-#: Batches that may wait while one is being committed.
-_QUEUE: Final = 1
-_BACKOFF: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-#: What may pass by itself: Kafka is away, or busy with something else.
-_PASSING: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
+#: Batches that wait while one is committed: one, so that the next is ready at once, and no more, since each takes MBs.
+_QUEUED_BATCHES: Final = 1
+#: Before the next attempt after a failure, seconds: quick at first, then sparing a broker that is down.
+_BACKOFF_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+#: Errors that a retry may cure: Kafka is unreachable, or busy.
+_TRANSIENT: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
 
 
 class Phase(enum.Enum):
-    """What a partition is doing."""
+    """The state of a partition's task."""
 
     RUNNING = "running"
     RESTORING = "restoring"
-    #: Another worker has it; if the group leaves it with us all the same, it is taken back.
+    #: Another worker owns the partition. It is taken back if the group still assigns it to this worker.
     FENCED = "fenced"
     CLOSED = "closed"
 
@@ -45,17 +53,17 @@ class PartitionTask:
 
     Args:
         tp: the source partition.
-        processor: what to do with its batches.
+        processor: processes its batches.
         new_writer: makes the partition's transactional writer.
         committed: returns the partition's committed offset.
-        seek: sends the consumer to an offset; returns the number of the seek.
-        on_fatal: told of an error that this worker should not live with.
-        reclaim_after: seconds after which a fenced partition that the group still leaves with us is taken back; well
-            beyond the group's session timeout, so that whoever fenced us has been heard of by then.
-        observer: told of every batch, and of what goes wrong.
+        seek: seeks the consumer to an offset; returns the number of the seek.
+        on_fatal: called with an error that must stop the worker.
+        reclaim_after: seconds after which a fenced partition is taken back if the group still assigns it to this
+            worker. Well beyond the session timeout: by then the group has revoked a partition that another worker owns.
+        observer: counts batches and failures.
     """
 
-    def __init__(  # noqa: PLR0913 - all that it has to do with outside
+    def __init__(  # noqa: PLR0913 - all that it is connected to
         self,
         tp: TP,
         processor: Processor[Any, Any],
@@ -70,23 +78,24 @@ class PartitionTask:
         self.tp = tp
         self.processor = processor
         self.phase = Phase.RESTORING
-        #: Offset of the next record wanted.
+        #: Offset of the next record expected; None: not taken over yet.
         self.position: int | None = None
-        #: Number of the last seek of the consumer that holds for this partition.
+        #: Number of the last seek that holds for this partition. Batches that were fetched before it are outdated.
         self.seek_epoch = 0
         self.state: Any = None
         self.batches = 0
         self.records = 0
         self.resets = 0
         self._isolation = FaultIsolation()
-        #: What the last transaction failed with that failed for its content.
+        #: Error of the last transaction that failed for its content.
         self._content_error: Exception = ContentError("nothing has failed yet")
         #: Failures since the last commit.
         self._failures = 0
         #: `time.monotonic()` of the last commit, or of the take-over.
         self.progress_at = time.monotonic()
-        #: Kafka timestamp of the first record under way, and of the last one committed, milliseconds since 1970.
+        #: Kafka timestamp of the first record in flight, milliseconds since 1970; None: no batch is in flight.
         self.inflight_timestamp: int | None = None
+        #: Kafka timestamp of the last committed record, milliseconds since 1970; None: there is none.
         self.last_timestamp: int | None = None
         self._new_writer = new_writer
         self._committed = committed
@@ -95,37 +104,35 @@ class PartitionTask:
         self._reclaim_after = reclaim_after
         self._observer = observer or NullBatchObserver()
         self._writer: TransactionalWriter | None = None
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_QUEUE)
-        self._open = asyncio.Event()
+        self._queue: asyncio.Queue[Batch] = asyncio.Queue(_QUEUED_BATCHES)
+        self._accepting = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
 
     async def take_over(self) -> None:
-        """Fence the former owner, restore the state, learn the committed offset; again until Kafka lets us."""
+        """Take the partition over by Steps 1 to 3, with retries until Kafka permits it."""
         attempt = 0
         while True:
             try:
                 return await self._take_over()
-            except _PASSING as error:
+            except _TRANSIENT as error:
                 self._observer.take_over_failed(self.tp.topic)
                 log.warning("partition can't be taken over yet", tp=str(self.tp), error=repr(error), attempt=attempt)
-            await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            await asyncio.sleep(_BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS) - 1)])
             attempt += 1
 
     async def _take_over(self) -> None:
-        """Fence the former owner, restore the state, learn the committed offset: in this order.
-
-        The former owner can commit nothing any more once the writer has started, so the changelog and the committed
-        offset that are read afterwards belong together.
-        """
         started = time.monotonic()
         self.phase = Phase.RESTORING
         writer = self._new_writer()
         try:
+            # Step 1. Fence the former owner: from now on it can commit nothing, so what is read below can't change.
             await writer.start()
+            # Step 2. Restore the state from the changelogs.
             state = await self.processor.restore(self.tp.topic, self.tp.partition, writer.epoch)
             try:
+                # Step 3. Read the committed offset, which belongs to the restored state.
                 self.position = await self._committed(self.tp)
             except BaseException:
                 self.processor.release(state)
@@ -138,23 +145,26 @@ class PartitionTask:
         self.phase = Phase.RUNNING
         self.progress_at = time.monotonic()
         self._observer.taken_over(self.tp.topic, self.progress_at - started)
-        description = self.processor.describe(state)
+        self._log_take_over(self.progress_at - started)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
+
+    def _log_take_over(self, seconds: float) -> None:
+        description = self.processor.describe(self.state)
         log.log(
-            logging.INFO if description else logging.DEBUG,  # one line for each partition that holds state
+            logging.INFO if description else logging.DEBUG,  # one line for each partition with state
             "partition taken over",
             topic=self.tp.topic,
             partition=self.tp.partition,
             position=self.position,
-            seconds=round(self.progress_at - started, 3),
+            seconds=round(seconds, 3),
             **description,
         )
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
 
     async def verify_ownership(self) -> bool:
-        """Tell whether nobody has taken the partition over since, by a transaction that changes nothing.
+        """Return whether no other worker has taken the partition over since, by a transaction that changes nothing.
 
-        A worker that was silent for a while may have lost a partition to another one and got it back.
+        A worker that was frozen may have lost a partition and got it back; its memory is stale then.
         """
         await self.quiesce()
         writer, position = self._writer, self.position
@@ -169,32 +179,37 @@ class PartitionTask:
         return True
 
     async def deliver(self, batch: Batch) -> None:
-        """Hand a batch over; waits while the task is busy. Batches that nobody can use are dropped: they come again."""
-        if self.phase is Phase.RUNNING and self._open.is_set():
+        """Queue a batch; waits while the queue is full. Without an owner it is dropped: it will be fetched again."""
+        if self.phase is Phase.RUNNING and self._accepting.is_set():
             await self._queue.put(batch)
 
-    def resume(self) -> None:
-        """Take batches (again)."""
-        self._open.set()
+    def resume(self, seek_epoch: int = 0) -> None:
+        """Accept batches.
+
+        Args:
+            seek_epoch: number of the seek that comes before them.
+        """
+        self.seek_epoch = max(self.seek_epoch, seek_epoch)
+        self._accepting.set()
 
     async def quiesce(self) -> None:
-        """Take no more batches, and wait for the one under way."""
-        self._open.clear()
-        self._clear()
+        """Accept no more batches, and wait for the one in flight."""
+        self._accepting.clear()
+        self._clear_queue()
         await self._idle.wait()
-        self._clear()
+        self._clear_queue()
 
     async def close(self) -> None:
-        """Stop, and let go of everything."""
-        self._open.clear()
+        """Stop and release everything."""
+        self._accepting.clear()
         self.phase = Phase.CLOSED
         if self._task is not None:
             await cancel(self._task)
             self._task = None
-        self._clear()
-        await self._let_go()
+        self._clear_queue()
+        await self._release()
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         writer, self._writer = self._writer, None
         state, self.state = self.state, None
         if state is not None:
@@ -202,7 +217,7 @@ class PartitionTask:
         if writer is not None:
             await writer.close()
 
-    def _clear(self) -> None:
+    def _clear_queue(self) -> None:
         while not self._queue.empty():
             self._queue.get_nowait()
 
@@ -210,31 +225,35 @@ class PartitionTask:
         try:
             while True:
                 batch = await self._queue.get()
-                if self._open.is_set() and self._fits(batch):
+                if not self._accepting.is_set():
+                    continue
+                # Step 8. Accept a batch only if it begins where the last one ended.
+                if batch.start is not None and batch.start == self.position:
                     await self._take(batch)
-                elif self._open.is_set() and (batch.base is None or batch.seek_epoch >= self.seek_epoch):
-                    # A gap, which should not be; batches of before the last seek are merely late.
-                    await self._go_to_position()
+                elif batch.start is None or batch.seek_epoch >= self.seek_epoch:
+                    # A gap after the last seek, so another seek is needed. Batches from before it are only outdated.
+                    await self._seek_to_position()
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not go on silently
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not continue silently
             self.phase = Phase.CLOSED
             self._on_fatal(error)
         finally:
             self._idle.set()
 
-    def _fits(self, batch: Batch) -> bool:
-        """Tell whether a batch goes on just where the last one ended."""
-        return batch.base is not None and batch.base == self.position
+    async def _seek_to_position(self) -> None:
+        if self.position is not None:
+            self.seek_epoch = max(self.seek_epoch, await self._seek(self.tp, self.position))
 
     async def _take(self, batch: Batch) -> None:
+        """Process a batch, and recover from a failed transaction."""
         self._idle.clear()
         try:
-            await self._fold_portions(batch)
+            await self._commit_portions(batch)
         except FencedError as error:
             self._observer.transaction_failed(self.tp.topic, fenced=True)
             self._idle.set()
-            await self._fenced(error)
+            await self._on_fenced(error)
         except TransactionFailedError as error:
             self._observer.transaction_failed(self.tp.topic, fenced=False)
             self._idle.set()
@@ -242,18 +261,14 @@ class PartitionTask:
         finally:
             self._idle.set()
 
-    async def _go_to_position(self) -> None:
-        if self.position is not None:
-            self.seek_epoch = max(self.seek_epoch, await self._seek(self.tp, self.position))
+    async def _commit_portions(self, batch: Batch) -> None:
+        """Commit a batch in one transaction, or in several while the record is searched that makes one fail.
 
-    async def _fold_portions(self, batch: Batch) -> None:
-        """Fold a batch in one transaction, in several where a record of it makes a transaction fail.
-
-        What is left when the partition is to stand still comes again with the next fetch.
+        What is left when the partition quiesces is fetched again.
         """
         isolation = self._isolation
         left: Batch | None = batch
-        while left is not None and self._open.is_set():
+        while left is not None and self._accepting.is_set():
             rest: Batch | None = None
             set_aside = False
             if isolation.active:
@@ -261,11 +276,11 @@ class PartitionTask:
                 left, rest = left.split(count)
             first, last = left.records[0].offset, left.records[-1].offset
             try:
-                await self._fold(left, set_aside=set_aside)
+                await self._commit(left, set_aside=set_aside)
             except ContentError as error:
                 # Nothing was sent, so the same records can be tried again at once.
                 self._suspect(first, last, error)
-                left = left if rest is None else Batch(left.base, left.records + rest.records, left.seek_epoch)
+                left = left if rest is None else Batch(left.start, left.records + rest.records, left.seek_epoch)
                 continue
             except TransactionRejectedError as error:
                 self._suspect(first, last, error)
@@ -274,10 +289,10 @@ class PartitionTask:
             left = rest
 
     def _suspect(self, first: int, last: int, error: Exception) -> None:
-        """Note that a transaction has failed for its content: records with offsets from `first` to `last`."""
+        """Record that a transaction with the offsets from `first` to `last` has failed for its content."""
         self._isolation.failed(first, last)
         cause = error.__cause__
-        # The dead letter names the error itself, not that it was one of the content.
+        # The dead letter names the original error.
         self._content_error = cause if type(error) is ContentError and isinstance(cause, Exception) else error
         log.warning(
             "a transaction failed for its content; it is tried again in smaller parts"
@@ -291,17 +306,17 @@ class PartitionTask:
         )
 
     def _process(self, batch: Batch, output: Output, *, set_aside: bool) -> Any:
-        """Return what the processor makes of a batch.
+        """Return the processor's result for a batch.
 
         Raises:
-            ContentError: if it failed; nothing of it was sent.
+            ContentError: if a record makes it fail. Nothing was sent.
         """
         try:
             if set_aside:
                 return self.processor.set_aside(self.state, batch, self._content_error, output)
             return self.processor.process(self.state, batch, output)
         except (AftersendError, TransactionFailedError, OSError):
-            raise  # the worker's or the store's trouble, not a record's
+            raise  # a failure of the worker or the store, not of a record
         except Exception as error:
             self.processor.discard(self.state)
             if set_aside:
@@ -310,47 +325,49 @@ class PartitionTask:
                 error if isinstance(error, ContentError) else ContentError(f"{type(error).__name__}: {error}")
             ) from error
 
-    async def _fold(self, batch: Batch, *, set_aside: bool) -> None:
+    async def _commit(self, batch: Batch, *, set_aside: bool) -> None:
+        """Process and commit records in one transaction."""
         writer = self._writer
-        if writer is None:  # pragma: no cover - closed under our feet
+        if writer is None:  # pragma: no cover - closed meanwhile
             return
         started = time.monotonic()
         timestamps, stride = batch.timestamps()
         self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
-        pending = self._process(batch, output, set_aside=set_aside)
-        count = batch.consume()
-        folded = time.monotonic()
-        ends = await writer.commit(output, (self.tp.topic, self.tp.partition), batch.next_offset)
+        pending = self._process(batch, output, set_aside=set_aside)  # Step 9
+        count = batch.drop_records()
+        processed = time.monotonic()
+        source = self.tp.topic, self.tp.partition
+        ends = await writer.commit(output, source, batch.next_offset)  # Steps 10 to 12
         self.position = batch.next_offset
-        self.processor.committed(self.state, pending, ends, batch.next_offset)
+        self.processor.committed(self.state, pending, ends, batch.next_offset)  # Steps 13 and 14
         self.batches += 1
         self.records += count
         self._failures = 0
         self.progress_at = time.monotonic()
         self.inflight_timestamp, self.last_timestamp = None, last
         self._observer.committed(
-            CommittedBatch(self.tp.topic, count, timestamps, stride, folded - started, self.progress_at - folded)
+            CommittedBatch(self.tp.topic, count, timestamps, stride, processed - started, self.progress_at - processed)
         )
 
-    async def _fenced(self, error: FencedError) -> None:
+    async def _on_fenced(self, error: FencedError) -> None:
         log.warning("fenced: another worker has the partition", tp=str(self.tp), error=str(error))
         self.phase = Phase.FENCED
-        await self._let_go()
-        self._clear()
-        # Usually the group tells us within its session timeout that the partition is gone, and closes this task.
+        await self._release()
+        self._clear_queue()
+        # Usually the group revokes the partition within its session timeout, and this task is closed.
         await asyncio.sleep(self._reclaim_after)
         await self._reset("fenced, but the group still leaves the partition with us")
 
     async def _reset(self, reason: str) -> None:
-        """Drop the partition's memory and take it over anew."""
+        """Drop the partition's memory and take it over again."""
         self.resets += 1
         self._observer.reset(self.tp.topic)
         log.warning("partition is restored", tp=str(self.tp), reason=reason, failures=self._failures)
         self.phase = Phase.RESTORING
-        await self._let_go()
-        self._clear()
-        await asyncio.sleep(_BACKOFF[min(self._failures, len(_BACKOFF) - 1)])
+        await self._release()
+        self._clear_queue()
+        await asyncio.sleep(_BACKOFF_SECONDS[min(self._failures, len(_BACKOFF_SECONDS) - 1)])
         self._failures += 1
         await self.take_over()
-        await self._go_to_position()
+        await self._seek_to_position()

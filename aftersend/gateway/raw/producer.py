@@ -12,6 +12,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from aftersend.engine.aiokafka import patches
 from aftersend.engine.aiokafka.producers import force_close, throttle_metadata
 from aftersend.engine.transaction import MAX_BATCH_BYTES
 from aftersend.errors import KafkaUnusableError
@@ -74,6 +75,7 @@ class ReplaceableProducer:
             ) from error
 
     async def _connect(self) -> None:
+        patches.require()
         producer = AIOKafkaProducer(
             **self._options,
             enable_idempotence=True,

@@ -1,13 +1,10 @@
 """Progress, judged from one look to the next."""
 
-from types import SimpleNamespace
-from typing import cast
-
 import pytest
 
+from aftersend.engine.faust.probe import HealthProbe
 from aftersend.engine.partitions.health import PartitionHealth, WorkerHealth
-from aftersend.engine.partitions.task import PartitionTask
-from aftersend.processes.health import Probe, StallDetector, _age, ready
+from aftersend.processes.health import StallDetector, ready
 
 LIMIT = 120.0
 
@@ -187,24 +184,7 @@ def test_not_ready(view: WorkerHealth, reason: str) -> None:
 
 
 def test_a_probe_before_there_is_an_app() -> None:
-    view = Probe(lambda: None).look()
+    view = HealthProbe(lambda: None).measure()
 
     assert not ready(view).ok
     assert StallDetector(LIMIT, lambda: 0.0).live(view).ok
-
-
-def task(inflight_timestamp: int | None = None, last_timestamp: int | None = None) -> PartitionTask:
-    return cast("PartitionTask", SimpleNamespace(inflight_timestamp=inflight_timestamp, last_timestamp=last_timestamp))
-
-
-def test_lag_is_the_age_of_the_oldest_record_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aftersend.processes.health.time.time", lambda: 1000.0)
-    works, idle = partition(100, delivered=120), partition(100)
-    works.since_commit = 7.0
-    # Known to be under way; only the last one that is done is known; nothing is.
-    assert 30.0 == _age(task(970_000, 900_000), works)
-    assert 100.0 == _age(task(None, 900_000), works)
-    assert 7.0 == _age(task(), works)
-    # Nothing waits, however long ago the last record was; and clocks may differ.
-    assert 0.0 == _age(task(None, 900_000), idle)
-    assert 0.0 == _age(task(1_001_000), works)

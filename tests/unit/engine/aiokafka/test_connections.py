@@ -16,7 +16,7 @@ from aftersend.engine.aiokafka import connections
 
 def test_a_connection_that_is_gone_is_an_error_of_kafkas() -> None:
     """A write to a closed transport raises RuntimeError on uvloop, which aiokafka lets through to whoever sends."""
-    connections.mend()
+    connections.patch()
 
     async def send() -> AIOKafkaConnection:
         server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0)
@@ -42,7 +42,7 @@ def test_a_connection_that_is_gone_is_an_error_of_kafkas() -> None:
 
 async def test_errors_of_kafkas_stay_what_they_are() -> None:
     """Such as that a broker is too old for a request, which is no reason to try again."""
-    connections.mend()
+    connections.patch()
     connection = AIOKafkaConnection("127.0.0.1", 1)
     connection._writer = SimpleNamespace()
     connection._versions = {}

@@ -57,5 +57,5 @@ def test_each_partition_gives_what_its_topic_may() -> None:
 
 
 def test_consumers_are_made_with_the_fetcher_that_limits() -> None:
-    fetch_limits.install()
-    assert consumer.Fetcher is fetch_limits._Fetcher
+    fetch_limits.patch()
+    assert consumer.Fetcher is fetch_limits._LimitingFetcher

@@ -114,7 +114,7 @@ async def test_nor_has_it_said_so_to_an_administrator(
 
 @pytest.mark.parametrize("partitions", [[], [(7, 0)]])
 async def test_a_partition_that_an_answer_leaves_out_is_an_error(partitions: Partitions) -> None:
-    with pytest.raises(KafkaError, match="nothing of the offset of events-"):
+    with pytest.raises(KafkaError, match="returned no offset of events-"):
         await committed_offsets(consumer(answer(0, partitions)), ASKED)
 
 

@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 from aiokafka.errors import KafkaError
 
-from aftersend.engine.faust.consumer import ConsumerThread, NoReadOffsets
+from aftersend.engine.faust.consumer import NoReadOffsets
+from aftersend.engine.faust.consumer_thread import ConsumerThread
 from aftersend.engine.partitions.batch import Batch
 
 TICKS = 3
@@ -54,7 +55,7 @@ def consumer(coordinator: Coordinator, task: Any) -> Any:
 
 
 async def heed(thread: Thread) -> None:
-    watch = cast("Any", ConsumerThread._check_group_errors)
+    watch = cast("Any", ConsumerThread._check_background_tasks)
     await getattr(watch, "fun", watch)(thread)
 
 

@@ -7,6 +7,7 @@ import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
 
+from aftersend.engine.aiokafka.consumers import observe_membership
 from aftersend.engine.group import membership
 from aftersend.engine.group.assignor import SpreadAssignor
 from aftersend.engine.group.membership import Membership
@@ -25,18 +26,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_who_has_heard_nothing_is_sure_of_nothing(clock: Clock) -> None:
+def test_a_worker_without_a_confirmation_is_no_certain_member(clock: Clock) -> None:
     assert not Membership(LIMIT).fresh()
 
 
-def test_sure_until_the_broker_may_have_given_up(clock: Clock) -> None:
+def test_a_confirmation_holds_until_the_broker_may_have_removed_the_member(clock: Clock) -> None:
     member = Membership(LIMIT)
-    member.heard(clock.now)
+    member.confirm(clock.now)
     clock.now += LIMIT - 0.001
     assert member.fresh()
 
     clock.now += 0.001
     assert not member.fresh()
+
+
+def observe(client: Any, member: Membership) -> None:
+    observe_membership(SimpleNamespace(_client=client), membership.now, member.confirm)
 
 
 def heartbeat() -> Any:
@@ -57,7 +62,7 @@ class Client:
 async def test_a_heartbeat_counts_from_when_it_was_sent(clock: Clock) -> None:
     """The broker's clock runs from its arrival, which was earlier than the answer's."""
     member, client = Membership(LIMIT), Client(clock, seconds=3.0)
-    member.watch(client)
+    observe(client, member)
 
     await client.send(0, heartbeat(), group=1)
 
@@ -68,7 +73,7 @@ async def test_a_heartbeat_counts_from_when_it_was_sent(clock: Clock) -> None:
 async def test_a_heartbeat_that_was_refused_proves_nothing(clock: Clock, code: int) -> None:
     """Nor does one that was answered with "a rebalance is under way" (27): aiokafka takes that for a success."""
     member, client = Membership(LIMIT), Client(clock, code)
-    member.watch(client)
+    observe(client, member)
 
     await client.send(0, heartbeat(), group=1)
 
@@ -77,7 +82,7 @@ async def test_a_heartbeat_that_was_refused_proves_nothing(clock: Clock, code: i
 
 async def test_joining_proves_nothing_before_the_assignment_is_there(clock: Clock) -> None:
     member, client = Membership(LIMIT), Client(clock)
-    member.watch(client)
+    observe(client, member)
     await client.send(0, JoinGroupRequest("group", 6000, 3000, "", "consumer", [], None), group=1)
     assert member.age() is None
 
@@ -124,7 +129,7 @@ def test_a_leader_of_another_version_tells_nothing(told: bytes) -> None:
     assigned(member)
     assert member.url_of(0)
 
-    member.learn(told)
+    member.update_owners(told)
 
     assert not member.url_of(0)
 

@@ -132,7 +132,7 @@ def summing() -> Summing:
 
 @pytest.fixture
 async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF_SECONDS", (0.0,))
     task = PartitionTask(
         EVENTS,
         summing,
@@ -148,9 +148,9 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
     await task.close()
 
 
-def batch(base: int | None, *offsets: int, seek_epoch: int = 0) -> Batch:
+def batch(start: int | None, *offsets: int, seek_epoch: int = 0) -> Batch:
     return Batch(
-        base, [SimpleNamespace(offset=offset, timestamp=1_790_000_000_000 + offset) for offset in offsets], seek_epoch
+        start, [SimpleNamespace(offset=offset, timestamp=1_790_000_000_000 + offset) for offset in offsets], seek_epoch
     )
 
 
@@ -340,7 +340,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     task: PartitionTask, broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`asyncio.wait_for` does so until Python 3.12, when what it waits for ends at the same moment."""
-    monkeypatch.setattr("aftersend.engine.tasks._CANCEL_SECONDS", 0.01)
+    monkeypatch.setattr("aftersend.engine.tasks._RETRY_SECONDS", 0.01)
     begun = asyncio.Event()
 
     async def commit(*_: Any) -> dict[tuple[str, int], int]:
@@ -384,7 +384,7 @@ class Told:
 async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF", (0.0,))
+    monkeypatch.setattr("aftersend.engine.partitions.task._BACKOFF_SECONDS", (0.0,))
     told = Told()
     task = PartitionTask(
         EVENTS,

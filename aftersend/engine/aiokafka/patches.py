@@ -1,0 +1,31 @@
+"""All patches of aiokafka, applied together by one call at the start of a process.
+
+`apply` comes before the first client: a client that exists already keeps the unpatched classes. The engine makes no
+client without it.
+"""
+
+from __future__ import annotations
+
+from aftersend.engine.aiokafka import connections, fetch_limits, records
+
+_applied = False
+
+
+def apply() -> None:
+    """Patch aiokafka in this process; further calls do nothing."""
+    global _applied  # noqa: PLW0603 - what is patched is global to the process, too
+    if not _applied:
+        connections.patch()
+        records.patch()
+        fetch_limits.patch()
+        _applied = True
+
+
+def require() -> None:
+    """Check that the patches are applied, before a client is made.
+
+    Raises:
+        RuntimeError: if the process has not called `apply`: a bug in its start.
+    """
+    if not _applied:
+        raise RuntimeError("aftersend.engine.aiokafka.patches.apply() comes before the first Kafka client")
