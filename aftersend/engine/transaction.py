@@ -17,6 +17,7 @@ from aiokafka.errors import (
     IllegalOperation,
     InvalidProducerEpoch,
     InvalidTimestampError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -150,9 +151,13 @@ class TransactionalWriter:
         """Fence the former owner, and end the transaction that it left open.
 
         Raises:
-            KafkaError: if the broker rejects the producer.
+            KafkaError: if the broker rejects the producer, or is not ready.
         """
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except AssertionError as error:
+            # aiokafka asserts that there is a broker, but a broker that has just started may list none in its metadata.
+            raise KafkaConnectionError(f"no broker is known: {error}") from error
 
     @property
     def epoch(self) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerFenced
+from aiokafka.errors import IllegalOperation, KafkaConnectionError, KafkaError, ProducerFenced
 
 from aftersend.engine.transaction import Output, TransactionalWriter
 from aftersend.errors import FencedError, TransactionFailedError
@@ -17,6 +17,19 @@ async def test_a_writer_that_never_started_is_closed_without_ado() -> None:
     writer = TransactionalWriter({"bootstrap_servers": ["127.0.0.1:1"]}, "id", "group", 1.0)
     async with asyncio.timeout(1.0):
         await writer.close()
+
+
+async def test_a_cluster_that_lists_no_broker_yet_is_a_kafka_error_that_is_tried_again() -> None:
+    """Aiokafka fails an assertion then, which would stop the worker."""
+
+    async def start() -> None:
+        raise AssertionError("Did we not perform bootstrap?")
+
+    writer = TransactionalWriter({"bootstrap_servers": ["127.0.0.1:1"]}, "id", "group", 1.0)
+    await writer.close()
+    writer._producer = SimpleNamespace(start=start)
+    with pytest.raises(KafkaConnectionError):
+        await writer.start()
 
 
 class Dead:
