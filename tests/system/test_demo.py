@@ -87,7 +87,7 @@ def test_ctrl_c_ends_it_in_order(environment: dict[str, str], tmp_path: Path) ->
     lines = []
     for line in demo.stdout:
         lines.append(line)
-        if "playing" in line:
+        if "running the campaign" in line:
             break
     time.sleep(2)
     demo.send_signal(signal.SIGINT)

@@ -51,6 +51,7 @@ def demo(
         picture: Also write the last screen to this file, as SVG.
         as_json: Print one JSON object at the end, and nothing else to standard output.
     """
-    from aftersend.cli.demo.run import Demo, DemoOptions
+    from aftersend.cli.demo.run import Demo
+    from aftersend.sandbox.demo.session import DemoOptions
 
     return Demo(DemoOptions(recipients, deliveries, seed, rate, processes, store, keep_running, as_json, picture)).run()

@@ -1,1 +1,1 @@
-"""The demo: a simulated campaign on local servers, shown live and verified."""
+"""Terminal side of `aftersend demo`."""

@@ -1,63 +1,66 @@
-"""Where the demo shows how things stand: a live view on a terminal, else a line now and then."""
+"""Display of the demo's progress: a live screen on a terminal, else a line from time to time."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from rich.console import Console
 from rich.live import Live
 
-from aftersend.cli.demo.render import DemoProgress, DemoRenderer, progress_line
+from aftersend.cli.render.demo import DemoRenderer, progress_line
+from aftersend.sandbox.demo.session import DemoProgress
 
-#: Seconds between two lines where there is no terminal.
-_LINE: Final = 5.0
-#: Seconds over which the speed is taken.
-_SPEED_OVER: Final = 2.0
+#: Interval between two lines without a terminal, seconds.
+_LINE_SECONDS: Final = 5.0
+#: Time over which the speed is computed, seconds.
+_SPEED_SECONDS: Final = 2.0
 
 
 class DemoDisplay:
-    """Shows states one after the other.
+    """Shows the progress of a run.
 
     Args:
-        console: where to.
-        view: how.
-        live: what to draw on; None: lines only.
+        console: to print to.
+        renderer: of the screen.
+        live: screen to draw on; None: lines only.
     """
 
-    def __init__(self, console: Console, view: DemoRenderer, live: Live | None) -> None:
+    def __init__(self, console: Console, renderer: DemoRenderer, live: Live | None) -> None:
         self._console = console
-        self._view = view
+        self._renderer = renderer
         self._live = live
-        self._next_line = time.monotonic() + _LINE
+        self._next_line = time.monotonic() + _LINE_SECONDS
+        #: Times of the last snapshots, and events counted by then.
         self._past: deque[tuple[float, int]] = deque()
 
-    def show(self, state: DemoProgress) -> None:
-        """Show a state."""
+    def show(self, progress: DemoProgress) -> None:
+        """Show the progress."""
         now = time.monotonic()
-        state = state._replace(speed=self._speed(now, sum(state.snapshot.decisions.values())))
+        progress = progress._replace(speed=self._speed(now, sum(progress.snapshot.decisions.values())))
         if self._live is not None:
-            self._live.update(self._view.live(state, self._console.width, self._console.height), refresh=True)
+            screen = self._renderer.live(progress, self._console.width, self._console.height)
+            self._live.update(screen, refresh=True)
         elif now >= self._next_line:
-            self._next_line = now + _LINE
-            self._console.print(progress_line(state), soft_wrap=True)
+            self._next_line = now + _LINE_SECONDS
+            self._console.print(progress_line(progress), soft_wrap=True)
 
     def _speed(self, now: float, events: int) -> float:
         self._past.append((now, events))
-        while self._past[0][0] < now - _SPEED_OVER:
+        while self._past[0][0] < now - _SPEED_SECONDS:
             self._past.popleft()
         then, before = self._past[0]
         return (events - before) / (now - then) if now > then else 0.0
 
 
 @contextlib.contextmanager
-def open_display(console: Console, view: DemoRenderer) -> Iterator[DemoDisplay]:
-    """Return a screen; what it has drawn is gone when this ends."""
+def open_display(console: Console, renderer: DemoRenderer) -> Iterator[Callable[[DemoProgress], None]]:
+    """Open a display, and yield the function that shows the progress; its screen is removed on exit."""
     if not console.is_terminal:
-        yield DemoDisplay(console, view, None)
+        yield DemoDisplay(console, renderer, None).show
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield DemoDisplay(console, view, live)
+        yield DemoDisplay(console, renderer, live).show

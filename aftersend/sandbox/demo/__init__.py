@@ -1,1 +1,1 @@
-"""`aftersend demo`: everything at once on servers of its own, and a check of every number at the end."""
+"""The demo: a simulated campaign on servers of its own, and verification of every number."""

@@ -1,4 +1,4 @@
-"""Plays the part of a campaign that providers send: signed POSTs to the gateway."""
+"""Posts the simulated webhooks of providers to the gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARES: Final = {name: webhook.demo_share for name, webhook in webhook_simulator
 _BATCH: Final = 50
 
 
-class Provider:
+class ProviderTraffic:
     """One provider that sends a campaign of its own, at a steady rate.
 
     Args:
@@ -63,8 +63,8 @@ class Provider:
         """What has become of the requests so far."""
         return self._poster.posted
 
-    async def play(self) -> None:
-        """Post everything.
+    async def post_all(self) -> None:
+        """Post all events.
 
         Raises:
             AftersendError: if the gateway does not take it.

@@ -1,4 +1,4 @@
-"""Plays a simulated campaign into the raw topics, as an MTA's log hook and a tracker would."""
+"""Writes the simulated logs of an MTA and a tracker to the raw topics."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from aftersend.config.settings import Settings
 from aftersend.schemas.partitioning import partition_of_key
 from aftersend.schemas.raw import RawRecord
 
-#: Records written together when they are to be written as fast as it goes, and how often a second at a given rate.
+#: Records written together without a rate, and writes a second with one.
 _AT_ONCE: Final = 2000
 _TIMES_A_SECOND: Final = 20
 
 
-class Player:
+class RawTraffic:
     """Writes raw records at a steady rate.
 
     Args:
         settings: of the installation.
         records: in the order of their arrival.
-        rate: records a second; 0: as fast as it goes.
-        seed: of the choice of partitions.
+        rate: records a second; 0: as fast as possible.
+        seed: of the partitions of records without a key.
     """
 
     def __init__(self, settings: Settings, records: Iterable[RawRecord], rate: float, seed: int) -> None:
@@ -35,13 +35,13 @@ class Player:
         self._records = iter(records)
         self._rate = rate
         self._random = random.Random(f"{seed} partitions")
-        #: Records that Kafka has.
+        #: Acknowledged records.
         self.written = 0
-        #: Arrival of the last of them in the campaign's own time, seconds since 1970.
+        #: Arrival of the last of them by its timestamp, seconds since 1970.
         self.clock = 0.0
         self.ended = False
 
-    async def play(self) -> None:
+    async def write_all(self) -> None:
         """Write all records."""
         producer = AIOKafkaProducer(**self._settings.kafka_options(), acks="all", linger_ms=5)
         await producer.start()
@@ -60,7 +60,7 @@ class Player:
         topics, partitions = self._settings.topics, self._settings.partitions
         sent = []
         for record in chunk:
-            # A log hook writes wherever it likes; so what belongs together lies apart.
+            # A log hook writes to any partition, so records of one recipient are spread over several.
             key = record.key
             partition = partition_of_key(key, partitions) if key else self._random.randrange(partitions)
             sent.append(

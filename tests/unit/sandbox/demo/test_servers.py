@@ -33,12 +33,12 @@ def test_processes_get_ports_in_a_row() -> None:
     assert all(is_free(first + i) for i in range(3))
 
 
-def test_a_worker_that_ends_by_itself_is_told_with_its_last_words(tmp_path: Path) -> None:
+def test_a_worker_that_exits_is_an_error_with_the_end_of_its_log(tmp_path: Path) -> None:
     workers = ServerProcess("worker", {"PATH": os.environ["PATH"], "AFTERSEND_PARTITIONS": "none"}, tmp_path, [1])
     workers.start()
     assert workers._process is not None
     workers._process.wait(30)
-    with pytest.raises(DemoFailedError, match="exit code 3"):
+    with pytest.raises(DemoFailedError, match="exited with code 3"):
         workers.check()
     assert not workers.ready()
     workers.stop()

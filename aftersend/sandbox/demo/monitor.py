@@ -1,9 +1,10 @@
-"""What the world can see of the demo while it runs: Redis, and the group's offsets."""
+"""Monitors the demo from outside its workers: KPIs in Redis, and committed offsets of the consumer group."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 import redis.asyncio as redis_client
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,22 +16,22 @@ from aftersend.config.settings import Settings
 from aftersend.engine.aiokafka.offsets import all_committed_offsets
 from aftersend.sandbox.reference.domain import DECISIONS
 
-#: Fields of a hash that are no counters.
-_NO_COUNTERS = {"started_at", "updated_at", "revision"}
+#: Fields of a hash that are not counters.
+_NO_COUNTERS: Final = {"started_at", "updated_at", "revision"}
 
 
 @dataclass(slots=True)
 class DemoSnapshot:
-    """One look."""
+    """State at one moment."""
 
-    #: By delivery, its counters by name.
+    #: Counters by name, by delivery id.
     deliveries: dict[str, Counter[str]] = field(default_factory=dict)
-    #: Raw records that were parsed.
+    #: Raw records parsed so far.
     parsed: int = 0
 
     @property
     def decisions(self) -> Counter[str]:
-        """Events by what became of them."""
+        """Events of all deliveries by decision."""
         total: Counter[str] = Counter()
         for counters in self.deliveries.values():
             total.update({name: counters[name] for name in DECISIONS if counters[name]})
@@ -38,7 +39,7 @@ class DemoSnapshot:
 
 
 class DemoMonitor:
-    """Looks again and again.
+    """Reads snapshots.
 
     Args:
         settings: of the installation.
@@ -60,8 +61,8 @@ class DemoMonitor:
         await self._admin.close()
         await self._redis.aclose()
 
-    async def look(self) -> DemoSnapshot:
-        """Return how things stand; as they stood before where somebody does not answer."""
+    async def read(self) -> DemoSnapshot:
+        """Return the current state, or the last known state if a server does not answer."""
         try:
             deliveries = await self._deliveries()
             offsets = await all_committed_offsets(self._admin, self._settings.app_id)

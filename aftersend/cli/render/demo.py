@@ -1,4 +1,4 @@
-"""How the demo looks on a terminal."""
+"""Screen of the demo, fitted to the width and height of the terminal."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aftersend.sandbox.demo.watch import DemoSnapshot
+from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
 _ACCENT: Final = "cyan"
 _QUIET: Final = "bright_black"
 _CHANGED: Final = "bold bright_white"
-#: How long a number that has changed stands out, in seconds.
-_GLOW: Final = 0.6
+#: Time for which a changed number is highlighted, seconds.
+_HIGHLIGHT_SECONDS: Final = 0.6
 _NO_DELIVERY: Final = "(no delivery)"
-#: Rows that the rest of the screen needs.
+#: Lines of the screen besides deliveries.
 _OTHER_ROWS: Final = 14
-#: Wider than this nothing reads well.
-_WIDEST: Final = 130
-#: What the frame takes, left and right.
+#: Width of the screen at most, characters.
+_MAX_WIDTH: Final = 130
+#: Width of the frame, characters.
 _FRAME: Final = 4
 
 
@@ -38,10 +38,11 @@ class DemoColumn(NamedTuple):
     """One column of the deliveries' table."""
 
     heading: str
-    #: The counter, or with a second one the first's share in the second.
+    #: Counter to show.
     name: str
+    #: If set, the counter's share in this one is shown.
     of: str = ""
-    #: 0: always shown; the others where there is room for them, in this order.
+    #: 0: always shown; the others are added in this order while they fit.
     turn: int = 0
 
 
@@ -60,51 +61,37 @@ COLUMNS: Final = (
     DemoColumn("Spam", "complained"),
     DemoColumn("Not sent", "not_sent", turn=6),
 )
-#: What a number takes at least, so that columns do not jump while it grows.
+#: Width of a number at least, so that columns keep their width while it grows.
 _DIGITS: Final = 5
 _SHARE_DIGITS: Final = len("100.0%")
-#: What a delivery's name gets at least where further columns are shown.
-_NAME: Final = 18
-
-
-class DemoProgress(NamedTuple):
-    """What is to be shown."""
-
-    snapshot: DemoSnapshot
-    #: Raw records that Kafka has.
-    written: int
-    #: Where the campaign is in its own time, seconds since 1970.
-    clock: float
-    #: How much of it is written, 0 to 1.
-    share: float
-    #: Events counted in a second.
-    speed: float = 0.0
+#: Width of a delivery's name at least, before further columns are added.
+_NAME_WIDTH: Final = 18
 
 
 class DemoRenderer:
     """Renders the demo's screen.
 
     Args:
-        title: what is played.
+        title: of the run.
     """
 
     def __init__(self, title: str) -> None:
         self._title = title
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
 
-    def live(self, state: DemoProgress, width: int, height: int) -> RenderableType:
-        """Return the screen while the campaign is played."""
-        table = self._deliveries(state.snapshot.deliveries, width, max(3, height - _OTHER_ROWS))
+    def live(self, progress: DemoProgress, width: int, height: int) -> RenderableType:
+        """Return the screen during the campaign."""
+        table = self._deliveries(progress.snapshot.deliveries, width, max(3, height - _OTHER_ROWS))
         return Group(
             self._panel(table, width),
-            Padding(_progress(state, width), (0, 2)),
-            Padding(_pipeline(state), (0, 2)),
-            Padding(_decisions_line(state.snapshot.decisions), (0, 2)),
+            Padding(_progress(progress, width), (0, 2)),
+            Padding(_pipeline(progress), (0, 2)),
+            Padding(_decisions_line(progress.snapshot.decisions), (0, 2)),
         )
 
     def final(self, report: CheckReport, width: int) -> RenderableType:
-        """Return what stays on the screen in the end."""
-        table = self._deliveries(report.kpis, width, len(report.kpis), glow=False)
+        """Return the last screen."""
+        table = self._deliveries(report.kpis, width, len(report.kpis), highlight=False)
         return Group(
             self._panel(table, width),
             Padding(_decisions_table(report), (0, 2, 1, 2)),
@@ -118,14 +105,16 @@ class DemoRenderer:
             border_style=_QUIET,
             box=box.ROUNDED,
             padding=(0, 1),
-            width=min(width, _WIDEST),
+            width=min(width, _MAX_WIDTH),
         )
 
-    def _deliveries(self, deliveries: Mapping[str, Counter[str]], width: int, rows: int, *, glow: bool = True) -> Table:
+    def _deliveries(
+        self, deliveries: Mapping[str, Counter[str]], width: int, rows: int, *, highlight: bool = True
+    ) -> Table:
         total: Counter[str] = Counter()
         for counters in deliveries.values():
             total.update(counters)
-        columns, left = _fitting(total, min(width, _WIDEST) - _FRAME)
+        columns, left = _fitting(total, min(width, _MAX_WIDTH) - _FRAME)
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style=_ACCENT)
         table.add_column("Delivery", footer="all", no_wrap=True, width=left, footer_style="bold")
         for column in columns:
@@ -137,18 +126,18 @@ class DemoRenderer:
                 width=_width(total, column),
                 footer_style=_QUIET if column.of else "bold",
             )
-        # The largest ones, in the order of their names.
+        # The largest deliveries, by name.
         shown = sorted(sorted(deliveries, key=lambda name: -deliveries[name]["audience"])[:rows])
         for delivery_id in shown:
             counters = deliveries[delivery_id]
-            cells = [self._cell(delivery_id, counters, column, glow=glow) for column in columns]
+            cells = [self._cell(delivery_id, counters, column, highlight=highlight) for column in columns]
             name = Text(delivery_id) if delivery_id else Text(_NO_DELIVERY, style=_QUIET)
             table.add_row(name, *cells)
         if len(deliveries) > len(shown):
             table.add_row(Text(f"… {len(deliveries) - len(shown)} more", style=_QUIET))
         return table
 
-    def _cell(self, delivery_id: str, counters: Counter[str], column: DemoColumn, *, glow: bool) -> Text:
+    def _cell(self, delivery_id: str, counters: Counter[str], column: DemoColumn, *, highlight: bool) -> Text:
         text = _value(counters, column)
         if column.of:
             return Text(text, style=_QUIET)
@@ -157,15 +146,15 @@ class DemoRenderer:
         if value != counters[column.name]:
             since = now
             self._seen[key] = counters[column.name], since
-        return Text(text, style=_CHANGED if glow and now - since < _GLOW else "")
+        return Text(text, style=_CHANGED if highlight and now - since < _HIGHLIGHT_SECONDS else "")
 
 
 def _fitting(total: Counter[str], room: int) -> tuple[list[DemoColumn], int]:
-    """Return the columns that there is room for, and the room that is left for names."""
+    """Return the columns that fit, and the width that is left for names."""
     chosen = {column for column in COLUMNS if not column.turn}
     left = room - sum(_width(total, column) + 1 for column in chosen)
     for column in sorted((column for column in COLUMNS if column.turn), key=lambda column: column.turn):
-        if left - _width(total, column) - 1 < _NAME:
+        if left - _width(total, column) - 1 < _NAME_WIDTH:
             break
         left -= _width(total, column) + 1
         chosen.add(column)
@@ -173,7 +162,7 @@ def _fitting(total: Counter[str], room: int) -> tuple[list[DemoColumn], int]:
 
 
 def _width(total: Counter[str], column: DemoColumn) -> int:
-    """Return what a column takes; no value in it is longer than the total's."""
+    """Return the width of a column: no value is longer than the total's."""
     if column.of:
         return _SHARE_DIGITS
     return max(len(column.heading), _DIGITS, len(_value(total, column)))
@@ -186,33 +175,35 @@ def _value(counters: Counter[str], column: DemoColumn) -> str:
     return f"{number / counters[column.of]:.1%}" if counters[column.of] else "-"
 
 
-def _progress(state: DemoProgress, width: int) -> Table:
+def _progress(progress: DemoProgress, width: int) -> Table:
     grid = Table.grid(padding=(0, 1), expand=False)
     grid.add_row(
         Text("campaign time", style=_QUIET),
-        Text(local_time(state.clock), style="bold"),
-        ProgressBar(total=1.0, completed=state.share, width=max(10, min(width, _WIDEST) - 58), complete_style=_ACCENT),
-        Text(f"{state.share:4.0%}"),
+        Text(local_time(progress.clock), style="bold"),
+        ProgressBar(
+            total=1.0, completed=progress.share, width=max(10, min(width, _MAX_WIDTH) - 58), complete_style=_ACCENT
+        ),
+        Text(f"{progress.share:4.0%}"),
     )
     return grid
 
 
-def _pipeline(state: DemoProgress) -> Text:
-    folded = sum(state.snapshot.decisions.values())
-    waiting = max(0, state.written - state.snapshot.parsed)
+def _pipeline(progress: DemoProgress) -> Text:
+    folded = sum(progress.snapshot.decisions.values())
+    waiting = max(0, progress.written - progress.snapshot.parsed)
     arrow = (" → ", _QUIET)
     return Text.assemble(
         ("raw ", _QUIET),
-        (f"{state.written:,}", "bold"),
+        (f"{progress.written:,}", "bold"),
         arrow,
         ("parsed ", _QUIET),
-        (f"{state.snapshot.parsed:,}", "bold"),
+        (f"{progress.snapshot.parsed:,}", "bold"),
         arrow,
         ("counted ", _QUIET),
         (f"{folded:,}", "bold"),
         ("   waiting ", _QUIET),
         (f"{waiting:,}", "bold"),
-        (f"   {state.speed:,.0f}/s", _ACCENT),
+        (f"   {progress.speed:,.0f}/s", _ACCENT),
     )
 
 
@@ -226,15 +217,15 @@ def _decisions_line(decisions: Counter[str]) -> Text:
     return text
 
 
-#: What each decision means, in a line.
+#: Meaning of each decision.
 MEANINGS: Final = {
     "applied": "moved the status forward",
-    "duplicate": "had come before",
-    "lower_priority": "counted, status stayed",
+    "duplicate": "same event id as before",
+    "lower_priority": "counted, status unchanged",
     "terminal_locked": "counted, status was final",
     "late": "after the statistics period",
     "test": "test message, counted apart",
-    "unattributed": "no delivery or recipient named",
+    "unattributed": "without delivery or recipient",
 }
 
 
@@ -258,27 +249,27 @@ def _decisions_table(report: CheckReport) -> Table:
 
 
 def result_line(report: CheckReport) -> Text:
-    """Return the line that says whether all numbers are right."""
+    """Return the line with the result of the verification."""
     mark, style, word = ("✓", "bold green", "equal") if report.equal else ("✗", "bold red", "differ")
     return Text.assemble(
         (f"{mark} numbers {word}", style),
         f": {report.events:,} events from {report.raw_records:,} raw records ({report.unreadable} unreadable), "
         f"{report.rows:,} recipients' rows, {report.contacts:,} contacts, KPIs of {report.deliveries} deliveries in "
-        "Kafka and Redis, against a plain reference fold of the same input",
+        "Kafka and Redis, compared with the reference implementation's fold of the same input",
     )
 
 
-def progress_line(state: DemoProgress) -> str:
-    """Return a state as one line."""
+def progress_line(progress: DemoProgress) -> str:
+    """Return the progress as one line."""
     return (
-        f"{local_time(time.time())}  campaign time {local_time(state.clock)} ({state.share:.0%}), "
-        f"{state.written:,} raw records, {state.snapshot.parsed:,} parsed, "
-        f"{sum(state.snapshot.decisions.values()):,} events counted"
+        f"{local_time(time.time())}  campaign time {local_time(progress.clock)} ({progress.share:.0%}), "
+        f"{progress.written:,} raw records, {progress.snapshot.parsed:,} parsed, "
+        f"{sum(progress.snapshot.decisions.values()):,} events counted"
     )
 
 
 def local_time(seconds: float) -> str:
-    """Return a time (seconds since 1970) to the second, with its zone; a dash where there is none yet."""
+    """Return a time (seconds since 1970) in this machine's time zone; a dash for 0."""
     if not seconds:
         return "-"
     return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(sep=" ", timespec="seconds")

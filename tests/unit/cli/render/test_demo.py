@@ -6,8 +6,9 @@ from io import StringIO
 import pytest
 from rich.console import Console, RenderableType
 
-from aftersend.cli.demo.render import COLUMNS, DemoProgress, DemoRenderer, local_time, progress_line, result_line
-from aftersend.sandbox.demo.watch import DemoSnapshot
+from aftersend.cli.render.demo import COLUMNS, DemoRenderer, local_time, progress_line, result_line
+from aftersend.sandbox.demo.monitor import DemoSnapshot
+from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
 
