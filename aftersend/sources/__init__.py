@@ -1,1 +1,1 @@
-"""One module per provider or MTA: raw bytes to canonical events."""
+"""Sources of feedback, one folder for each provider, MTA or own system: raw bytes to canonical events."""

@@ -1,4 +1,4 @@
-"""What a source is: a name, a number that never changes, and a function from raw bytes to events."""
+"""A source of feedback: its name, its number, its parser, and all that the rest of the package needs of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from aftersend.schemas.event import Feedback
 from aftersend.sources.webhook import Webhook
 
-#: As many are told; the rest is in the record.
+#: So many problems are named; the raw record has the others.
 _MAX_PROBLEMS: Final = 5
 
 
@@ -19,10 +19,10 @@ class SourceError(ValueError):
 
 
 def readable_part(events: list[Feedback], problems: list[str]) -> Iterable[Feedback]:
-    """Return what can be read of a record that holds many events, as webhooks bring them, and then complain.
+    """Return what can be read of a record that holds many events, as webhooks do, and then raise.
 
-    One event that nobody understands must not hold hundreds of others back, and must not get lost either: it is kept
-    in the dead letters, with the whole record. Once that is replayed, its other events are duplicates by their ids.
+    One unreadable event must not hold hundreds of others back, and must not get lost: it is kept in the dead letters,
+    with the whole record. When that is replayed, its other events are duplicates by their ids.
 
     Raises:
         SourceError: if nothing at all can be read; else it comes after the last of the events.

@@ -1,6 +1,6 @@
-"""How a provider's webhooks come in: what a request must be, and how it proves where it is from.
+"""Webhooks of a source: limits of a request, and the check of its signature or credentials.
 
-The gateway asks nothing else of a source: it neither parses nor changes a body before it is safe in Kafka.
+The gateway uses nothing else of a source: it stores a body in Kafka unchanged and does not parse it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class SignatureError(ValueError):
-    """A request is not from whom it says, or too old to believe. The message says why, without anything secret."""
+    """A request is not genuine, or too old. The message says why, without anything secret."""
 
 
 class WebhookRequest(msgspec.Struct, frozen=True):
@@ -35,9 +35,9 @@ class Accepted(msgspec.Struct, frozen=True):
     confirm_url: str = ""
 
 
-#: Checks a request; raises `SignatureError` where it is not genuine, and `OSError` where that can't be said now, since
-#: a certificate could not be fetched: then the answer has to be a 5xx, for the provider to come again (some take
-#: a 4xx as final, `Webhook.final_statuses`). It may await only what `WebhookOptions.fetch` brings.
+#: Checks a request. Raises `SignatureError` if it is not genuine, and `OSError` if that can't be decided now because a
+#: certificate could not be fetched: then the answer has to be a 5xx, for the provider to retry (some take a 4xx as
+#: final, `Webhook.final_statuses`). It may await nothing but `WebhookOptions.fetch`.
 Verifier = Callable[[WebhookRequest], Awaitable[Accepted]]
 
 
@@ -73,7 +73,7 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     #: same secret as the last part of the path is enough then.
     by_credentials: bool = False
     #: HTTP statuses of answers after which the provider does not send the request again. All others from 300 on make it
-    #: come again.
+    #: retry.
     final_statuses: frozenset[int] = frozenset()
 
 
