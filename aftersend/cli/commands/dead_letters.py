@@ -54,7 +54,7 @@ def list_(
     For example:
 
         aftersend dead-letters list
-        aftersend dead-letters list --source kumomta --since 2h
+        aftersend dead-letters list --source tracking --since 2h
         aftersend dead-letters list --error "not valid JSON" --limit 100
         aftersend dead-letters list --json | jq -r .place
 
@@ -100,8 +100,8 @@ def show(place: str, /, *, raw: Flag = False, as_json: Json = False) -> None:
     For example:
 
         aftersend dead-letters show 3:17
-        aftersend dead-letters show feedback.raw.kumomta-1-4711    # by the position of the unreadable record
-        aftersend dead-letters show 3:17 --raw | aftersend parse kumomta
+        aftersend dead-letters show feedback.raw.tracking-1-4711    # by the position of the unreadable record
+        aftersend dead-letters show 3:17 --raw | aftersend parse tracking
 
     Exit codes: 0 done, 1 no such dead letter, 3 invalid settings, 4 Kafka does not answer.
 
@@ -153,7 +153,7 @@ def replay_(
     For example:
 
         aftersend dead-letters replay --dry-run
-        aftersend dead-letters replay --source kumomta --since 1d
+        aftersend dead-letters replay --source tracking --since 1d
         aftersend dead-letters replay --error "not valid JSON" --limit 10 --yes
 
     Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 Kafka has not acknowledged all records: repeat the
