@@ -1,1 +1,1 @@
-"""The agents: thin, they wire rules and tables to topics."""
+"""The agents: wiring between topics, rules and tables."""

@@ -1,14 +1,14 @@
-"""The agent that watches whole deliveries: the leader adds up what all partitions say, and raises each alert once.
+"""Alerts on whole deliveries: the leader sums the KPIs of all partitions and writes each alert once.
 
-What it has raised is what the alerts topic says: its state and its output are the same records, so there is nothing
-that could disagree. Why it is no agent over partitions: `docs/decisions/0013-alerts.md`.
+The alerts topic is both output and state: the alerts that were raised are the records there, so the two can't differ.
+Why this is not an agent over partitions: `docs/decisions/0013-alerts.md`.
 
-1. Start the transactional producer, whose id all leaders share: who watched before can write nothing any more.
-2. Read the alerts, what was declared, and the KPIs of all partitions to their ends; committed records only.
-3. Compare, and write the crossings in one transaction. When it has committed, they count as said.
-4. Go on reading, and compare what has changed, until somebody else leads.
+1. Start the transactional producer, whose id all leaders share: the former leader is fenced.
+2. Read the alerts, the declarations and the KPIs of all partitions to their ends; committed records only.
+3. Compare with the thresholds, and write the crossings in one transaction. They count as written when it has committed.
+4. Read on, and compare what has changed, until another worker leads.
 
-If anything fails, forget everything and begin again with 1.
+After any failure, drop the state and begin again with 1.
 """
 
 from __future__ import annotations
@@ -30,25 +30,29 @@ from aftersend.tables.alerts import DeliveryAlerts, alert_key, encode_alert
 
 log = structlog.get_logger(__name__)
 
-#: Between two looks at what is new, seconds.
-_PAUSE: Final = 0.5
-_BACKOFF: Final = (0.5, 1.0, 2.0, 5.0)
-_PASSING: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
+#: Between two comparisons, seconds: an alert may be that late.
+_INTERVAL_SECONDS: Final = 0.5
+#: Before the next attempt after a failure, seconds.
+_BACKOFF_SECONDS: Final = (0.5, 1.0, 2.0, 5.0)
+#: Session timeouts to wait after being fenced: by then the group has revoked the clock's partition, if it ever will.
+_FENCED_SESSIONS: Final = 1.5
+#: Errors that a retry may cure.
+_TRANSIENT: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
 
-#: Told of crossings that have been written, and of all alerts that are active now.
+#: Called with the crossings that were written, and all alerts that are active now.
 OnAlerts = Callable[[Sequence[DeliveryAlert], Sequence[DeliveryAlert]], None]
 
 
-class Alerts:
-    """Watches while this worker leads.
+class AlertMonitor:
+    """Compares deliveries with the alert thresholds while this worker leads.
 
     Args:
         settings: of the worker.
-        partitions: of the KPI topic and the deliveries topic.
-        leads: says whether this worker owns the clock's partition. Two that believe so do no harm.
-        begin: returns the state of one who has read nothing yet.
-        on_alerts: told after each look that brought something; with nothing at all when this worker leads no longer.
-        on_fatal: told of an error that this worker should not live with.
+        partitions: numbers of partitions of the deliveries topic and the KPI topic.
+        leads: returns whether this worker owns the clock's partition. Two workers that believe so do no harm.
+        new_state: returns an empty state.
+        on_alerts: called after each comparison, and with empty sequences when this worker no longer leads.
+        on_fatal: called with an error that must stop the worker.
     """
 
     def __init__(
@@ -56,29 +60,29 @@ class Alerts:
         settings: Settings,
         partitions: tuple[int, int],
         leads: Callable[[], bool],
-        begin: Callable[[], DeliveryAlerts],
+        new_state: Callable[[], DeliveryAlerts],
         on_alerts: OnAlerts,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._leads = leads
-        self._begin = begin
+        self._new_state = new_state
         self._on_alerts = on_alerts
         self._on_fatal = on_fatal
         topics = settings.topics
-        self._places: list[tuple[str, int]] = [(topics.alerts, 0)]
+        self._partitions: list[tuple[str, int]] = [(topics.alerts, 0)]
         for topic, number in zip((topics.deliveries, topics.kpis), partitions, strict=True):
-            self._places += [(topic, partition) for partition in range(number)]
+            self._partitions += [(topic, partition) for partition in range(number)]
         self._task: asyncio.Task[None] | None = None
-        #: Looks since the last failure.
-        self._looks = 0
+        #: Comparisons since the last failure.
+        self._comparisons = 0
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run(), name="alerts")
 
     async def stop(self) -> None:
-        """Watch no more."""
+        """Stop the task."""
         task, self._task = self._task, None
         if task is not None:
             await cancel(task)
@@ -87,49 +91,48 @@ class Alerts:
         failures = 0
         try:
             while True:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_INTERVAL_SECONDS)
                 if not self._leads():
                     continue
                 try:
-                    await self._watch()
+                    await self._lead()
                     failures = 0
                 except FencedError as error:
                     log.warning("alerts: another worker watches", error=str(error))
-                    # By then the group has told us, if we lead no longer.
-                    await asyncio.sleep(self._settings.session_timeout * 1.5)
-                except _PASSING as error:
-                    failures = 0 if self._looks else failures + 1
+                    await asyncio.sleep(self._settings.session_timeout * _FENCED_SESSIONS)
+                except _TRANSIENT as error:
+                    failures = 0 if self._comparisons else failures + 1
                     log.warning("alerts can't be watched", error=repr(error), failures=failures)
-                    await asyncio.sleep(_BACKOFF[min(failures, len(_BACKOFF) - 1)])
-                self._looks = 0
+                    await asyncio.sleep(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
+                self._comparisons = 0
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not go on silently
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the worker must not continue silently
             self._on_fatal(error)
 
-    async def _watch(self) -> None:
-        """Watch until somebody else leads."""
+    async def _lead(self) -> None:
+        """Compare until another worker leads."""
         settings = self._settings
         writer = TransactionalWriter(
             settings.kafka_options(), f"{settings.app_id}-alerts", settings.app_id, settings.transaction_timeout
         )
         try:
             await writer.start()
-            state = self._begin()
-            ends = await changelog.read(settings.kafka_options(), dict.fromkeys(self._places), state.take)
-            # Nobody else writes alerts from now on, so there is nothing to learn from them.
+            state = self._new_state()
+            ends = await changelog.read(settings.kafka_options(), dict.fromkeys(self._partitions), state.take)
+            # No other worker can write alerts from now on, so they need not be read again.
             ends.pop((settings.topics.alerts, 0))
             async with changelog.follow(settings.kafka_options(), ends) as fetch:
                 while self._leads():
-                    await self._look(writer, state)
-                    await asyncio.sleep(_PAUSE)
+                    await self._compare(writer, state)
+                    await asyncio.sleep(_INTERVAL_SECONDS)
                     await fetch(state.take)
         finally:
             self._on_alerts((), ())
             await writer.close()
 
-    async def _look(self, writer: TransactionalWriter, state: DeliveryAlerts) -> None:
-        """Compare what has changed, and say what has crossed its limit."""
+    async def _compare(self, writer: TransactionalWriter, state: DeliveryAlerts) -> None:
+        """Compare what has changed, and write what has crossed its threshold."""
         crossings = state.crossings()
         if crossings:
             output: Any = writer.output()
@@ -139,12 +142,12 @@ class Alerts:
             await writer.commit(output)
             for alert in crossings:
                 state.written(alert)
-                log.info("alert", **_told(alert))
-        self._looks += 1
+                log.info("alert", **_log_fields(alert))
+        self._comparisons += 1
         self._on_alerts(crossings, state.active())
 
 
-def _told(alert: DeliveryAlert) -> dict[str, Any]:
+def _log_fields(alert: DeliveryAlert) -> dict[str, Any]:
     return {
         "delivery": alert.delivery_id,
         "alert": alert.alert,

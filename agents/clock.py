@@ -1,7 +1,7 @@
-"""The clock: one worker, the owner of the clock topic's only partition, writes a tick at short intervals.
+"""The clock: the leader, which owns the clock topic's only partition, writes a tick at short intervals.
 
-A tick is a raw record like any other: what depends on time depends on ticks, so a replay sees the same time pass. Two
-clocks at once (a zombie beside its successor) do no harm: a tick that says less than an earlier one changes nothing.
+A tick is a raw record like any other. Everything that depends on time depends on ticks, so a replay sees the same time
+pass. Two leaders at once (a zombie and its successor) do no harm: a tick older than the last one changes nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from aftersend.config.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-class Clock:
+class TickWriter:
     """Writes ticks while this worker leads.
 
     Args:
         settings: of the worker.
-        leads: says whether this worker owns the clock's partition.
+        leads: returns whether this worker owns the clock's partition.
         now: the wall clock, seconds since 1970.
     """
 
@@ -35,11 +35,11 @@ class Clock:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to tick."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run(), name="clock")
 
     async def stop(self) -> None:
-        """Tick no more."""
+        """Stop the task."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)

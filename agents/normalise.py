@@ -30,7 +30,7 @@ _END_OF_TIME: Final = MAX_SECONDS * 1000
 
 
 def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
-    """Return the tenant that the gateway knows a raw record to be of, "" if it knows none."""
+    """Return the tenant that the gateway has set for a raw record; "": none."""
     for name, value in headers:
         if name == TENANT_HEADER:
             return (value or b"").decode()
@@ -38,11 +38,11 @@ def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
 
 
 class TooManyEventsError(SourceError):
-    """A raw record makes more events than one record may: a short record must not become gigabytes."""
+    """A raw record has more events than allowed: a short record must not become gigabytes."""
 
 
 class NormaliseState(msgspec.Struct):
-    """A partition of a raw topic in this worker's hands."""
+    """State of a partition of a raw topic that this worker owns."""
 
     topic: str
     partition: int
@@ -50,7 +50,7 @@ class NormaliseState(msgspec.Struct):
     parse: Parser | None
 
 
-#: Told of each committed batch of raw records: its topic, and what came of it.
+#: Called with the topic and the result of each committed batch of raw records.
 OnParse = Callable[[str, ParsedBatch], None]
 
 
@@ -60,8 +60,8 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
     Args:
         settings: of the worker.
         parsers: by raw topic.
-        partitions: of the events topic, as it is.
-        on_parse: told of every batch.
+        partitions: number of partitions that the events topic has.
+        on_parse: called with every committed batch.
     """
 
     name = "normalise"
@@ -89,7 +89,8 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
     def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
         """Parse a batch."""
         if state.parse is None:
-            return self._ticks(state, batch, output)
+            return self._process_ticks(state, batch, output)
+        # Step 9. Parse raw records into events; records that can't be read go to the dead letters.
         parse, partition, partitions = state.parse, state.partition, self._partitions
         appends = [output.channel(self._topics.events, p).append for p in range(partitions)]
         result = ParsedBatch(len(batch.records), 0, {}, {})
@@ -98,9 +99,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
             made: list[tuple[bytes | None, bytes]] = []
             try:
                 if not 0 <= timestamp < _END_OF_TIME:
-                    raise SourceError(
-                        f"the record's Kafka timestamp ({timestamp} ms) is none that time is counted with"
-                    )
+                    raise SourceError(f"the record's Kafka timestamp ({timestamp} ms) is out of range")
                 headers = record.headers
                 self._encode_events(
                     parse(record.value or b""),
@@ -117,7 +116,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
             result.events += len(made)
             for recipient, value in made:
                 if recipient is None:
-                    # Concerns a delivery, whose rows lie in all partitions.
+                    # A declaration of a delivery, whose rows are in all partitions.
                     result.events += partitions - 1
                     for append in appends:
                         append(b"", value, timestamp)
@@ -139,15 +138,15 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
 
         Args:
             events: of the record.
-            tenant: that the gateway knows it to be of; "": none.
-            partition: where the record lies.
-            offset: where the record lies.
-            made: gets key and value of each event, as far as they can be read; None as the key: of every partition.
-            unknown: gets the events whose type the parser does not know.
+            tenant: set by the gateway; "": none.
+            partition: of the record.
+            offset: of the record.
+            made: key and value of each event are appended; None as the key: for every partition.
+            unknown: the counts of events with an unknown type are added to it.
 
         Raises:
-            TooManyEventsError: if there are more than a record may have.
-            SourceError: if a part of the record can't be read; the events that came before it count.
+            TooManyEventsError: if there are more than allowed.
+            SourceError: if a part of the record can't be read; the events before it count.
         """
         total = 0
         for event in events:
@@ -175,21 +174,21 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
     def _reject(
         self, state: NormaliseState, record: FetchedRecord, error: Exception, output: Output, result: ParsedBatch
     ) -> None:
-        """Write a record to the dead letters, and count it."""
+        """Write a record to the dead letters and count it."""
         name = type(error).__name__
         result.errors[name] = result.errors.get(name, 0) + 1
         letters = output.channel(self._topics.dead_letters, state.partition % self._partitions)
         dead_letters.write(letters, record, state.topic, state.partition, error)
 
     def set_aside(self, state: NormaliseState, batch: Batch, error: Exception, output: Output) -> ParsedBatch:
-        """Write a record that fails in a way that no parser foresees to the dead letters."""
+        """Write a record to the dead letters that fails with an unexpected error."""
         result = ParsedBatch(1, 0, {}, {})
         self._reject(state, batch.records[0], error, output, result)
         self._breaker.count(1, 1)
         return result
 
-    def _ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
-        """Fan the clock's last tick of a batch out: earlier ones say nothing that it does not say."""
+    def _process_ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
+        """Write the last tick of a batch to every partition; it supersedes the earlier ones."""
         last = batch.records[-1]
         tick = Feedback(
             f"tick-{last.offset}", "", "", "tick", source="clock", raw_partition=state.partition, raw_offset=last.offset
@@ -203,10 +202,10 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         self,
         state: NormaliseState,
         pending: ParsedBatch,
-        ends: dict[tuple[str, int], int],  # noqa: ARG002 - nothing is kept that would have to know
+        ends: dict[tuple[str, int], int],  # noqa: ARG002 - there is no state that offsets belong to
         next_offset: int,  # noqa: ARG002
     ) -> None:
-        """Tell of the batch: its events are on their topic now."""
+        """Count the batch, whose events are on their topic now."""
         self._on_parse(state.topic, pending)
 
     def release(self, state: NormaliseState) -> None:

@@ -22,26 +22,26 @@ from aftersend.tables.stores.base import PartitionStore
 
 
 class KpiSink(Protocol):
-    """Who shows the KPIs to the world; called between two awaits."""
+    """Publishes KPIs. Called synchronously on the hot path: must be quick and must not raise."""
 
     def taken_over(
         self, partition: int, epoch: tuple[int, int], partials: Callable[[], Iterator[tuple[str, KpiPartial]]]
     ) -> None:
-        """Publish a partition from now on; `partials` gives all it has at any time."""
+        """Publish a partition from now on; `partials` returns all its KPIs at any time."""
 
     def changed(
         self, partition: int, offset: int, partials: Mapping[str, KpiPartial], totals: Mapping[str, KpiTotals]
     ) -> None:
-        """Publish what a committed batch has changed, with its totals; `offset` is the source's after it."""
+        """Publish what a committed batch has changed, with its totals; `offset` is the source offset after it."""
 
     def ticked(self, partition: int, tick: float) -> None:
-        """Take note of the clock's tick that a batch held, seconds since 1970: it is the heartbeat."""
+        """Publish the heartbeat: the tick in a committed batch, seconds since 1970."""
 
     def released(self, partition: int) -> None:
-        """Publish a partition no longer."""
+        """Stop publishing a partition."""
 
 
-#: Told of each committed batch.
+#: Called with the partition and the result of each committed batch.
 OnFold = Callable[[int, BatchResult], None]
 
 
@@ -70,7 +70,7 @@ class _NullStoreObserver(StoreObserver):
 
 
 class TrackState(msgspec.Struct):
-    """A partition of the events topic in this worker's hands."""
+    """State of a partition of the events topic that this worker owns."""
 
     partition: int
     epoch: tuple[int, int]
@@ -85,12 +85,12 @@ class Track(Processor[TrackState, BatchResult]):
 
     Args:
         settings: of the worker.
-        codec: how tables are written.
-        options: of the folding.
+        codec: encodes rows, contacts and KPIs.
+        options: of the fold.
         open_store: opens the store of a partition.
-        sink: shows the KPIs.
-        on_fold: told of every batch.
-        store_observer: told of it too, and of the stores.
+        sink: publishes the KPIs.
+        on_fold: called with every committed batch.
+        store_observer: counts batches and observes stores.
     """
 
     name = "track"
@@ -116,7 +116,7 @@ class Track(Processor[TrackState, BatchResult]):
         self._topic = codec.topics.events
 
     async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> TrackState:  # noqa: ARG002
-        """Bring the partition's store up to date with the changelogs."""
+        """Bring the partition's store up to date with the changelogs (Step 2)."""
         store = self._open_store(partition)
         try:
             restored = await restore(self._settings.kafka_options(), store, self._codec, partition)
@@ -132,30 +132,33 @@ class Track(Processor[TrackState, BatchResult]):
 
     def process(self, state: TrackState, batch: Batch, output: Output) -> BatchResult:
         """Fold a batch."""
+        # Step 9. Fold the events into copies of rows, contacts and KPIs; the store does not change.
         result = state.fold.fold(batch, output, self._topic)
         self._breaker.count(result.records, result.dead)
         return result
 
     def set_aside(self, state: TrackState, batch: Batch, error: Exception, output: Output) -> BatchResult:
-        """Write an event that can't be folded, or whose row Kafka does not take, to the dead letters."""
+        """Write an event that can't be folded, or whose row Kafka does not accept, to the dead letters."""
         result = state.fold.set_aside(batch, error, output, self._topic)
         self._breaker.count(result.records, result.dead)
         return result
 
     def discard(self, state: TrackState) -> None:
-        """Begin with fresh caches: what the failed batch noted of due rows was not committed."""
+        """Drop the caches: the expiries that the failed batch has added were not committed."""
         state.first_expiries.clear()
         state.fold = BatchFold(state.store, state.partition, self._codec, self._options, state.first_expiries)
 
     def committed(
         self, state: TrackState, pending: BatchResult, ends: dict[tuple[str, int], int], next_offset: int
     ) -> None:
-        """Show the batch's changes to everyone."""
+        """Apply the batch's changes to the store and publish them."""
+        # Step 13. Apply the committed changes to the store, with the offsets of the changelogs that hold them.
         ticked = pending.changes.tick > state.store.tick
         state.store.apply(pending.changes, {topic: offset for (topic, _), offset in ends.items()})
         expiries = state.first_expiries
         for delivery_id, expiry in pending.first_expiries.items():
             expiries[delivery_id] = min(expiry, expiries.get(delivery_id, expiry))
+        # Step 14. Queue the KPIs for Redis.
         if pending.changes.partials:
             self._sink.changed(state.partition, next_offset, pending.changes.partials, pending.totals)
         if ticked:

@@ -15,8 +15,8 @@ import uvloop
 from aiokafka.errors import KafkaError
 from starlette.routing import Route
 
-from aftersend.agents.alerts import Alerts
-from aftersend.agents.clock import Clock
+from aftersend.agents.alerts import AlertMonitor
+from aftersend.agents.clock import TickWriter
 from aftersend.agents.normalise import Normalise
 from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
@@ -164,7 +164,7 @@ class Worker:
             expiry_days=settings.redis_expiry_days,
         )
         self.app = app = self._assemble(cluster, publisher)
-        clock = Clock(settings, self._leads, time.time)
+        clock = TickWriter(settings, self._leads, time.time)
         alerts = self._alerts(cluster)
         publisher.start()
         clock.start()
@@ -242,13 +242,13 @@ class Worker:
         self._metrics.add(batches, events, health, heartbeat, publisher.metrics, deliveries)
         return batches, events
 
-    def _alerts(self, cluster: admin.Cluster) -> Alerts:
+    def _alerts(self, cluster: admin.Cluster) -> AlertMonitor:
         """Return who watches the deliveries while this worker leads."""
         settings = self.settings
         topics, timing, thresholds = settings.topics, fold_timing(settings), alert_thresholds(settings)
         metrics = AlertMetrics(settings.metrics_deliveries, [threshold.name for threshold in THRESHOLDS])
         self._metrics.add(metrics)
-        return Alerts(
+        return AlertMonitor(
             settings,
             (cluster.partitions[topics.deliveries], cluster.partitions[topics.kpis]),
             self._owns_clock,

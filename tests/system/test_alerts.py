@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from aftersend.agents.alerts import Alerts
+from aftersend.agents.alerts import AlertMonitor
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.embedded.ports import pick_free
@@ -165,11 +165,11 @@ async def test_two_who_believe_that_they_lead(install: Install) -> None:
     errors: list[BaseException] = []
     active: dict[int, Sequence[DeliveryAlert]] = {}
 
-    def watcher(number: int) -> Alerts:
+    def watcher(number: int) -> AlertMonitor:
         def on_alerts(_crossings: Sequence[DeliveryAlert], alerts: Sequence[DeliveryAlert]) -> None:
             active[number] = alerts
 
-        return Alerts(
+        return AlertMonitor(
             settings,
             (settings.partitions, settings.partitions),
             lambda: True,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.paths import ROOT
 
 #: Duplicates that are still to be renamed. This list only shrinks.
-ALLOWED: frozenset[str] = frozenset({"Clock"})
+ALLOWED: frozenset[str] = frozenset()
 
 
 def class_names() -> Iterator[str]:

@@ -196,6 +196,7 @@ class KpiPublisher:
             owned.tick_before = owned.tick
         await self._detect_data_loss()
         await self._wake_dormant()
+        # Step 15. Write the changed KPIs, absolute and with the owner's epoch.
         while self._changed:
             keys = list(self._changed)[:_CHUNK]
             await self._write({key: self._changed.pop(key) for key in keys})
