@@ -14,6 +14,7 @@ from aftersend.engine.dead_letters import Breaker
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
+from aftersend.engine.types import OwnerEpoch, Partition
 from aftersend.schemas.event import MAX_SECONDS, Feedback
 from aftersend.schemas.partitioning import key_hash
 from aftersend.schemas.raw import TENANT_HEADER
@@ -81,7 +82,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         self._max_bytes = settings.max_event_bytes_per_record
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
 
-    async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> NormaliseState:  # noqa: ARG002
+    async def restore(self, topic: str, partition: int, epoch: OwnerEpoch) -> NormaliseState:  # noqa: ARG002
         """Return the state of a partition: there is nothing to restore."""
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
@@ -202,7 +203,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         self,
         state: NormaliseState,
         pending: ParsedBatch,
-        ends: dict[tuple[str, int], int],  # noqa: ARG002 - there is no state that offsets belong to
+        ends: dict[Partition, int],  # noqa: ARG002 - there is no state that offsets belong to
         next_offset: int,  # noqa: ARG002
     ) -> None:
         """Count the batch, whose events are on their topic now."""

@@ -12,6 +12,7 @@ from aftersend.engine.dead_letters import Breaker
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
+from aftersend.engine.types import OwnerEpoch, Partition
 from aftersend.rules.kpi.indicators import KpiTotals
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.tables.batch.fold import BatchFold
@@ -25,7 +26,7 @@ class KpiSink(Protocol):
     """Publishes KPIs. Called synchronously on the hot path: must be quick and must not raise."""
 
     def taken_over(
-        self, partition: int, epoch: tuple[int, int], partials: Callable[[], Iterator[tuple[str, KpiPartial]]]
+        self, partition: int, epoch: OwnerEpoch, partials: Callable[[], Iterator[tuple[str, KpiPartial]]]
     ) -> None:
         """Publish a partition from now on; `partials` returns all its KPIs at any time."""
 
@@ -73,7 +74,7 @@ class TrackState(msgspec.Struct):
     """State of a partition of the events topic that this worker owns."""
 
     partition: int
-    epoch: tuple[int, int]
+    epoch: OwnerEpoch
     store: PartitionStore
     fold: BatchFold
     first_expiries: dict[str, float]
@@ -115,7 +116,7 @@ class Track(Processor[TrackState, BatchResult]):
         self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
         self._topic = codec.topics.events
 
-    async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> TrackState:  # noqa: ARG002
+    async def restore(self, topic: str, partition: int, epoch: OwnerEpoch) -> TrackState:  # noqa: ARG002
         """Bring the partition's store up to date with the changelogs (Step 2)."""
         store = self._open_store(partition)
         try:
@@ -148,9 +149,7 @@ class Track(Processor[TrackState, BatchResult]):
         state.first_expiries.clear()
         state.fold = BatchFold(state.store, state.partition, self._codec, self._options, state.first_expiries)
 
-    def committed(
-        self, state: TrackState, pending: BatchResult, ends: dict[tuple[str, int], int], next_offset: int
-    ) -> None:
+    def committed(self, state: TrackState, pending: BatchResult, ends: dict[Partition, int], next_offset: int) -> None:
         """Apply the batch's changes to the store and publish them."""
         # Step 13. Apply the committed changes to the store, with the offsets of the changelogs that hold them.
         ticked = pending.changes.tick > state.store.tick

@@ -1,4 +1,4 @@
-"""What Aftersend asks of a cluster before it works there: topics as they should be, and transactions."""
+"""Administration of a Kafka cluster: topics, their configuration, and whether it has transactions."""
 
 from __future__ import annotations
 
@@ -18,46 +18,48 @@ from aftersend.engine.aiokafka import patches
 from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.topics import TopicLayout, Topics
 
-#: Seconds until a topic that was created is known to the broker that is asked next.
-_PROPAGATION: Final = 10.0
-_POLL: Final = 0.1
-#: Where a topic's setting comes from, by the protocol's `ConfigSource`: it was set for this very topic.
+#: Longest time until all brokers list a new topic, seconds; usually it is less than one.
+_PROPAGATION_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.1
+#: Value of the protocol's `ConfigSource`: the setting was made for this topic, not by the broker's defaults.
 _SET_FOR_TOPIC: Final = 1
+#: Time for a cluster to give a transactional producer id, seconds; it makes its transaction log first.
+_PROBE_SECONDS: Final = 30.0
 
 
 class TopicFound(msgspec.Struct):
-    """A topic as the cluster has it."""
+    """A topic of the cluster."""
 
     name: str
     partitions: int
     replicas: int
-    #: What was set for this topic; the broker's defaults are not in it.
+    #: Settings made for this topic, without the broker's defaults.
     config: dict[str, str]
 
 
 class Cluster(msgspec.Struct):
-    """A cluster as it was found."""
+    """Id and topics of a cluster."""
 
     id: str
     #: Partitions by topic.
     partitions: dict[str, int]
 
 
-class Applied(msgspec.Struct):
-    """What `apply_topics` did to one topic."""
+class AppliedTopic(msgspec.Struct):
+    """Result of `apply_topics` for one topic."""
 
     name: str
     result: Literal["created", "updated", "unchanged"]
-    #: By setting: as it was (None: not set) and as it is now.
+    #: By setting: its former value (None: not set) and its new one.
     changed: dict[str, tuple[str | None, str]] = {}
 
 
 @asynccontextmanager
 async def connect(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Give an admin client; its errors become ours.
+    """Yield a connected admin client.
 
     Raises:
-        KafkaUnusableError: if no broker can be reached, or one refuses.
+        KafkaUnusableError: if no broker can be reached, or a request fails; also from the body.
     """
     servers = ",".join(options["bootstrap_servers"])
     patches.require()
@@ -67,16 +69,16 @@ async def connect(options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaAdminClie
             await client.start()
         except (KafkaError, OSError) as error:
             raise KafkaUnusableError(
-                f"no Kafka broker at {servers} (AFTERSEND_KAFKA_BOOTSTRAP): {_words(error)}"
+                f"no Kafka broker at {servers} (AFTERSEND_KAFKA_BOOTSTRAP): {_describe_error(error)}"
             ) from error
         yield client
     except (KafkaError, OSError, TimeoutError) as error:
-        raise KafkaUnusableError(f"Kafka at {servers} refused: {_words(error)}") from error
+        raise KafkaUnusableError(f"Kafka at {servers} refused: {_describe_error(error)}") from error
     finally:
         await client.close()
 
 
-def _words(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     text = str(error)
     name = type(error).__name__
     return text if name in text else f"{name}: {text}" if text else name
@@ -101,25 +103,25 @@ async def require_transactions(
     options: Mapping[str, Any],
     app_id: str,
     transaction_timeout: float,
-    patience: float = 30.0,
+    timeout_seconds: float = _PROBE_SECONDS,
 ) -> None:
-    """Make sure that the cluster has transactions.
+    """Check that the cluster has transactions.
 
     Args:
         options: of the connection, as aiokafka's clients take them.
-        app_id: the transactional id that is tried begins with it, as all of ours do.
+        app_id: prefix of the transactional id that is tried, as of all others.
         transaction_timeout: seconds; brokers have a limit.
-        patience: seconds to wait for an answer. A cluster that can't make its transaction log never gives one.
+        timeout_seconds: to wait for the answer. A cluster that can't make its transaction log never answers.
 
     Raises:
-        KafkaUnusableError: if it has none: exactly once can't be had there.
+        KafkaUnusableError: if it has no transactions, so that nothing would be exactly once.
     """
     patches.require()
     producer = AIOKafkaProducer(
         **options, transactional_id=f"{app_id}-probe", transaction_timeout_ms=int(transaction_timeout * 1000)
     )
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(timeout_seconds):
             await producer.start()
     except InvalidTransactionTimeout as error:
         raise KafkaUnusableError(
@@ -131,19 +133,19 @@ async def require_transactions(
             "this Kafka gives no transactional producer id, without which nothing here can be exactly once: use "
             "Apache Kafka 2.5 or later (or a compatible broker with transactions), allow this user WRITE on "
             f"transactional ids that begin with {app_id}-, and have as many brokers as "
-            f"transaction.state.log.replication.factor asks for ({_words(error)})"
+            f"transaction.state.log.replication.factor asks for ({_describe_error(error)})"
         ) from error
     finally:
         await producer.stop()
 
 
 def problems(cluster: Cluster, topics: Topics, wanted: Iterable[TopicLayout]) -> list[str]:
-    """Return what is wrong with the cluster's topics, in words; empty: nothing.
+    """Return messages on what is wrong with the cluster's topics; empty: nothing.
 
     Args:
-        cluster: as it is.
+        cluster: its present topics.
         topics: names of the topics.
-        wanted: all topics that there should be.
+        wanted: all topics that should exist.
     """
     found = cluster.partitions
     result = [f"topic {layout.name} is missing" for layout in wanted if layout.name not in found]
@@ -167,7 +169,7 @@ def problems(cluster: Cluster, topics: Topics, wanted: Iterable[TopicLayout]) ->
 
 
 def differing(layout: TopicLayout, found: TopicFound) -> dict[str, tuple[str | None, str]]:
-    """Return by setting what a topic has and what it should have, where these differ."""
+    """Return the settings that differ: the present value and the wanted one, by setting."""
     return {
         name: (found.config.get(name), value)
         for name, value in layout.config.items()
@@ -180,28 +182,28 @@ async def apply_topics(
     layouts: Iterable[TopicLayout],
     replication: int,
     foreign: frozenset[str] = frozenset(),
-) -> list[Applied]:
-    """Create the topics that are missing and set the configuration of those that are there.
+) -> list[AppliedTopic]:
+    """Create missing topics and set the configuration of existing ones.
 
     Args:
         options: of the connection, as aiokafka's clients take them.
-        layouts: of the topics that there should be.
+        layouts: of all topics that should exist.
         replication: replicas of each; -1: the broker's default.
-        foreign: topics that others lay out: created if missing, else left as they are.
+        foreign: topics that others configure: created if missing, never changed.
 
     Raises:
-        KafkaUnusableError: if a topic has another number of partitions than wanted (then nothing is changed), or
-            Kafka refuses.
+        KafkaUnusableError: if a topic has another number of partitions than wanted (nothing is changed then), or Kafka
+            rejects a request.
     """
     layouts = tuple(layouts)
     async with connect(options) as client:
-        found = {t.name: t for t in await _describe(client, [layout.name for layout in layouts])}
+        found = {t.name: t for t in await _topics(client, [layout.name for layout in layouts])}
         for layout in layouts:
             there = found.get(layout.name)
             if there is not None and there.partitions != layout.partitions and layout.name not in foreign:
                 raise KafkaUnusableError(
                     f"topic {layout.name} has {there.partitions} partitions, AFTERSEND_PARTITIONS wants "
-                    f"{layout.partitions}: the number can't change, since rows would be looked for elsewhere"
+                    f"{layout.partitions}: the number can't change, since keys would move to other partitions"
                 )
         done = [await _apply(client, layout, found.get(layout.name), replication, foreign) for layout in layouts]
         await _await_topics(client, {layout.name for layout in layouts})
@@ -214,44 +216,44 @@ async def _apply(
     there: TopicFound | None,
     replication: int,
     foreign: frozenset[str],
-) -> Applied:
+) -> AppliedTopic:
     if there is None:
         await _create(client, layout, replication)
-        return Applied(layout.name, "created")
+        return AppliedTopic(layout.name, "created")
     changed = differing(layout, there)
     if not changed or layout.name in foreign:
-        return Applied(layout.name, "unchanged")
-    # The old request, the only one that aiokafka has, replaces all that was set: what others have set goes along.
+        return AppliedTopic(layout.name, "unchanged")
+    # aiokafka has only the old request, which replaces all settings: those that others have made are repeated.
     resource = ConfigResource(ConfigResourceType.TOPIC, layout.name, configs={**there.config, **layout.config})
     for response in await client.alter_configs([resource]):
-        for code, words, *_ in response.resources:
+        for code, message, *_ in response.resources:
             if code:
                 raise KafkaUnusableError(
-                    f"topic {layout.name} could not be changed: {for_code(code).__name__} {words or ''}"
+                    f"topic {layout.name} could not be changed: {for_code(code).__name__} {message or ''}"
                 )
-    return Applied(layout.name, "updated", changed)
+    return AppliedTopic(layout.name, "updated", changed)
 
 
 async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication: int) -> None:
     topic = NewTopic(layout.name, layout.partitions, replication_factor=1, topic_configs=dict(layout.config))
-    topic.replication_factor = replication  # -1, the broker's default, is more than the constructor takes
+    topic.replication_factor = replication  # the constructor does not accept -1, the broker's default
     response = await client.create_topics([topic])
-    for name, code, *words in response.topic_errors:
+    for name, code, *message in response.topic_errors:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:  # somebody else applies them at the same time
+        if code and error is not TopicAlreadyExistsError:  # another process applies them at the same time
             raise KafkaUnusableError(
-                f"topic {name} could not be created: {error.__name__} {words[0] if words and words[0] else ''}"
+                f"topic {name} could not be created: {error.__name__} {message[0] if message and message[0] else ''}"
             )
 
 
 async def _await_topics(client: AIOKafkaAdminClient, names: set[str]) -> None:
-    """Wait until the topics can be seen: a worker that is started right after should find them."""
-    deadline = time.monotonic() + _PROPAGATION
-    while names - set(await client.list_topics()) and time.monotonic() < deadline:  # noqa: ASYNC110 - Kafka's state
-        await asyncio.sleep(_POLL)
+    """Wait until the cluster lists the topics, so that a worker started right after finds them."""
+    deadline = time.monotonic() + _PROPAGATION_SECONDS
+    while names - set(await client.list_topics()) and time.monotonic() < deadline:  # noqa: ASYNC110 - Kafka has no event for it
+        await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _describe(client: AIOKafkaAdminClient, names: list[str]) -> list[TopicFound]:
+async def _topics(client: AIOKafkaAdminClient, names: list[str]) -> list[TopicFound]:
     there = set(await client.list_topics())
     names = [name for name in names if name in there]
     if not names:
@@ -268,6 +270,6 @@ async def _describe(client: AIOKafkaAdminClient, names: list[str]) -> list[Topic
 
 
 async def show_topics(options: Mapping[str, Any], names: list[str]) -> list[TopicFound]:
-    """Return those of the named topics that exist."""
+    """Return the named topics that exist."""
     async with connect(options) as client:
-        return await _describe(client, names)
+        return await _topics(client, names)

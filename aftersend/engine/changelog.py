@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from aftersend.engine.aiokafka import patches
 from aftersend.engine.aiokafka.records import FetchedRecord, FetchOptions
+from aftersend.engine.types import Partition
 
 #: Called with topic, partition and records of one partition, in order.
 Apply = Callable[[str, int, list[FetchedRecord]], None]
@@ -33,9 +34,9 @@ _FETCH_BYTES: Final = 4 * 1024 * 1024
 
 async def read(
     options: Mapping[str, Any],
-    starts: Mapping[tuple[str, int], int | None],
+    starts: Mapping[Partition, int | None],
     apply: Apply,
-) -> dict[tuple[str, int], int]:
+) -> dict[Partition, int]:
     """Read partitions up to their present ends.
 
     Args:
@@ -49,18 +50,7 @@ async def read(
     consumer = _consumer(options)
     await consumer.start()
     try:
-        partitions = [TopicPartition(*key) for key in starts]
-        consumer.assign(partitions)
-        firsts = await consumer.beginning_offsets(partitions)
-        ends = await consumer.end_offsets(partitions)
-        left = set()
-        for tp in partitions:
-            start = starts[tp.topic, tp.partition]
-            begin = firsts[tp] if start is None else max(start, firsts[tp])
-            if begin < ends[tp]:
-                consumer.seek(tp, begin)
-                left.add(tp)
-        consumer.pause(*(tp for tp in partitions if tp not in left))
+        left, ends = await _seek_to_starts(consumer, starts)
         while left:
             fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             for tp, fresh in fetched.items():
@@ -76,9 +66,28 @@ async def read(
         await consumer.stop()
 
 
+async def _seek_to_starts(
+    consumer: AIOKafkaConsumer, starts: Mapping[Partition, int | None]
+) -> tuple[set[TopicPartition], dict[TopicPartition, int]]:
+    """Assign and seek partitions; return those with records to read, and the ends of all."""
+    partitions = [TopicPartition(*key) for key in starts]
+    consumer.assign(partitions)
+    firsts = await consumer.beginning_offsets(partitions)
+    ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    left = set()
+    for tp in partitions:
+        start = starts[tp.topic, tp.partition]
+        begin = firsts[tp] if start is None else max(start, firsts[tp])
+        if begin < ends[tp]:
+            consumer.seek(tp, begin)
+            left.add(tp)
+    consumer.pause(*(tp for tp in partitions if tp not in left))
+    return left, ends
+
+
 @asynccontextmanager
 async def follow(
-    options: Mapping[str, Any], starts: Mapping[tuple[str, int], int]
+    options: Mapping[str, Any], starts: Mapping[Partition, int]
 ) -> AsyncIterator[Callable[[Apply], Awaitable[None]]]:
     """Read partitions on and on; yields a function that applies the records of one poll, if there are any.
 
@@ -116,8 +125,8 @@ def _consumer(options: Mapping[str, Any]) -> Any:
 
 async def bounds(
     options: Mapping[str, Any],
-    keys: list[tuple[str, int]],
-) -> dict[tuple[str, int], tuple[int, int]]:
+    keys: list[Partition],
+) -> dict[Partition, tuple[int, int]]:
     """Return the first offset and the end of each partition, by (topic, partition)."""
     patches.require()
     consumer = AIOKafkaConsumer(**options, enable_auto_commit=False)

@@ -25,6 +25,7 @@ from aiokafka.errors import (
 )
 
 from aftersend.engine.aiokafka import patches, producers
+from aftersend.engine.types import OwnerEpoch, Partition
 from aftersend.errors import FencedError, RecordTooLargeError, TransactionFailedError, TransactionRejectedError
 
 log = structlog.get_logger(__name__)
@@ -48,8 +49,6 @@ _CLOSE_SECONDS: Final = 5.0
 
 Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
-#: A topic and the number of a partition.
-Partition = tuple[str, int]
 
 
 class Channel:
@@ -160,7 +159,7 @@ class TransactionalWriter:
             raise KafkaConnectionError(f"no broker is known: {error}") from error
 
     @property
-    def epoch(self) -> tuple[int, int]:
+    def epoch(self) -> OwnerEpoch:
         """Producer id and epoch: larger for every later owner."""
         return producers.epoch(self._producer)
 

@@ -107,19 +107,11 @@ class Gateway:
             # Closed in reverse: no new requests, requests in flight are answered, then Kafka and the rest.
             stack.push_async_callback(self._fetcher.close)
             if settings.gateway_admin_port:
-                operator = await http.serve(
-                    _config(Starlette(routes=[*self._operator_routes(), *routes]), grace=1),
-                    _listen(settings.web_host, settings.gateway_admin_port, "gateway_admin_port", shared=False),
-                )
+                operator = await self._serve_operator(routes)
                 stack.push_async_callback(operator.shutdown)
             await writer.start()
             stack.push_async_callback(writer.close, _CLOSE_SECONDS)
-            config = _config(self.app, grace=int(settings.gateway_drain_seconds) + 1)
-            config.http = cast(
-                "Any", functools.partial(BoundedProtocol, self._limits(recorder))
-            )  # uvicorn only calls it
-            listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
-            server = await http.serve(config, listener)
+            server = await self._serve_webhooks(self.app, recorder)
             stack.push_async_callback(self._drain, server)
             self._listening = True
             log.info("gateway takes in webhooks", host=settings.gateway_host, port=settings.gateway_port)
@@ -127,6 +119,21 @@ class Gateway:
             await self._stop.wait()
             watching.cancel()
         log.info("stopped")
+
+    async def _serve_operator(self, routes: Sequence[BaseRoute]) -> uvicorn.Server:
+        settings = self._settings
+        return await http.serve(
+            _config(Starlette(routes=[*self._operator_routes(), *routes]), grace=1),
+            _listen(settings.web_host, settings.gateway_admin_port, "gateway_admin_port", shared=False),
+        )
+
+    async def _serve_webhooks(self, app: GatewayApp, recorder: RequestRecorder) -> uvicorn.Server:
+        settings = self._settings
+        config = _config(app, grace=int(settings.gateway_drain_seconds) + 1)
+        # uvicorn's type is a class; it only calls it.
+        config.http = cast("Any", functools.partial(BoundedProtocol, self._limits(recorder)))
+        listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
+        return await http.serve(config, listener)
 
     async def _drain(self, server: uvicorn.Server) -> None:
         log.info("stopping", connections=len(server.server_state.connections))

@@ -1,4 +1,4 @@
-"""Commands that run until they are stopped, as one process or as several under a supervisor."""
+"""Starting a long-running command: one process, or several under a supervisor."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from aftersend.processes.supervisor import Child, supervise
 log = structlog.get_logger(__name__)
 
 _MAX_PORT: Final = 65_535
-_LAST_SECONDS: Final = 5.0
+#: Time for Python to end after a command has, seconds: it waits for the threads of libraries.
+_EXIT_SECONDS: Final = 5.0
 
-#: Runs one process with its settings and the fields that its log lines have besides; returns the exit code.
+#: Runs one process with its settings and additional fields of its log lines; returns the exit code.
 Run = Callable[[Settings, Mapping[str, object]], int]
 
 
@@ -38,11 +39,11 @@ def run_processes(
 
     Args:
         command: its name.
-        processes: how many; 0: one for each core.
-        port_setting: the setting of the port that each process has one of: the second the next one, and so on.
-        for_process: returns the settings of one of them.
-        run: runs one.
-        hangup: whether SIGHUP is passed on to them.
+        processes: number of processes; 0: one for each core.
+        port_setting: setting of the port: each process has one of its own, counted on from it.
+        for_process: returns the settings of one process.
+        run: runs one process.
+        hangup: whether SIGHUP is passed on to the processes.
 
     Raises:
         SettingsError: if a setting is wrong.
@@ -52,14 +53,14 @@ def run_processes(
     for hint in misspelt(os.environ):
         log.warning(hint)
     count = processes or os.cpu_count() or 1
-    # Tells a child of the supervisor which one it is; nothing that an operator sets.
+    # The index of a child of the supervisor; not a setting for operators.
     variable = f"_{PREFIX}{command.upper()}_INDEX"
     index = os.environ.get(variable)
     if index is not None:
         shutdown.end_with_parent()
-        return _ended(run, for_process(settings, int(index)), {command: int(index)})
+        return _run_one(run, for_process(settings, int(index)), {command: int(index)})
     if count == 1:
-        return _ended(run, for_process(settings, 0), {})
+        return _run_one(run, for_process(settings, 0), {})
     if getattr(settings, port_setting) + count - 1 > _MAX_PORT:
         message = f"no port is left for the last process: lower {PREFIX}{port_setting.upper()}"
         log.error(message, processes=count)
@@ -68,14 +69,14 @@ def run_processes(
     return supervise([Child(line, {**os.environ, variable: str(i)}) for i in range(count)], hangup=hangup)
 
 
-def _ended(run: Run, settings: Settings, log_fields: Mapping[str, object]) -> int:
+def _run_one(run: Run, settings: Settings, log_fields: Mapping[str, object]) -> int:
     """Run one process to its end."""
     try:
         code = run(settings, log_fields)
     except AftersendError as error:
-        # A line of the log like any other, for whoever collects them.
-        log.error(str(error), exit_code=error.exit_code)  # noqa: TRY400 - what is to be done is in the words
+        # As a line of the log, since logs may be collected.
+        log.error(str(error), exit_code=error.exit_code)  # noqa: TRY400 - the message says what to do
         code = error.exit_code
-    # A thread of a library's that does not end must not keep the process from ending.
-    shutdown.Deadline(_LAST_SECONDS, code).start()
+    # A library's thread that does not end must not keep the process alive.
+    shutdown.Deadline(_EXIT_SECONDS, code).start()
     return code

@@ -1,4 +1,4 @@
-"""Logging, set up once for a process: for people on a terminal, else one JSON object a line, always on stderr."""
+"""Logging of a process, on stderr: for people on a terminal, otherwise one JSON object a line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from structlog.typing import Processor
 
 Form = Literal["auto", "json", "console"]
 
-#: Our packages log at the level that was asked for, everybody else's libraries from warnings on.
+#: Packages that log at the chosen level; all others are libraries.
 OWN: Final = ("aftersend",)
 
 
@@ -27,14 +27,14 @@ def configure(
     libraries: int = logging.WARNING,
     fields: Mapping[str, object] | None = None,
 ) -> None:
-    """Send all logging of this process, structlog's and the standard library's, to one handler.
+    """Send all logging of this process, by structlog and by the standard library, to one handler.
 
     Args:
-        level: from which on our own lines are shown: `debug`, `info`, `warning`, `error`.
-        form: `console` for people, `json` for machines, `auto`: by whether the stream is a terminal.
-        stream: where to; None: standard error.
-        libraries: from which level on the lines of libraries are shown.
-        fields: shown with every line.
+        level: lowest level of our own lines: `debug`, `info`, `warning`, `error`.
+        form: `console` for people, `json` for machines; `auto`: `console` if the stream is a terminal.
+        stream: None: standard error.
+        libraries: lowest level of libraries' lines.
+        fields: added to every line.
     """
     stream = stream or sys.stderr
     console = form == "console" or (form == "auto" and stream.isatty())
@@ -45,19 +45,8 @@ def configure(
         _local_time if console else _utc_time,
         _Fields(fields or {}),
     ]
-    handler = logging.StreamHandler(stream)
-    handler.addFilter(_no_small_talk)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *_renderers(console=console, colors=stream.isatty()),
-            ],
-        )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [_handler(stream, shared, console=console)]
     root.setLevel(libraries)
     for name in OWN:
         logging.getLogger(name).setLevel(number)
@@ -70,29 +59,44 @@ def configure(
     )
 
 
-def quiet() -> None:
-    """Show nothing but our own warnings: for commands, whose errors are told in one line.
+def _handler(stream: TextIO, shared: list[Processor], *, console: bool) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(_drop_service_chatter)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(console=console, colors=stream.isatty()),
+            ],
+        )
+    )
+    return handler
 
-    A Kafka client logs each broker that it can't reach; the command that gives up says so itself.
+
+def quiet() -> None:
+    """Log only our own warnings, for commands whose errors are one line.
+
+    A Kafka client logs each broker that it can't reach; the command prints one error for all.
     """
     configure("warning", "console", libraries=logging.CRITICAL)
 
 
 def crashed(error: BaseException) -> None:
-    """Log an error that nobody expected, with its traceback."""
+    """Log an unexpected error with its traceback."""
     if not structlog.is_configured():
         quiet()
     structlog.get_logger("aftersend.processes.logs").critical("crashed", exc_info=error)
 
 
-def _no_small_talk(record: logging.LogRecord) -> bool:
-    """Drop what Faust's services say of their own starting and stopping: ours log under our packages' names."""
-    small = record.levelno < logging.WARNING and isinstance(record.msg, str)
-    return not (small and record.name.partition(".")[0] in OWN)
+def _drop_service_chatter(record: logging.LogRecord) -> bool:
+    """Drop the lines of Faust's base classes on starting and stopping, which have our packages' logger names."""
+    chatter = record.levelno < logging.WARNING and isinstance(record.msg, str)
+    return not (chatter and record.name.partition(".")[0] in OWN)
 
 
 class _Fields:
-    """Adds the same fields to every line."""
+    """Processor that adds the same fields to every line."""
 
     def __init__(self, fields: Mapping[str, object]) -> None:
         self._fields = dict(fields)
@@ -109,7 +113,7 @@ def _renderers(*, console: bool, colors: bool) -> list[Processor]:
 
 
 def _exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Turn an exception into its traceback's text."""
+    """Replace an exception by the text of its traceback."""
     given = event.pop("exc_info", None)
     if given is True:
         given = sys.exc_info()

@@ -1,4 +1,4 @@
-"""The query API put together: what `console` asks, answered from a worker's stores, Redis and Kafka."""
+"""The query API of a worker: `console`'s interfaces, implemented on the worker's stores, Redis and Kafka."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ from aftersend.tables.explain import StoredRow
 
 log = structlog.get_logger(__name__)
 
-#: Rows that are looked up without a pause: less than a millisecond, so that the fold does not wait.
-_UNBROKEN: Final = 200
+#: Rows that are read without a pause: less than a millisecond, so that the fold does not wait.
+_ROWS_PER_PAUSE: Final = 200
 _MAY_BE_MAILED: Final = check(None)
-#: Explanations that may wait for the one that is being made; each reads a partition of the events topic.
+#: Explanations that may wait for the one in progress; each reads a partition of the events topic.
 _MAX_WAITING: Final = 8
+#: Time for one explanation with its wait, seconds: most HTTP clients give up then.
 _EXPLAIN_SECONDS: Final = 30.0
 
 
@@ -55,7 +56,7 @@ class StoredRows:
 
     Args:
         settings: of the worker.
-        app: returns the worker's app, None before it is there.
+        app: returns the worker's app, None before it exists.
     """
 
     def __init__(self, settings: Settings, app: Callable[[], WorkerApp | None]) -> None:
@@ -64,47 +65,47 @@ class StoredRows:
         self._codec = codec(settings)
         self._explaining = asyncio.Semaphore(1)
         self._waiting = 0
-        #: Of the events topic; 0: not known yet.
+        #: Number of partitions of the events topic; 0: not known yet.
         self.partitions = 0
 
     def normalise(self, address: str) -> str:
-        """Return an address in the spelling of the tables."""
+        """Return an address in the spelling of the tables; raises ValueError."""
         try:
             return normalise(address)
         except SourceError as error:
             raise ValueError(str(error)) from error
 
     def key_of(self, address: str) -> str:
-        """Return an address in the spelling of the tables; "" if it is none that mail could be sent to."""
+        """Return an address in the spelling of the tables; "": no mail could be sent to it."""
         return key_of(address)
 
     def partition(self, recipient: str) -> int:
-        """Return the partition that a recipient lies in."""
+        """Return the partition of a recipient."""
         if not self.partitions:
-            message = "this worker does not know the topics yet"
+            message = "this worker has not read the topics yet"
             raise ApiError(ErrorCode.PARTITION_MOVING, message)
         return self._partition(recipient)
 
     async def check_suppression(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
-        """Return for each of some recipients of one and the same partition whether it may be mailed."""
+        """Return whether mail may be sent to each recipient; all of them are in one partition."""
         scope = self._settings.unsubscribe_scope
-        state = self._surely(recipients[0])
+        state = self._owned_state(recipients[0])
         found: list[SuppressionResult] = []
-        for at in range(0, len(recipients), _UNBROKEN):
+        for at in range(0, len(recipients), _ROWS_PER_PAUSE):
             found += [
                 _MAY_BE_MAILED if stored is None else check(unpack_contact(stored), message_type, scope)
-                for stored in state.store.peek_contacts(recipients[at : at + _UNBROKEN])
+                for stored in state.store.peek_contacts(recipients[at : at + _ROWS_PER_PAUSE])
             ]
-            self._still(recipients[0], state)
+            self._verify_unchanged(recipients[0], state)
             await asyncio.sleep(0)
         return found
 
     def is_here(self, recipient: str) -> bool:
-        """Tell whether this worker surely owns the recipient's partition."""
+        """Return whether this worker certainly owns the recipient's partition."""
         return self._state(recipient) is not None
 
     def owner(self, recipient: str) -> str:
-        """Return the URL of the owner of the recipient's partition; "": not known, or this very worker."""
+        """Return the URL of the owner of the recipient's partition; "": unknown, or this worker."""
         app = self._app()
         if app is None or not self.partitions:
             return ""
@@ -113,35 +114,35 @@ class StoredRows:
 
     async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
         """Return a committed row; None: there is none."""
-        state = self._surely(recipient)
+        state = self._owned_state(recipient)
         stored = state.store.peek(delivery_id, recipient)
-        self._still(recipient, state)
-        return self._shown(delivery_id, recipient, stored) if stored is not None else None
+        self._verify_unchanged(recipient, state)
+        return self._decode_row(delivery_id, recipient, stored) if stored is not None else None
 
     async def recipient(self, recipient: str) -> AddressRecord:
-        """Return all committed rows of an address, last change first, and its card.
+        """Return all committed rows of an address, last change first, and its contact.
 
-        Each row is as some batch left it; between two of them another batch may have been committed.
+        Each row is consistent, but a batch may be committed between two of them.
         """
-        state = self._surely(recipient)
+        state = self._owned_state(recipient)
         rows = []
         for number, delivery_id in enumerate(state.store.deliveries(), 1):
             stored = state.store.peek(delivery_id, recipient)
             if stored is not None:
-                rows.append(self._shown(delivery_id, recipient, stored))
-            if not number % _UNBROKEN:
+                rows.append(self._decode_row(delivery_id, recipient, stored))
+            if not number % _ROWS_PER_PAUSE:
                 await asyncio.sleep(0)
-                self._still(recipient, state)
-        card = state.store.contact(recipient)
-        self._still(recipient, state)
+                self._verify_unchanged(recipient, state)
+        contact = state.store.contact(recipient)
+        self._verify_unchanged(recipient, state)
         rows.sort(key=lambda row: -row.updated_at)
-        return AddressRecord(rows, unpack_contact(card) if card is not None else None)
+        return AddressRecord(rows, unpack_contact(contact) if contact is not None else None)
 
     async def explain(self, delivery_id: str, recipient: str, options: ExplainOptions) -> ApiExplanation | None:
-        """Return how a row came to be; None: nothing is known of it."""
-        state = self._surely(recipient)
+        """Return the explanation of a row; None: the delivery is unknown."""
+        state = self._owned_state(recipient)
         stored, partial = state.store.peek(delivery_id, recipient), state.store.partial(delivery_id)
-        self._still(recipient, state)
+        self._verify_unchanged(recipient, state)
         if stored is None and partial is None:
             return None
         known = StoredRow(decode_row(stored) if stored is not None else None, terms=state.store.terms.get(delivery_id))
@@ -149,7 +150,7 @@ class StoredRows:
             known.started_at, known.archived = partial.started_at, partial.archived
         where = locate_row(self._settings, state.partition, delivery_id, recipient)
         if self._waiting >= _MAX_WAITING:
-            message = "too many explanations are asked for at once"
+            message = "too many explanations at once"
             raise ApiError(ErrorCode.OVERLOADED, message)
         self._waiting += 1
         try:
@@ -175,25 +176,29 @@ class StoredRows:
         state: Any = app.partitions.state_of(TP(self._settings.topics.events, self._partition(recipient)))
         return state if isinstance(state, TrackState) else None
 
-    def _surely(self, recipient: str) -> TrackState:
+    def _owned_state(self, recipient: str) -> TrackState:
         """Return the state of the recipient's partition.
 
         Raises:
-            ApiError: if it is not surely ours.
+            ApiError: if this worker does not certainly own it.
         """
         state = self._state(recipient)
         if state is None:
-            message = "the recipient's partition is on its way to another worker"
+            message = "the recipient's partition is moving to another worker"
             raise ApiError(ErrorCode.PARTITION_MOVING, message)
         return state
 
-    def _still(self, recipient: str, state: TrackState) -> None:
-        """Make sure that what has been read was ours to read, however long this process stood still meanwhile."""
-        if self._surely(recipient) is not state:
-            message = "the recipient's partition was taken over anew meanwhile"
+    def _verify_unchanged(self, recipient: str, state: TrackState) -> None:
+        """Check that this worker still owned the state after reading from it, even if the process was frozen.
+
+        Raises:
+            ApiError: if it may not have.
+        """
+        if self._owned_state(recipient) is not state:
+            message = "the recipient's partition was taken over again meanwhile"
             raise ApiError(ErrorCode.PARTITION_MOVING, message)
 
-    def _shown(self, delivery_id: str, recipient: str, stored: bytes) -> RecipientState:
+    def _decode_row(self, delivery_id: str, recipient: str, stored: bytes) -> RecipientState:
         return decode_state(self._codec.state(delivery_id, recipient, decode_row(stored)))
 
 
@@ -208,22 +213,22 @@ class RedisDeliveries:
         self._reader = reader
 
     async def read(self, delivery_id: str) -> Kpis | None:
-        """Return a delivery's KPIs; None: nothing is known of it."""
+        """Return a delivery's KPIs; None: the delivery is unknown."""
         try:
             return await self._reader.read(delivery_id)
         except (RedisError, OSError, TimeoutError) as error:
-            raise _redis_away(error) from error
+            raise _redis_error(error) from error
 
     async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
-        """Return some deliveries."""
+        """Return a page of deliveries."""
         try:
             return await self._reader.page(order, after, limit)
         except (RedisError, OSError, TimeoutError) as error:
-            raise _redis_away(error) from error
+            raise _redis_error(error) from error
 
 
-def _redis_away(error: BaseException) -> ApiError:
-    return ApiError(ErrorCode.REDIS_UNAVAILABLE, f"Redis can't be asked: {type(error).__name__}")
+def _redis_error(error: BaseException) -> ApiError:
+    return ApiError(ErrorCode.REDIS_UNAVAILABLE, f"Redis is unavailable: {type(error).__name__}")
 
 
 class QueryApi:
@@ -231,7 +236,7 @@ class QueryApi:
 
     Args:
         settings: of the worker.
-        app: returns the worker's app, None before it is there.
+        app: returns the worker's app, None before it exists.
 
     Raises:
         SettingsError: if the file of tokens can't be read.
@@ -283,10 +288,11 @@ def _read(path: Path) -> dict[str, str]:
         words = line.partition("#")[0].split()
         if not words:
             continue
-        # The line itself is secret.
-        if len(words) != 2 or words[1] not in {"viewer", "operator"} or len(words[0]) < MIN_TOKEN:  # noqa: PLR2004
+        token, *roles = words
+        # The message must not quote the line, which is secret.
+        if roles not in (["viewer"], ["operator"]) or len(token) < MIN_TOKEN:
             raise SettingsError(
                 f"{name}, line {number}: a token of at least {MIN_TOKEN} characters, and viewer or operator"
             )
-        tokens[words[0]] = words[1]
+        tokens[token] = roles[0]
     return tokens

@@ -1,4 +1,4 @@
-"""A process's end, come what may: with its parent, and within bounds once it has been told to stop."""
+"""Shutdown of a process: with its parent, and within a deadline after the request to stop."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from aftersend.errors import EXIT_CRASHED
 
 log = structlog.get_logger(__name__)
 
-#: Seconds from the request to stop until the process is ended by force. A transaction under way may be waiting for a
-#: broker that is away; whoever takes the partition over ends it.
-GRACE: Final = 40.0
+#: Time for an orderly shutdown, seconds. A transaction in flight may wait for an unreachable broker; the next owner of
+#: the partition ends it.
+GRACE_SECONDS: Final = 40.0
 
 
 def end_with_parent(descriptor: int = 0) -> None:
-    """Stop this process, as by SIGTERM, when the other end of a pipe is closed: its holder is gone.
+    """Send SIGTERM to this process when the other end of a pipe is closed, because the parent has ended.
 
     Args:
-        descriptor: the pipe's end to read; standard input by default.
+        descriptor: reading end of the pipe; default: standard input.
     """
 
     def watch() -> None:
@@ -40,35 +40,35 @@ def end_with_parent(descriptor: int = 0) -> None:
 
 
 class Deadline:
-    """Ends the process by force when an orderly end takes too long: with `start`, the time runs.
+    """Ends the process by force when an orderly shutdown takes too long.
 
-    Left as a context manager, nothing is bounded any more.
+    `start` starts the timer; leaving the context cancels it.
 
     Args:
-        seconds: given to the orderly end.
-        exit_code: what the process ends with otherwise.
+        seconds: for the orderly shutdown.
+        exit_code: of the process when it is ended by force.
     """
 
-    def __init__(self, seconds: float = GRACE, exit_code: int = EXIT_CRASHED) -> None:
+    def __init__(self, seconds: float = GRACE_SECONDS, exit_code: int = EXIT_CRASHED) -> None:
         self._timer = threading.Timer(seconds, self._force)
-        # A daemon thread goes on while Python waits for others at its end, which is where an end may hang.
+        # A daemon thread runs on while Python waits for other threads at its end, where it may hang.
         self._timer.daemon = True
         self._seconds = seconds
         self._exit_code = exit_code
         self._started = False
 
     def __enter__(self) -> Self:
-        """Do nothing yet."""
+        """Return the deadline, not started."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the time."""
+        """Cancel the timer."""
         self._timer.cancel()
 
     def start(self) -> None:
-        """Let the time run; calls after the first do nothing."""
+        """Start the timer; further calls do nothing."""
         if not self._started:
             self._started = True
             self._timer.start()

@@ -1,7 +1,8 @@
-"""Several worker processes on one machine: started, watched, started again, and stopped together.
+"""Supervisor of several processes on one machine: starts, restarts and stops them together.
 
-A child that crashes is started again, ever more slowly, and given up after several crashes in a row. A child that ends
-for a reason that will still be there next time (settings, Kafka, the breaker) ends them all, with its exit code.
+A child that crashes is restarted with a growing delay, and all children are stopped after several crashes in a row. A
+child that ends for a reason that a restart does not cure (settings, Kafka, the breaker) stops them all with its exit
+code.
 """
 
 from __future__ import annotations
@@ -22,68 +23,69 @@ from aftersend.errors import EXIT_CRASHED, EXIT_KAFKA, EXIT_OK, FATAL
 
 log = structlog.get_logger(__name__)
 
+#: A shell shows a death by signal as the exit code 128 + its number.
 _SIGNAL_BASE: Final = 128
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """How patient the supervisor is; all in seconds but the number of crashes."""
+class RestartPolicy(msgspec.Struct, frozen=True):
+    """When children are restarted, given up and killed."""
 
-    #: Waited before a child is started again, by how often it has crashed in a row.
+    #: Delay before a restart by the number of crashes in a row, seconds.
     backoff: tuple[float, ...] = (1.0, 2.0, 5.0, 10.0, 30.0)
-    #: A child that crashes so often in a row is given up, and with it all others.
+    #: Number of crashes in a row after which all children are stopped.
     crashes: int = 6
-    #: One that ran for so long before it crashed begins anew to be counted.
+    #: A child that ran for so long before its crash starts a new row, seconds.
     healthy: float = 60.0
-    #: Children that have not ended so long after having been told to are killed.
+    #: Time for children to stop before they are killed, seconds: longer than their own deadline.
     grace: float = 45.0
 
 
 class Child(msgspec.Struct, frozen=True):
-    """How to start one child."""
+    """Command line and environment of one child."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
 
 
 def exit_code_of(returncode: int) -> int:
-    """Return the exit code that says what a child's return code says: death by signal as a shell shows it."""
+    """Return the exit code for a child's return code; a death by signal as a shell shows it."""
     return returncode if returncode >= 0 else _SIGNAL_BASE - returncode
 
 
 class Supervisor:
     """Keeps children running.
 
-    Each child's standard input is a pipe that nobody writes to: it ends when this process does, however that comes
-    about, and `aftersend.processes.shutdown` then ends the child.
+    Each child's standard input is a pipe to which nothing is written. It is closed when this process ends for whatever
+    reason, and `aftersend.processes.shutdown` then stops the child.
 
     Args:
-        children: by index.
-        policy: how patient to be.
+        children: in the order of their indices.
+        policy: when children are restarted, given up and killed.
     """
 
-    def __init__(self, children: Sequence[Child], policy: Policy | None = None) -> None:
+    def __init__(self, children: Sequence[Child], policy: RestartPolicy | None = None) -> None:
         self._children = children
-        self._policy = policy or Policy()
+        self._policy = policy or RestartPolicy()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
-        #: One for each child, to wait for its end.
+        #: One thread for each child waits for its end.
         self._threads = ThreadPoolExecutor(max(1, len(children)), "child")
         self._stop = asyncio.Event()
-        self._asked = 0
+        self._stop_requests = 0
         self._result = EXIT_OK
 
     def stop(self) -> None:
-        """Tell all children to end; if told twice, kill them."""
-        self._asked += 1
+        """Stop all children; at the second request, kill them."""
+        self._stop_requests += 1
         self._stop.set()
-        if self._asked > 1:
+        if self._stop_requests > 1:
             self._signal(signal.SIGKILL)
 
     def hang_up(self) -> None:
-        """Tell all children to read again what may have changed."""
+        """Send SIGHUP to all children."""
         self._signal(signal.SIGHUP)
 
     async def run(self) -> int:
-        """Keep the children running until `stop` or until it makes no sense; return the exit code."""
+        """Keep the children running until `stop`, or until one is given up; return the exit code."""
         keepers = [asyncio.create_task(self._keep(index)) for index in range(len(self._children))]
         await self._stop.wait()
         log.info("stopping", workers=len(self._running))
@@ -104,9 +106,9 @@ class Supervisor:
             started = time.monotonic()
             code = await self._run_once(index)
             if self._stop.is_set():
-                self._judge_end(index, code)
+                self._record_end(index, code)
                 return
-            # A Kafka that was there before will come again; one that never was needs somebody to look after it.
+            # An unreachable Kafka comes back if it was there before. At the first start it is a matter for operators.
             if code in FATAL and (first or code != EXIT_KAFKA):
                 self._give_up(index, code, "its cause will not go away by itself")
                 return
@@ -133,19 +135,19 @@ class Supervisor:
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
         child = self._children[index]
-        # Not asyncio's subprocesses: sending these a signal may reap them, and then their exit code is lost.
+        # Not asyncio's subprocesses: sending one a signal may reap it, and then its exit code is lost.
         process = self._running[index] = subprocess.Popen(
             child.command,
             env=dict(child.environment),
             stdin=subprocess.PIPE,
-            # Ctrl-C in a terminal goes to this process, which tells the children.
+            # Ctrl-C in a terminal goes to this process only, which stops the children.
             start_new_session=True,
         )
         log.info("worker started", worker=index, pid=process.pid)
         return process
 
-    def _judge_end(self, index: int, code: int) -> None:
-        """Look at how a child ended that was told to."""
+    def _record_end(self, index: int, code: int) -> None:
+        """Record the exit code of a child that was stopped."""
         if code != EXIT_OK:
             log.warning("worker did not stop in order", worker=index, exit_code=code)
             self._result = self._result or code
@@ -159,16 +161,16 @@ class Supervisor:
         for process in list(self._running.values()):
             process.send_signal(number)
             if number is signal.SIGTERM:
-                process.send_signal(signal.SIGCONT)  # one that was paused has to go on to end
+                process.send_signal(signal.SIGCONT)  # a paused process has to continue to stop
 
 
-def supervise(children: Sequence[Child], policy: Policy | None = None, *, hangup: bool = False) -> int:
-    """Run children until SIGTERM or SIGINT, or until one ends for good; return the exit code.
+def supervise(children: Sequence[Child], policy: RestartPolicy | None = None, *, hangup: bool = False) -> int:
+    """Run children until SIGTERM or SIGINT, or until one is given up; return the exit code.
 
     Args:
-        children: by index.
-        policy: how patient to be.
-        hangup: pass SIGHUP on to the children.
+        children: in the order of their indices.
+        policy: when children are restarted, given up and killed.
+        hangup: whether to pass SIGHUP on to the children.
     """
 
     async def main() -> int:

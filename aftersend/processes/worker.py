@@ -1,4 +1,4 @@
-"""A worker process, put together: agents, tables, publisher, clock, health."""
+"""Wiring of a worker process: agents, tables, publisher, clock, alerts, health."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import redis.asyncio as redis
 import structlog
@@ -50,20 +51,23 @@ __all__ = ["OnFold", "Worker", "raw_sources", "run_worker"]
 
 log = structlog.get_logger(__name__)
 
-#: Rows are bytes, which the collector never walks, and what a batch allocates is gone when it is done. While a batch is
-#: folded all of its records are alive, and a collection looks at them for nothing: so none comes before 200,000 objects
+#: Rows are bytes, which the garbage collector does not traverse, and the objects of a batch are freed without it. A
+#: collection during a batch would traverse all its records in vain, so none comes before 200,000 objects
 #: (`docs/performance.md`).
-GC_THRESHOLDS = (200_000, 20, 20)
+GC_THRESHOLDS: Final = (200_000, 20, 20)
+#: Timeouts of Redis, seconds: KPIs are queued while it does not answer.
+_REDIS_SECONDS: Final = 5.0
+_REDIS_CONNECT_SECONDS: Final = 2.0
 
 OnFold = Callable[[int, BatchResult], None]
 
 
 def fold_options(settings: Settings, partitions: int | None = None) -> FoldOptions:
-    """Return what folding needs to know of the installation.
+    """Return the options of the fold.
 
     Args:
         settings: of the worker.
-        partitions: of the events topic, as it is; None: as the settings have it.
+        partitions: number of partitions that the events topic has; None: as in the settings.
     """
     numbers = source_numbers()
     return FoldOptions(
@@ -79,11 +83,11 @@ def store_opener(settings: Settings, cluster_id: str) -> Callable[[int], Partiti
 
     Args:
         settings: of the worker.
-        cluster_id: of Kafka: local state that came from another one is of no use.
+        cluster_id: of Kafka: local state of another cluster is discarded.
     """
     if settings.store == "memory":
         return lambda _partition: MemoryStore()
-    from aftersend.tables.stores.rocksdb.store import open_stores  # noqa: PLC0415 - RocksDB costs memory even where it is not used
+    from aftersend.tables.stores.rocksdb.store import open_stores  # noqa: PLC0415 - RocksDB costs memory as soon as it is imported
 
     return open_stores(
         settings.data_dir / "rocksdb",
@@ -98,8 +102,8 @@ class Worker:
 
     Args:
         settings: checked.
-        on_fold: told of every committed batch of events.
-        on_stopping: told when the worker begins to stop.
+        on_fold: called with every committed batch of events.
+        on_stopping: called when the worker begins to stop.
     """
 
     def __init__(
@@ -119,19 +123,19 @@ class Worker:
         self._api: QueryApi | None = None
 
     def stop(self) -> None:
-        """Ask for a graceful end."""
+        """Request a graceful shutdown."""
         self._stop.set()
 
-    def _fatal(self, error: BaseException) -> None:
+    def _on_fatal(self, error: BaseException) -> None:
         if self._error is None:
             self._error = error
         self._stop.set()
 
     async def run(self) -> int:
-        """Work until `stop` or a fatal error; return the exit code.
+        """Run until `stop` or a fatal error; return the exit code.
 
         Raises:
-            AftersendError: if the worker can't start, or should not go on.
+            AftersendError: if the worker can't start, or must not continue.
         """
         settings = self.settings
         api = self._api = QueryApi(settings, lambda: self.app)
@@ -152,20 +156,14 @@ class Worker:
 
     async def _work(self) -> None:
         settings = self.settings
-        _make(settings.data_dir)
-        cluster = await self._check()
+        _make_directory(settings.data_dir)
+        cluster = await self._check_cluster()
         if self._api is not None:
             self._api.rows.partitions = cluster.partitions[settings.topics.events]
-        self.publisher = publisher = KpiPublisher(
-            redis.from_url(settings.redis_url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0),
-            prefix=settings.redis_prefix,
-            cluster=f"{cluster.id}/{settings.app_id}",
-            interval=settings.redis_interval,
-            expiry_days=settings.redis_expiry_days,
-        )
+        self.publisher = publisher = _publisher(settings, cluster.id)
         self.app = app = self._assemble(cluster, publisher)
         clock = TickWriter(settings, self._leads, time.time)
-        alerts = self._alerts(cluster)
+        alerts = self._alert_monitor(cluster)
         publisher.start()
         clock.start()
         alerts.start()
@@ -177,7 +175,7 @@ class Worker:
                 raise KafkaUnusableError(
                     f"Kafka at {settings.kafka_bootstrap} went away during the start: {error!r}"
                 ) from error
-            # What is there now stays until the end: the collector need not look at it again.
+            # Objects that exist now live until the end, so the collector need not traverse them.
             gc.freeze()
             await self._wait(app)
         finally:
@@ -191,8 +189,8 @@ class Worker:
             await app.stop()
             log.info("stopped")
 
-    async def _check(self) -> admin.Cluster:
-        """Return the cluster if it is fit to work on."""
+    async def _check_cluster(self) -> admin.Cluster:
+        """Return the cluster, after checking its topics and transactions."""
         settings = self.settings
         cluster = await admin.inspect(settings.kafka_options())
         if problems := admin.problems(cluster, settings.topics, topic_layouts(settings)):
@@ -201,7 +199,7 @@ class Worker:
         return cluster
 
     async def _wait(self, app: engine_app.WorkerApp) -> None:
-        """Wait for the request to stop, a fatal error of ours, or a crash inside Faust."""
+        """Wait for `stop`, a fatal error, or a crash inside Faust."""
         crashed = asyncio.ensure_future(app.wait_for_crash())
         stopped = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({crashed, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -209,14 +207,14 @@ class Worker:
             task.cancel()
         crash = app.crashed_with()
         if crash is not None:
-            self._fatal(crash)
+            self._on_fatal(crash)
 
     def _assemble(self, cluster: admin.Cluster, publisher: KpiPublisher) -> engine_app.WorkerApp:
         settings = self.settings
         topics = settings.topics
         by_topic = {topics.raw(name): parser for name, parser in parsers(settings).items()}
         batches, events = self._add_metrics([*by_topic, topics.clock, topics.events], publisher)
-        app = engine_app.create(settings, self._fatal, batches)
+        app = engine_app.create(settings, self._on_fatal, batches)
         normalise = Normalise(settings, by_topic, cluster.partitions[topics.events], events.parsed)
         engine_app.add_agent(app, [*by_topic, topics.clock], normalise)
         track = Track(
@@ -242,8 +240,8 @@ class Worker:
         self._metrics.add(batches, events, health, heartbeat, publisher.metrics, deliveries)
         return batches, events
 
-    def _alerts(self, cluster: admin.Cluster) -> AlertMonitor:
-        """Return who watches the deliveries while this worker leads."""
+    def _alert_monitor(self, cluster: admin.Cluster) -> AlertMonitor:
+        """Return the monitor of deliveries, active while this worker leads."""
         settings = self.settings
         topics, timing, thresholds = settings.topics, fold_timing(settings), alert_thresholds(settings)
         metrics = AlertMetrics(settings.metrics_deliveries, [threshold.name for threshold in THRESHOLDS])
@@ -254,11 +252,11 @@ class Worker:
             self._owns_clock,
             lambda: DeliveryAlerts(topics, timing, thresholds),
             metrics.update,
-            self._fatal,
+            self._on_fatal,
         )
 
     def _owns_clock(self) -> bool:
-        """Tell whether this worker leads, or did until a rebalance that is going on: it may well stay so."""
+        """Return whether this worker leads, or did before the rebalance in progress, which may not change it."""
         app = self.app
         return app is not None and any(tp.topic == self.settings.topics.clock for tp in app.partitions.tasks)
 
@@ -269,7 +267,22 @@ class Worker:
         )
 
 
-def _make(directory: Path) -> None:
+def _publisher(settings: Settings, cluster_id: str) -> KpiPublisher:
+    return KpiPublisher(
+        redis.from_url(
+            settings.redis_url,
+            decode_responses=True,
+            socket_timeout=_REDIS_SECONDS,
+            socket_connect_timeout=_REDIS_CONNECT_SECONDS,
+        ),
+        prefix=settings.redis_prefix,
+        cluster=f"{cluster_id}/{settings.app_id}",
+        interval=settings.redis_interval,
+        expiry_days=settings.redis_expiry_days,
+    )
+
+
+def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -289,10 +302,10 @@ def run_worker(
     Args:
         settings: checked.
         on_fold: told of every committed batch of events.
-        log_fields: what every log line is to show besides.
+        log_fields: added to every log line.
 
     Raises:
-        AftersendError: if the worker can't start, or should not go on.
+        AftersendError: if the worker can't start, or must not continue.
     """
     logs.configure(settings.log_level, settings.log_format, fields=log_fields)
     patches.apply()

@@ -105,7 +105,7 @@ async def test_a_cluster_without_transactions(tmp_path: Path, kafka: EmbeddedKaf
         EmbeddedKafka(tmp_path, properties=properties, heap="256m") as poor,
         pytest.raises(KafkaUnusableError, match="gives no transactional producer id"),
     ):
-        await admin.require_transactions(options(poor), "app", 60.0, patience=3.0)
+        await admin.require_transactions(options(poor), "app", 60.0, timeout_seconds=3.0)
 
 
 async def test_a_changelog_is_read_to_where_it_ended(kafka: EmbeddedKafka, unique: str) -> None:

@@ -11,7 +11,7 @@ from aftersend.engine import admin
 from aftersend.schemas.topics import TopicLayout
 
 
-def applied_topics(results: Sequence[admin.Applied]) -> Table:
+def applied_topics(results: Sequence[admin.AppliedTopic]) -> Table:
     """Return a table of created and changed topics."""
     result = table("", "topic", "result", "changed")
     for one in results:

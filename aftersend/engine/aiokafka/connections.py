@@ -28,3 +28,8 @@ def _send_or_close(self: Any, request: Any, expect_response: bool = True) -> Any
 def patch() -> None:
     """Apply the patch; `aftersend.engine.aiokafka.patches` calls this."""
     AIOKafkaConnection.send = _send_or_close
+
+
+def is_patched() -> bool:
+    """Return whether the patch is applied."""
+    return AIOKafkaConnection.send is _send_or_close

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from aftersend.engine.aiokafka import connections, fetch_limits, records
 
-_applied = False
-
 
 def apply() -> None:
     """Patch aiokafka in this process; further calls do nothing."""
-    global _applied  # noqa: PLW0603 - what is patched is global to the process, too
-    if not _applied:
-        connections.patch()
-        records.patch()
-        fetch_limits.patch()
-        _applied = True
+    connections.patch()
+    records.patch()
+    fetch_limits.patch()
 
 
 def require() -> None:
@@ -27,5 +22,5 @@ def require() -> None:
     Raises:
         RuntimeError: if the process has not called `apply`: a bug in its start.
     """
-    if not _applied:
+    if not connections.is_patched():
         raise RuntimeError("aftersend.engine.aiokafka.patches.apply() comes before the first Kafka client")

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
 
+from aftersend.engine.types import OwnerEpoch
+
 #: Between two requests for metadata while a partition has no leader, seconds. An election takes longer than that.
 _METADATA_SECONDS: Final = 0.1
 #: A sender that is cancelled first waits for its requests in flight, and only a second cancellation ends that wait;
@@ -16,7 +18,7 @@ _CANCELS: Final = 3
 _CANCEL_SECONDS: Final = 0.5
 
 
-def epoch(producer: AIOKafkaProducer) -> tuple[int, int]:
+def epoch(producer: AIOKafkaProducer) -> OwnerEpoch:
     """Return producer id and epoch of a transactional producer that was started."""
     manager = producer._txn_manager
     return manager.producer_id, manager.producer_epoch

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
+from aftersend.engine.types import OwnerEpoch, Partition
 
 State = TypeVar("State")
 Pending = TypeVar("Pending")
@@ -24,7 +25,7 @@ class Processor(abc.ABC, Generic[State, Pending]):
     name: str
 
     @abc.abstractmethod
-    async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> State:
+    async def restore(self, topic: str, partition: int, epoch: OwnerEpoch) -> State:
         """Return the state of a partition as it was last committed.
 
         Args:
@@ -64,7 +65,7 @@ class Processor(abc.ABC, Generic[State, Pending]):
         """Drop what a batch left in caches whose processing raised; nothing of it was committed."""
 
     @abc.abstractmethod
-    def committed(self, state: State, pending: Pending, ends: dict[tuple[str, int], int], next_offset: int) -> None:
+    def committed(self, state: State, pending: Pending, ends: dict[Partition, int], next_offset: int) -> None:
         """Apply and publish a committed batch.
 
         Args:

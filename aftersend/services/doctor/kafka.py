@@ -67,7 +67,7 @@ async def check_transactions(settings: Settings) -> list[Finding]:
         return [failed(check, "can't be tried: Kafka does not answer", "see Kafka")]
     try:
         await admin.require_transactions(
-            options_of(settings), settings.app_id, settings.transaction_timeout, patience=_PATIENCE
+            options_of(settings), settings.app_id, settings.transaction_timeout, timeout_seconds=_PATIENCE
         )
     except KafkaUnusableError as error:
         return [failed(check, str(error), "without transactions nothing is exactly once; a worker refuses to start")]

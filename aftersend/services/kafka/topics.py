@@ -47,7 +47,7 @@ async def read_topics(settings: Settings) -> TopicReport:
     return TopicReport(layouts, existing, admin.problems(cluster, settings.topics, layouts))
 
 
-async def apply_topics(settings: Settings) -> list[admin.Applied]:
+async def apply_topics(settings: Settings) -> list[admin.AppliedTopic]:
     """Create missing topics and set the configuration of the others; return what was done, by topic.
 
     Raises:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from aftersend.errors import EXIT_BREAKER, EXIT_CRASHED, EXIT_KAFKA, EXIT_SETTINGS
-from aftersend.processes.supervisor import Child, Policy, Supervisor, exit_code_of
+from aftersend.processes.supervisor import Child, RestartPolicy, Supervisor, exit_code_of
 from tests.patience import PATIENCE
 
-QUICK = Policy(backoff=(0.01,), crashes=3, healthy=60.0, grace=10.0)
+QUICK = RestartPolicy(backoff=(0.01,), crashes=3, healthy=60.0, grace=10.0)
 #: Runs until SIGTERM, then ends in order.
 OBEDIENT = """
 import os, signal, sys, time
@@ -116,7 +116,7 @@ sys.exit({EXIT_CRASHED} if first else {EXIT_KAFKA})
 
 async def test_kills_what_does_not_end_in_time(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    supervisor = Supervisor([child(STUBBORN, log)], Policy(grace=0.2))
+    supervisor = Supervisor([child(STUBBORN, log)], RestartPolicy(grace=0.2))
     running = asyncio.create_task(supervisor.run())
     await until_started(log, 1)
 
