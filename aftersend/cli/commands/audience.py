@@ -29,26 +29,44 @@ app: Final = App(
     """,
 )
 
-MessageType = Annotated[
-    Literal["", "campaign", "automation", "transactional"], Parameter(name="--type", show_default=False)
+Delivery = Annotated[str, Parameter(help="Delivery id.")]
+File = Annotated[Path, Parameter(help="CSV file, or one address a line.")]
+State = Annotated[
+    InitialStatus, Parameter(name="--as", help="planned: to be sent; ready: built, and waiting to be sent.")
 ]
+AddressColumn = Annotated[
+    str,
+    Parameter(help="Heading of the column with the address; by default recipient, email or address, else the first."),
+]
+TestColumn = Annotated[str, Parameter(help="Heading of the column that marks test addresses (true, 1, yes, x).")]
+TestAddress = Annotated[
+    tuple[str, ...], Parameter(help="A test address, wherever it is in the file; may be given several times.")
+]
+MessageType = Annotated[
+    Literal["", "campaign", "automation", "transactional"],
+    Parameter(name="--type", show_default=False, help="Type of the delivery's messages."),
+]
+Separator = Annotated[str, Parameter(help="Separator of columns; by default detected: comma, semicolon, tab or bar.")]
+Encoding = Annotated[str, Parameter(help="Encoding of the file; by default UTF-8, or UTF-16 with a byte order mark.")]
+DryRun = Annotated[bool, Parameter(negative="", show_default=False, help="Only count, write nothing.")]
+AsJson = Annotated[Json, Parameter(help="One JSON object.")]
 
 
 @app.command
 def load(
-    delivery: str,
-    file: Path,
+    delivery: Delivery,
+    file: File,
     /,
     *,
-    state: Annotated[InitialStatus, Parameter(name="--as")] = "planned",
-    address_column: str = "",
-    test_column: str = "",
-    test_address: tuple[str, ...] = (),
+    state: State = "planned",
+    address_column: AddressColumn = "",
+    test_column: TestColumn = "",
+    test_address: TestAddress = (),
     message_type: MessageType = "",
-    separator: str = "",
-    encoding: str = "",
-    dry_run: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    as_json: Json = False,
+    separator: Separator = "",
+    encoding: Encoding = "",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Load a delivery's audience from a CSV file, or from a file with one address a line.
 
@@ -58,25 +76,10 @@ def load(
 
     For example:
 
-        aftersend audience load spring-sale audience.csv --dry-run
-        aftersend audience load spring-sale audience.csv --test-column is_test --test-address boss@brand.example
+        aftersend audience load spring-sale audience.csv --test-column is_test --test-address me@brand.example
         aftersend audience load spring-sale crm.csv --address-column "Work e-mail" --separator ";" --encoding cp1252
 
-    Exit codes: 0 done, 2 the file is unreadable, 3 invalid settings, 4 Kafka has not acknowledged all records: repeat
-    the command.
-
-    Args:
-        delivery: Delivery id.
-        file: CSV file, or one address a line.
-        state: planned: to be sent; ready: built, and waiting to be sent.
-        address_column: Heading of the column with the address; by default recipient, email or address, else the first.
-        test_column: Heading of the column that marks test addresses (true, 1, yes, x).
-        test_address: A test address, wherever it is in the file; may be given several times.
-        message_type: Type of the delivery's messages.
-        separator: Separator of columns; by default detected: comma, semicolon, tab or bar.
-        encoding: Encoding of the file; by default UTF-8, or UTF-16 with a byte order mark.
-        dry_run: Only count, write nothing.
-        as_json: One JSON object.
+    Exit codes: 0 done, 2 unreadable file, 3 invalid settings, 4 not all records are acknowledged: repeat the command.
     """
     settings = command_settings()
     columns = detect_columns(file, encoding, separator, address_column, test_column)
@@ -85,12 +88,11 @@ def load(
     wait_for(load_file(settings, file, encoding, columns, loader, dry_run=dry_run, show=show))
     if as_json:
         print_json({"delivery_id": delivery, "as": state, "dry_run": dry_run} | msgspec.to_builtins(loader.counts))
-        return
-    screen = console()
-    screen.print(_summary(loader.counts, state))
-    screen.print(
-        "nothing was written" if dry_run else f"{delivery}: written; counted as soon as a worker has folded it"
-    )
+    else:
+        outcome = (
+            "nothing was written" if dry_run else f"{delivery}: written; counted as soon as a worker has folded it"
+        )
+        console().print(f"{_summary(loader.counts, state)}\n{outcome}")
 
 
 def _summary(counts: AudienceCounts, state: InitialStatus) -> str:

@@ -15,14 +15,24 @@ from aftersend.publish.prometheus.drift import write_check
 from aftersend.services.drift.check import check_drift
 from aftersend.services.drift.findings import DriftReport
 
+Delivery = Annotated[
+    str | None, Parameter(help="Compare this delivery only. The topics are read completely all the same.")
+]
+Redis = Annotated[bool, Parameter(negative="--no-redis", show_default=False, help="Compare with Redis too.")]
+Metrics = Annotated[
+    Path | None,
+    Parameter(help="File to write the result to for Prometheus, for the textfile collector of its node exporter."),
+]
+AsJson = Annotated[Json, Parameter(help="One JSON object.")]
+
 
 def compute_stats(
-    delivery: str | None = None,
+    delivery: Delivery = None,
     /,
     *,
-    redis: Annotated[bool, Parameter(negative="--no-redis", show_default=False)] = True,
-    metrics: Path | None = None,
-    as_json: Json = False,
+    redis: Redis = True,
+    metrics: Metrics = None,
+    as_json: AsJson = False,
 ) -> int:
     """Recompute the KPIs from the rows, and report drift.
 
@@ -44,12 +54,6 @@ def compute_stats(
         aftersend compute-stats --metrics /var/lib/node_exporter/textfile/aftersend.prom
 
     Exit codes: 0 no drift, 1 drift, 3 invalid settings, 4 Kafka does not answer.
-
-    Args:
-        delivery: Compare this delivery only. The topics are read completely all the same.
-        redis: Compare with Redis too.
-        metrics: File to write the result to for Prometheus, for the textfile collector of its node exporter.
-        as_json: One JSON object.
     """
     report = wait_for(check_drift(command_settings(), delivery, with_redis=redis))
     if metrics is not None:

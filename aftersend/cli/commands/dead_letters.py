@@ -34,20 +34,32 @@ app: Final = App(
     """,
 )
 
-Source = Annotated[str | None, Parameter(name="--source")]
 Natural = Annotated[int, Parameter(validator=Number(gte=0))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
+
+
+Source = Annotated[
+    str | None,
+    Parameter(name="--source", help='Only records from this source, from "events", or from a topic by its name.'),
+]
+Error = Annotated[str, Parameter(help="Only errors of this class, or with this text in their message, in any case.")]
+Since = Annotated[
+    str | None, Parameter(help="Only records that arrived since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.")
+]
+Until = Annotated[str | None, Parameter(help="Only records that arrived before then.")]
+Limit = Annotated[Natural, Parameter(help="Number of letters to list; all are counted.")]
+AsJson = Annotated[Json, Parameter(help="One line of JSON for each listed letter, and a last line with the counts.")]
 
 
 @app.command(name="list")
 def list_(
     *,
     source: Source = None,
-    error: str = "",
-    since: str | None = None,
-    until: str | None = None,
-    limit: Natural = 20,
-    as_json: Json = False,
+    error: Error = "",
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
 ) -> None:
     """List dead letters, the latest first, and count them by topic and class of the error.
 
@@ -57,22 +69,9 @@ def list_(
         aftersend dead-letters list --source tracking --since 2h
         aftersend dead-letters list --error "not valid JSON" --limit 100
         aftersend dead-letters list --json | jq -r .place
-
-    Args:
-        source: Only records from this source, from "events", or from a topic by its name.
-        error: Only errors of this class, or with this text in their message, in any case.
-        since: Only records that arrived since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only records that arrived before then.
-        limit: Number of letters to list; all are counted.
-        as_json: One line of JSON for each listed letter, and a last line with the counts.
     """
-    settings, now = command_settings(), time.time()
-    selection = DeadLetterFilter(
-        topics=topics_of(settings, source),
-        error=error,
-        since=when_or_none(since, now),
-        until=when_or_none(until, now),
-    )
+    settings = command_settings()
+    selection = _selection(settings, source, error, since, until)
     found = wait_for(read_overview(settings, selection, limit))
     if as_json:
         for letter in found.latest():
@@ -126,19 +125,29 @@ def show(place: str, /, *, raw: Flag = False, as_json: Json = False) -> None:
             print(line)
 
 
+LimitReplay = Annotated[Natural, Parameter(help="Number of letters at most, in the order of the partitions; 0: all.")]
+Replayed = Annotated[Flag, Parameter(help="Include letters that come from a replay.")]
+AsNew = Annotated[
+    Flag, Parameter(help="Use the current time as timestamp: for records whose own timestamp is the error.")
+]
+DryRun = Annotated[Flag, Parameter(help="Only show what would be written.")]
+Yes = Annotated[Flag, Parameter(help="Write without confirmation.")]
+AsJsonReplay = Annotated[Json, Parameter(help="One JSON object; requires --yes or --dry-run.")]
+
+
 @app.command(name="replay")
 def replay_(
     *,
     source: Source = None,
-    error: str = "",
-    since: str | None = None,
-    until: str | None = None,
-    limit: Natural = 0,
-    replayed: Flag = False,
-    as_new: Flag = False,
-    dry_run: Flag = False,
-    yes: Flag = False,
-    as_json: Json = False,
+    error: Error = "",
+    since: Since = None,
+    until: Until = None,
+    limit: LimitReplay = 0,
+    replayed: Replayed = False,
+    as_new: AsNew = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJsonReplay = False,
 ) -> int:
     """Write the records of dead letters back to their topics, to be parsed again.
 
@@ -156,31 +165,25 @@ def replay_(
         aftersend dead-letters replay --source tracking --since 1d
         aftersend dead-letters replay --error "not valid JSON" --limit 10 --yes
 
-    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 Kafka has not acknowledged all records: repeat the
-    command.
-
-    Args:
-        source: Only records from this source, from "events", or from a topic by its name.
-        error: Only errors of this class, or with this text in their message, in any case.
-        since: Only records that arrived since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only records that arrived before then.
-        limit: Number of letters at most, in the order of the partitions; 0: all.
-        replayed: Include letters that come from a replay.
-        as_new: Use the current time as timestamp: for records whose own timestamp is the error.
-        dry_run: Only show what would be written.
-        yes: Write without confirmation.
-        as_json: One JSON object; requires --yes or --dry-run.
+    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 not all records are acknowledged: repeat the command.
     """
-    settings, now = command_settings(), time.time()
-    selection = DeadLetterFilter(
+    settings = command_settings()
+    selection = _selection(settings, source, error, since, until, replayed=replayed)
+    require_confirmable(dry_run=dry_run, yes=yes, as_json=as_json)
+    return wait_for(_replay(settings, selection, limit, as_new=as_new, dry_run=dry_run, yes=yes, as_json=as_json))
+
+
+def _selection(
+    settings: Settings, source: str | None, error: str, since: str | None, until: str | None, *, replayed: bool = True
+) -> DeadLetterFilter:
+    now = time.time()
+    return DeadLetterFilter(
         topics=topics_of(settings, source),
         error=error,
         since=when_or_none(since, now),
         until=when_or_none(until, now),
         replayed=replayed,
     )
-    require_confirmable(dry_run=dry_run, yes=yes, as_json=as_json)
-    return wait_for(_replay(settings, selection, limit, as_new=as_new, dry_run=dry_run, yes=yes, as_json=as_json))
 
 
 async def _replay(

@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.deliveries import delivery_details, delivery_list
 from aftersend.cli.render.output import console, count, print_json
-from aftersend.cli.times import when
+from aftersend.cli.times import when_or_none
 from aftersend.errors import AftersendError, UsageError
 from aftersend.services.deliveries.declare import declare
 from aftersend.services.deliveries.overview import as_json as delivery_as_json
@@ -28,10 +28,7 @@ app: Final = App(
 Option = Annotated[str | None, Parameter(show_default=False)]
 Number = Annotated[float | None, Parameter(show_default=False)]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
-MessageType = Annotated[
-    Literal["campaign", "automation", "transactional"] | None, Parameter(name="--type", show_default=False)
-]
-Policy = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
+PolicyName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala"]
 _HOURS_A_DAY: Final = 24
 
 
@@ -82,23 +79,48 @@ def show(delivery: str, /, *, as_json: Json = False) -> None:
         console().print(delivery_details(found, settings))
 
 
+Delivery = Annotated[str, Parameter(help="Delivery id.")]
+Name = Annotated[Option, Parameter(help="Display name.")]
+Tenant = Annotated[Option, Parameter(help="Owner.")]
+MessageType = Annotated[
+    Literal["campaign", "automation", "transactional"] | None,
+    Parameter(name="--type", show_default=False, help="Type of its messages."),
+]
+Policy = Annotated[
+    PolicyName | None, Parameter(show_default=False, help="View that the delivery is shown in by default.")
+]
+ValidityDays = Annotated[Number, Parameter(help="Days that a sent message waits for an outcome before it expires.")]
+ValidityHours = Annotated[Number, Parameter(help="The same in hours.")]
+StatisticsUpdatePeriodDays = Annotated[
+    Number, Parameter(help="Days after the start until statuses and KPIs are final.")
+]
+Start = Annotated[
+    Option,
+    Parameter(help="Time at which sending begins: ISO 8601, in this machine's time zone unless it names another."),
+]
+ExpectedAudience = Annotated[int | None, Parameter(show_default=False, help="Number of recipients.")]
+Replace = Annotated[Flag, Parameter(help="Drop the earlier declaration.")]
+DryRun = Annotated[Flag, Parameter(help="Only print the record.")]
+AsJson = Annotated[Json, Parameter(help="Print the record as one JSON object.")]
+
+
 @app.command(name="set")
 def set_(
-    delivery: str,
+    delivery: Delivery,
     /,
     *,
-    name: Option = None,
-    tenant: Option = None,
+    name: Name = None,
+    tenant: Tenant = None,
     message_type: MessageType = None,
-    policy: Annotated[Policy | None, Parameter(show_default=False)] = None,
-    validity_days: Number = None,
-    validity_hours: Number = None,
-    statistics_update_period_days: Number = None,
-    start: Option = None,
-    expected_audience: Annotated[int | None, Parameter(show_default=False)] = None,
-    replace: Flag = False,
-    dry_run: Flag = False,
-    as_json: Json = False,
+    policy: Policy = None,
+    validity_days: ValidityDays = None,
+    validity_hours: ValidityHours = None,
+    statistics_update_period_days: StatisticsUpdatePeriodDays = None,
+    start: Start = None,
+    expected_audience: ExpectedAudience = None,
+    replace: Replace = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Declare a delivery, by a record on the raw topic of the source "sender".
 
@@ -108,44 +130,34 @@ def set_(
     For example:
 
         aftersend deliveries set spring-sale --name "Spring sale" --policy efs --validity-days 3.5
-        aftersend deliveries set spring-sale --start 2026-03-20T09:00:00+01:00 --expected-audience 120000
-        aftersend deliveries set spring-sale --replace --dry-run
-
-    Args:
-        delivery: Delivery id.
-        name: Display name.
-        tenant: Owner.
-        message_type: Type of its messages.
-        policy: View that the delivery is shown in by default.
-        validity_days: Days that a sent message waits for an outcome before it expires.
-        validity_hours: The same in hours.
-        statistics_update_period_days: Days after the start until statuses and KPIs are final.
-        start: Time at which sending begins: ISO 8601, in this machine's time zone unless it names another.
-        expected_audience: Number of recipients.
-        replace: Drop the earlier declaration.
-        dry_run: Only print the record.
-        as_json: Print the record as one JSON object.
+        aftersend deliveries set spring-sale --start 2026-03-20T09:00:00+01:00 --replace --dry-run
     """
-    if validity_days is not None and validity_hours is not None:
-        raise UsageError("--validity-days and --validity-hours are the same property: give one")
     settings = command_settings()
     given: dict[str, Any] = {
         "name": name,
         "tenant": tenant,
         "message_type": message_type,
         "policy": policy,
-        "validity_hours": validity_hours if validity_days is None else validity_days * _HOURS_A_DAY,
+        "validity_hours": _hours(validity_days, validity_hours),
         "statistics_update_period_days": statistics_update_period_days,
-        "start": None if start is None else when(start, time.time()),
+        "start": when_or_none(start, time.time()),
         "expected_audience": expected_audience,
     }
     chosen = {option: value for option, value in given.items() if value is not None}
-    if not chosen and not replace:
-        raise UsageError("nothing to declare: give an option, such as --name (`aftersend deliveries set --help`)")
     record = wait_for(declare(settings, delivery, chosen, replace=replace, dry_run=dry_run))
+    _print_record(record, dry_run=dry_run, as_json=as_json)
+
+
+def _hours(days: float | None, hours: float | None) -> float | None:
+    if days is not None and hours is not None:
+        raise UsageError("--validity-days and --validity-hours are the same property: give one")
+    return hours if days is None else days * _HOURS_A_DAY
+
+
+def _print_record(record: dict[str, Any], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json(record)
     elif dry_run:
         console().print_json(data=record)
     else:
-        console().print(f"{delivery}: written; it applies as soon as a worker has folded it")
+        console().print(f"{record['delivery_id']}: written; it applies as soon as a worker has folded it")

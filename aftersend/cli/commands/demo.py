@@ -10,18 +10,35 @@ from cyclopts.validators import Number
 
 from aftersend.cli.context import Json
 
+Recipients = Annotated[int, Parameter(validator=Number(gte=1), help="Recipients of all deliveries together.")]
+Deliveries = Annotated[
+    int, Parameter(validator=Number(gte=1), help="Number of deliveries; each recipient is in two of them.")
+]
+Seed = Annotated[int, Parameter(help="Seed of the campaign.")]
+Rate = Annotated[float, Parameter(validator=Number(gte=0), help="Raw records a second; 0: as fast as possible.")]
+Processes = Annotated[int, Parameter(validator=Number(gte=1, lte=64), help="Worker processes.")]
+Store = Annotated[Literal["memory", "rocksdb"], Parameter(help="Store of the worker's rows.")]
+KeepRunning = Annotated[
+    bool,
+    Parameter(
+        negative="", help="Keep the servers running after the campaign, until Ctrl-C, and print commands to try."
+    ),
+]
+Picture = Annotated[Path | None, Parameter(help="Also write the last screen to this file, as SVG.")]
+AsJson = Annotated[Json, Parameter(help="Print one JSON object at the end, and nothing else to standard output.")]
+
 
 def demo(
     *,
-    recipients: Annotated[int, Parameter(validator=Number(gte=1))] = 20_000,
-    deliveries: Annotated[int, Parameter(validator=Number(gte=1))] = 3,
-    seed: int = 1,
-    rate: Annotated[float, Parameter(validator=Number(gte=0))] = 2000.0,
-    processes: Annotated[int, Parameter(validator=Number(gte=1, lte=64))] = 1,
-    store: Literal["memory", "rocksdb"] = "memory",
-    keep_running: Annotated[bool, Parameter(negative="")] = False,
-    picture: Path | None = None,
-    as_json: Json = False,
+    recipients: Recipients = 20_000,
+    deliveries: Deliveries = 3,
+    seed: Seed = 1,
+    rate: Rate = 2000.0,
+    processes: Processes = 1,
+    store: Store = "memory",
+    keep_running: KeepRunning = False,
+    picture: Picture = None,
+    as_json: AsJson = False,
 ) -> int:
     """Run a simulated campaign on a local Kafka and Redis, and verify every number.
 
@@ -39,17 +56,6 @@ def demo(
 
     Exit codes: 0 all numbers are equal, 1 numbers differ or the demo can't run on this machine, 130 Ctrl-C before the
     end.
-
-    Args:
-        recipients: Recipients of all deliveries together.
-        deliveries: Number of deliveries; each recipient is in two of them.
-        seed: Seed of the campaign.
-        rate: Raw records a second; 0: as fast as possible.
-        processes: Worker processes.
-        store: Store of the worker's rows.
-        keep_running: Keep the servers running after the campaign, until Ctrl-C, and print commands to try.
-        picture: Also write the last screen to this file, as SVG.
-        as_json: Print one JSON object at the end, and nothing else to standard output.
     """
     from aftersend.cli.demo.run import Demo
     from aftersend.sandbox.demo.session import DemoOptions

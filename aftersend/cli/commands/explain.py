@@ -12,21 +12,45 @@ from aftersend.cli.render.explain import explanation_details
 from aftersend.cli.render.output import console
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from aftersend.services.explain.answer import ALL_VIEWS, ExplainOptions, time_of, views_of
-from aftersend.services.explain.read import explain_address
+from aftersend.services.explain.read import ExplainedRow, explain_address
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
 
+Delivery = Annotated[str, Parameter(help="Delivery id.")]
+Recipient = Annotated[str, Parameter(help="Address in any spelling.")]
+Raw = Annotated[Flag, Parameter(help="Print the raw record of each event, JSON indented.")]
+AsOf = Annotated[
+    str,
+    Parameter(
+        show_default=False,
+        help="Show the state at this time, by the events that had arrived: ISO 8601 with a time zone, or seconds "
+        "since 1970.",
+    ),
+]
+View = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        show_default=False,
+        help="Show the status in this view before and after each event; may be given several times. Views: "
+        "without-efs, efs, v8, enhanced-mta, creatio, escala.",
+    ),
+]
+Views = Annotated[Flag, Parameter(help="The same for all views.")]
+AsJson = Annotated[Json, Parameter(help="One JSON object; with --raw, it includes the raw records.")]
+
+
 def explain(
-    delivery: str,
-    recipient: str,
+    delivery: Delivery,
+    recipient: Recipient,
     /,
     *,
-    raw: Flag = False,
-    as_of: Annotated[str, Parameter(show_default=False)] = "",
-    view: Annotated[list[str] | None, Parameter(negative="", show_default=False)] = None,
-    views: Flag = False,
-    as_json: Json = False,
+    raw: Raw = False,
+    as_of: AsOf = "",
+    view: View = None,
+    views: Views = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show every event of a recipient, with its decision and the rule behind it.
 
@@ -45,34 +69,30 @@ def explain(
         aftersend explain spring-sale jane@example.com --as-of 2026-01-31T12:00:00Z --views
         aftersend explain spring-sale jane@example.com --json | jq '.steps[] | .decision + ": " + .rule'
 
-    Exit codes: 0 done, 1 no such recipient, or the row differs from the fold of its events, 3 invalid settings, 4 Kafka
-    does not answer.
-
-    Args:
-        delivery: Delivery id.
-        recipient: Address in any spelling.
-        raw: Print the raw record of each event, JSON indented.
-        as_of: Show the state at this time, by the events that had arrived: ISO 8601 with a time zone, or seconds since
-            1970.
-        view: Show the status in this view before and after each event; may be given several times. Views: without-efs,
-            efs, v8, enhanced-mta, creatio, escala.
-        views: The same for all views.
-        as_json: One JSON object; with --raw, it includes the raw records.
+    Exit codes: 0 done, 1 no such recipient, or its row differs from its events, 3 invalid settings, 4 Kafka unusable.
     """
     settings = command_settings()
     key = address_key(recipient)
-    try:
-        names = views_of([*(view or ()), *([ALL_VIEWS] if views else ())])
-        options = ExplainOptions(time_of(as_of) if as_of else None, names, raw)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    options = _options(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
     found = wait_for(explain_address(settings, delivery, key, options))
     if not found.explanation.steps and found.state is None:
-        at = f" as of {as_of}" if as_of else ""
-        reason = ": its rows were deleted after their retention" if found.known.archived else ""
-        raise AftersendError(f"delivery {delivery!r} has no recipient {key}{at}{reason}")
+        raise _not_found(found, as_of)
     if as_json:
         print(msgspec.json.encode(found.as_json()).decode(), flush=True)
     else:
         console().print(explanation_details(found, raw=raw))
     return EXIT_FAILED if found.state is None or found.explanation.disagreements else EXIT_OK
+
+
+def _options(as_of: str, views: list[str], *, raw: bool) -> ExplainOptions:
+    try:
+        return ExplainOptions(time_of(as_of) if as_of else None, views_of(views), raw)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _not_found(found: ExplainedRow, as_of: str) -> AftersendError:
+    at = f" as of {as_of}" if as_of else ""
+    reason = ": its rows were deleted after their retention" if found.known.archived else ""
+    where = found.where
+    return AftersendError(f"delivery {where.delivery_id!r} has no recipient {where.recipient}{at}{reason}")

@@ -24,15 +24,40 @@ from aftersend.services.kpis.stored import read_stored
 ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala", "declared"]
 
 
+Delivery = Annotated[str | None, Parameter(help="Delivery id; without it, all deliveries are listed.")]
+Source = Annotated[
+    Literal["redis", "kafka"],
+    Parameter(
+        name="--from",
+        help="redis: live KPIs, of deliveries that have not expired there (AFTERSEND_REDIS_EXPIRY_DAYS). kafka: the "
+        "KPI topic, with every delivery.",
+    ),
+]
+View = Annotated[
+    list[ViewName] | None,
+    Parameter(
+        negative="",
+        help="Show the delivery as this product does, by its names and rules; several views are shown side by side. "
+        '"declared" is the policy in the delivery\'s declaration. Views are always read from Kafka.',
+    ),
+]
+Watch = Annotated[
+    bool,
+    Parameter(negative="", show_default=False, help="Keep running and show every change; with --json, one line each."),
+]
+Limit = Annotated[int, Parameter(help="Number of deliveries to list.")]
+AsJson = Annotated[Json, Parameter(help="JSON: one object, or one line for each delivery of a list.")]
+
+
 def kpi(
-    delivery: str | None = None,
+    delivery: Delivery = None,
     /,
     *,
-    source: Annotated[Literal["redis", "kafka"], Parameter(name="--from")] = "redis",
-    view: Annotated[list[ViewName] | None, Parameter(negative="")] = None,
-    watch: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    limit: int = 50,
-    as_json: Json = False,
+    source: Source = "redis",
+    view: View = None,
+    watch: Watch = False,
+    limit: Limit = 50,
+    as_json: AsJson = False,
 ) -> None:
     """Show the KPIs of a delivery, or list the deliveries.
 
@@ -52,16 +77,6 @@ def kpi(
     Events without a delivery id are counted under the empty one: `aftersend kpi ""`.
 
     Exit codes: 0 done, 1 unknown delivery or Redis does not answer, 3 invalid settings, 4 Kafka does not answer.
-
-    Args:
-        delivery: Delivery id; without it, all deliveries are listed.
-        source: redis: live KPIs, of deliveries that have not expired there (AFTERSEND_REDIS_EXPIRY_DAYS). kafka: the
-            KPI topic, with every delivery.
-        view: Show the delivery as this product does, by its names and rules; several views are shown side by side.
-            "declared" is the policy in the delivery's declaration. Views are always read from Kafka.
-        watch: Keep running and show every change; with --json, one line each.
-        limit: Number of deliveries to list.
-        as_json: JSON: one object, or one line for each delivery of a list.
     """
     settings = command_settings()
     if delivery is None:
@@ -71,7 +86,12 @@ def kpi(
         _print_list(sorted(found, key=lambda kpis: -kpis.updated_at), limit, as_json=as_json)
     elif view:
         wait_for(_show_views(settings, delivery, view, watch=watch, as_json=as_json))
-    elif source == "kafka":
+    else:
+        _show(settings, delivery, source, watch=watch, as_json=as_json)
+
+
+def _show(settings: Settings, delivery: str, source: str, *, watch: bool, as_json: bool) -> None:
+    if source == "kafka":
         if watch:
             raise UsageError("--watch reads Redis: leave --from out")
         _print(wait_for(read_stored(settings)).get(delivery), delivery, "Kafka", as_json=as_json)

@@ -14,17 +14,43 @@ from aftersend.services.log_export.export import LogSelection, export_log
 from aftersend.services.log_export.kinds import KindName, ViewName
 from aftersend.services.log_export.lines import WriteLine, csv_writer, json_writer
 
+Delivery = Annotated[str, Parameter(help="Delivery id.")]
+View = Annotated[
+    ViewName | None,
+    Parameter(
+        help="Product; by default the policy in the delivery's declaration, else the first of efs, creatio and escala "
+        "that has the log."
+    ),
+]
+Kind = Annotated[KindName | None, Parameter(help="Log; by default the view's first.")]
+Status = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--status", "--response"],
+        negative="",
+        help="Only recipients with this status or response, in any case; may be given several times.",
+    ),
+]
+Reason = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="", help="Only recipients with this failure reason, by its name or value; may be given several times."
+    ),
+]
+Tests = Annotated[bool, Parameter(negative="", show_default=False, help="Include test messages.")]
+AsJson = Annotated[Json, Parameter(help="JSON lines instead of CSV.")]
+
 
 def log(
-    delivery: str,
+    delivery: Delivery,
     /,
     *,
-    view: ViewName | None = None,
-    kind: KindName | None = None,
-    status: Annotated[list[str] | None, Parameter(name=["--status", "--response"], negative="")] = None,
-    reason: Annotated[list[str] | None, Parameter(negative="")] = None,
-    tests: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    as_json: Json = False,
+    view: View = None,
+    kind: Kind = None,
+    status: Status = None,
+    reason: Reason = None,
+    tests: Tests = False,
+    as_json: AsJson = False,
 ) -> None:
     """Export a log of a delivery, recipient by recipient, in the format of another product.
 
@@ -47,22 +73,16 @@ def log(
         aftersend log spring-sale --view creatio --kind errors
 
     Exit codes: 0 done, 1 no recipients, 2 the view has no such log, 3 invalid settings, 4 Kafka does not answer.
-
-    Args:
-        delivery: Delivery id.
-        view: Product; by default the policy in the delivery's declaration, else the first of efs, creatio and escala
-            that has the log.
-        kind: Log; by default the view's first.
-        status: Only recipients with this status or response, in any case; may be given several times.
-        reason: Only recipients with this failure reason, by its name or value; may be given several times.
-        tests: Include test messages.
-        as_json: JSON lines instead of CSV.
     """
     settings = command_settings()
-
-    def open_writer(columns: Sequence[str]) -> WriteLine:
-        return json_writer(sys.stdout) if as_json else csv_writer(columns, sys.stdout)
-
     selection = LogSelection(status or (), reason or (), tests)
     show = bar(quiet=sys.stdout.isatty())
-    wait_for(export_log(settings, delivery, view, kind, selection, open_writer, show))
+    wait_for(export_log(settings, delivery, view, kind, selection, _open_json if as_json else _open_csv, show))
+
+
+def _open_json(_columns: Sequence[str]) -> WriteLine:
+    return json_writer(sys.stdout)
+
+
+def _open_csv(columns: Sequence[str]) -> WriteLine:
+    return csv_writer(columns, sys.stdout)

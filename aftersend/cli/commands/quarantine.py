@@ -41,15 +41,32 @@ _SAMPLE: Final = 5
 _PAIRS: Final = 20
 
 
+Reason = Annotated[
+    str, Parameter(help="Only addresses with this text in the error's class, codes or diagnostic, in any case.")
+]
+Since = Annotated[
+    str | None, Parameter(help="Only addresses with this status since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.")
+]
+Until = Annotated[str | None, Parameter(help="Only addresses with this status since before then.")]
+State = Annotated[
+    Literal["quarantined", "erroneous", "denylisted"],
+    Parameter(
+        help="quarantined; erroneous: with errors, but not enough for a quarantine; denylisted: after a complaint."
+    ),
+]
+Limit = Annotated[Natural, Parameter(help="Number of addresses to list; all are counted.")]
+AsJson = Annotated[Json, Parameter(help="One line of JSON for each address, without a limit.")]
+
+
 @app.command(name="list")
 def list_(
     *,
-    reason: str = "",
-    since: str | None = None,
-    until: str | None = None,
-    state: Literal["quarantined", "erroneous", "denylisted"] = "quarantined",
-    limit: Natural = 20,
-    as_json: Json = False,
+    reason: Reason = "",
+    since: Since = None,
+    until: Until = None,
+    state: State = "quarantined",
+    limit: Limit = 20,
+    as_json: AsJson = False,
 ) -> None:
     """List addresses, the latest first, and count them by domain and error.
 
@@ -58,14 +75,6 @@ def list_(
         aftersend quarantine list
         aftersend quarantine list --reason "user unknown" --since 2d
         aftersend quarantine list --state erroneous --json | jq -r .recipient
-
-    Args:
-        reason: Only addresses with this text in the error's class, codes or diagnostic, in any case.
-        since: Only addresses with this status since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only addresses with this status since before then.
-        state: quarantined; erroneous: with errors, but not enough for a quarantine; denylisted: after a complaint.
-        limit: Number of addresses to list; all are counted.
-        as_json: One line of JSON for each address, without a limit.
     """
     settings, now = command_settings(), time.time()
     selection = QuarantineFilter(
@@ -85,43 +94,45 @@ def list_(
     _print_counts(entries)
 
 
+ReasonRelease = Annotated[
+    str,
+    Parameter(help='Only addresses with this text in the error\'s class, codes or diagnostic, in any case; "": all.'),
+]
+SinceRelease = Annotated[
+    str | None, Parameter(help="Only addresses quarantined since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.")
+]
+UntilRelease = Annotated[str | None, Parameter(help="Only addresses quarantined before then.")]
+Why = Annotated[Option, Parameter(help="Reason to keep; by default the options that selected the addresses.")]
+By = Annotated[Option, Parameter(help="Who releases them; by default this machine's user.")]
+DryRun = Annotated[Flag, Parameter(help="Only show what would be released.")]
+Yes = Annotated[Flag, Parameter(help="Release without confirmation.")]
+AsJsonRelease = Annotated[Json, Parameter(help="One JSON object; requires --yes or --dry-run.")]
+
+
 @app.command
 def release(
     *,
-    reason: str,
-    since: str | None = None,
-    until: str | None = None,
-    why: Option = None,
-    by: Option = None,
-    dry_run: Flag = False,
-    yes: Flag = False,
-    as_json: Json = False,
+    reason: ReasonRelease,
+    since: SinceRelease = None,
+    until: UntilRelease = None,
+    why: Why = None,
+    by: By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: AsJsonRelease = False,
 ) -> int:
     """Release addresses from quarantine, selected by the text of their error.
 
     Each release is a record on the raw topic "operations": it is folded exactly once, a replay repeats it, and the
     topic and the contact keep who released the address, when and why. Other effects of the bounces (do not email,
-    invalid address) are undone with it; a complaint or an unsubscribe is not. An address that bounces again is
-    quarantined again.
+    invalid address) are undone with it, complaints and unsubscribes are not. A new bounce quarantines it again.
 
     For example:
 
         aftersend quarantine release --reason "5.7.1 mailbox provider down" --since 2d --dry-run
-        aftersend quarantine release --reason "user unknown" --since 2026-03-11T08:00 --until 2026-03-11T14:00
         aftersend quarantine release --reason 4.3.0 --since 1d --why "outage of example.net" --by jane
 
-    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 Kafka has not acknowledged all releases: repeat the
-    command.
-
-    Args:
-        reason: Only addresses with this text in the error's class, codes or diagnostic, in any case; "": all.
-        since: Only addresses quarantined since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.
-        until: Only addresses quarantined before then.
-        why: Reason to keep; by default the options that selected the addresses.
-        by: Who releases them; by default this machine's user.
-        dry_run: Only show what would be released.
-        yes: Release without confirmation.
-        as_json: One JSON object; requires --yes or --dry-run.
+    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 not all releases are acknowledged: repeat the command.
     """
     require_confirmable(dry_run=dry_run, yes=yes, as_json=as_json)
     settings, now = command_settings(), time.time()
@@ -136,11 +147,17 @@ def release(
             console().print("nothing was released")
             return EXIT_FAILED
         released = _write(settings, entries, request, shown=not as_json)
+    _print_result(entries, request, released, dry_run=dry_run, as_json=as_json)
+    return EXIT_OK
+
+
+def _print_result(
+    entries: list[QuarantineEntry], request: ReleaseRequest, released: int, *, dry_run: bool, as_json: bool
+) -> None:
     if as_json:
         print_json(release_as_json(entries, request, released, dry_run=dry_run))
     elif released:
         console().print(f"{count(released)} releases written; they apply as soon as a worker has folded them")
-    return EXIT_OK
 
 
 def _write(settings: Settings, entries: list[QuarantineEntry], request: ReleaseRequest, *, shown: bool) -> int:

@@ -13,16 +13,26 @@ from aftersend.cli.top.run import Top
 from aftersend.errors import EXIT_OK
 
 #: `aftersend.services.monitor.rates.SORTS` as a type.
-Sort = Literal["activity", "updated", "audience", "delivered", "opens", "bounces", "complaints", "name"]
+SortName = Literal["activity", "updated", "audience", "delivered", "opens", "bounces", "complaints", "name"]
+
+
+Interval = Annotated[
+    float,
+    Parameter(validator=Number(gte=0.2, lte=3600), help="Seconds between two snapshots; rates are over this time."),
+]
+Deliveries = Annotated[int, Parameter(validator=Number(gte=1), help="Number of deliveries to show at most.")]
+Sort = Annotated[SortName, Parameter(help="Sort order of the deliveries.")]
+Once = Annotated[bool, Parameter(negative="", show_default=False, help="One screen, from two snapshots.")]
+AsJson = Annotated[Json, Parameter(help="One line of JSON for each snapshot.")]
 
 
 def top(
     *,
-    interval: Annotated[float, Parameter(validator=Number(gte=0.2, lte=3600))] = 2.0,
-    deliveries: Annotated[int, Parameter(validator=Number(gte=1))] = 20,
+    interval: Interval = 2.0,
+    deliveries: Deliveries = 20,
     sort: Sort = "activity",
-    once: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    as_json: Json = False,
+    once: Once = False,
+    as_json: AsJson = False,
 ) -> int:
     """Show deliveries and pipeline, live.
 
@@ -45,13 +55,6 @@ def top(
         aftersend top --json | jq -r '[.at, .events_per_second] | @tsv'
 
     Exit codes: 0 done, 1 with --once: Redis or Kafka does not answer, 3 invalid settings.
-
-    Args:
-        interval: Seconds between two snapshots; rates are over this time.
-        deliveries: Number of deliveries to show at most.
-        sort: Sort order of the deliveries.
-        once: One screen, from two snapshots.
-        as_json: One line of JSON for each snapshot.
     """
     run = Top(command_settings(), interval, deliveries, sort, as_json=as_json)
     if once:

@@ -79,60 +79,75 @@ async def replay(
     Raises:
         KafkaUnusableError: if a record is not acknowledged or its topic is missing; with the number of written records.
     """
-    partitions = (await admin.inspect(settings.kafka_options())).partitions
-    producer = AIOKafkaProducer(
-        **settings.kafka_options(), enable_idempotence=True, linger_ms=5, max_request_size=_MAX_REQUEST_BYTES
-    )
-    written = 0
+    writer = _ReplayWriter(settings, (await admin.inspect(settings.kafka_options())).partitions, on_acknowledged)
     try:
-        await producer.start()
-        waiting: list[asyncio.Future[object]] = []
+        await writer.start()
         async with aclosing(limited(reader.read(selection), limit)) as letters:
             async for letter in letters:
-                waiting.append(await _send(producer, letter, partitions, as_new=as_new))
-                if len(waiting) >= _WINDOW:
-                    written += await _acknowledged(waiting)
-                    on_acknowledged(written)
-        written += await _acknowledged(waiting)
-        on_acknowledged(written)
+                await writer.write(letter, as_new=as_new)
+        await writer.acknowledged()
     except (KafkaError, OSError) as error:
-        hint = ": raise max.message.bytes of the topic" if isinstance(error, MessageSizeTooLargeError) else ""
-        raise KafkaUnusableError(
-            f"Kafka has not acknowledged all records; at least {written} are written, and replaying them again is safe "
-            f"({type(error).__name__}: {error}{hint})"
-        ) from error
+        raise _incomplete(writer.written, error) from error
     finally:
-        await producer.stop()
-    return written
+        await writer.stop()
+    return writer.written
 
 
-async def _acknowledged(waiting: list[asyncio.Future[object]]) -> int:
-    """Wait for acknowledgements; return their number and empty the list."""
-    await asyncio.gather(*waiting)
-    number = len(waiting)
-    waiting.clear()
-    return number
-
-
-async def _send(
-    producer: AIOKafkaProducer, letter: DeadLetter, partitions: Mapping[str, int], *, as_new: bool
-) -> asyncio.Future[object]:
-    origin = letter.origin
-    if origin.topic not in partitions:
-        raise KafkaUnusableError(
-            f"dead letter {letter.position} comes from the topic {origin.topic or '(unknown)'}, which is missing: "
-            "create the topic, or exclude it with --source"
-        )
-    headers = letter.headers
-    if not letter.replayed:
-        headers = [*headers, (REPLAYED, str(origin).encode())]
-    sent: asyncio.Future[object] = await producer.send(
-        origin.topic,
-        letter.value,
-        letter.key,
-        # The partition of the key's other records; a topic that was created again may have fewer partitions.
-        partition=max(0, origin.partition) % partitions[origin.topic],
-        timestamp_ms=int(time.time() * 1000) if as_new else letter.timestamp,
-        headers=headers,
+def _incomplete(written: int, error: Exception) -> KafkaUnusableError:
+    hint = ": raise max.message.bytes of the topic" if isinstance(error, MessageSizeTooLargeError) else ""
+    return KafkaUnusableError(
+        f"Kafka has not acknowledged all records; at least {written} are written, and replaying them again is safe "
+        f"({type(error).__name__}: {error}{hint})"
     )
-    return sent
+
+
+class _ReplayWriter:
+    """A producer of dead letters' records, with a bounded number of unacknowledged ones."""
+
+    def __init__(
+        self, settings: Settings, partitions: Mapping[str, int], on_acknowledged: Callable[[int], None]
+    ) -> None:
+        self._producer = AIOKafkaProducer(
+            **settings.kafka_options(), enable_idempotence=True, linger_ms=5, max_request_size=_MAX_REQUEST_BYTES
+        )
+        self._partitions = partitions
+        self._on_acknowledged = on_acknowledged
+        self._waiting: list[asyncio.Future[object]] = []
+        #: Acknowledged records.
+        self.written = 0
+
+    async def start(self) -> None:
+        await self._producer.start()
+
+    async def write(self, letter: DeadLetter, *, as_new: bool) -> None:
+        origin = letter.origin
+        if origin.topic not in self._partitions:
+            raise KafkaUnusableError(
+                f"dead letter {letter.position} comes from the topic {origin.topic or '(unknown)'}, which is missing: "
+                "create the topic, or exclude it with --source"
+            )
+        headers = letter.headers
+        if not letter.replayed:
+            headers = [*headers, (REPLAYED, str(origin).encode())]
+        sent = await self._producer.send(
+            origin.topic,
+            letter.value,
+            letter.key,
+            # The partition of the key's other records; a topic that was created again may have fewer partitions.
+            partition=max(0, origin.partition) % self._partitions[origin.topic],
+            timestamp_ms=int(time.time() * 1000) if as_new else letter.timestamp,
+            headers=headers,
+        )
+        self._waiting.append(sent)
+        if len(self._waiting) >= _WINDOW:
+            await self.acknowledged()
+
+    async def acknowledged(self) -> None:
+        """Wait until everything written is acknowledged."""
+        await asyncio.gather(*self._waiting)
+        self.written += len(self._waiting)
+        self._waiting.clear()
+        self._on_acknowledged(self.written)
+
+    async def stop(self) -> None:
+        await self._producer.stop()

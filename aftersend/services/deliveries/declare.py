@@ -45,9 +45,11 @@ async def declare(
         dry_run: write nothing.
 
     Raises:
-        UsageError: if a field is invalid.
+        UsageError: if there is nothing to declare, or a field is invalid.
         KafkaUnusableError: if Kafka does not answer, a topic is missing, or the record is not acknowledged.
     """
+    if not given and not replace:
+        raise UsageError("nothing to declare: give an option, such as --name (`aftersend deliveries set --help`)")
     earlier = None if replace else (await read_declared(settings)).get(delivery_id)
     record = merge_declaration(earlier, delivery_id, given)
     value = encode_declaration(record)

@@ -40,7 +40,7 @@ async def write_raw_records(
     Raises:
         KafkaUnusableError: if a record is not acknowledged.
     """
-    writer = _Writer(settings, partitions, on_acknowledged)
+    writer = _RecordWriter(settings, partitions, on_acknowledged)
     try:
         await writer.start()
         begin = time.monotonic()
@@ -59,7 +59,7 @@ async def write_raw_records(
     return writer.count
 
 
-class _Writer:
+class _RecordWriter:
     """A producer with a bounded number of unacknowledged records."""
 
     def __init__(

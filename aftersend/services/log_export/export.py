@@ -63,12 +63,7 @@ async def export_log(
     declared = (await read_declared(settings)).get(delivery_id) if view is None else None
     choice = choose_log(view, kind, declared.policy if declared is not None else "")
     if choice.log is None:
-        if any(selection):
-            raise UsageError(
-                f"{choice.kind} of {choice.view.name} are KPIs, not a list of recipients: leave --status, --reason and "
-                "--tests out"
-            )
-        _write_all(_lines_of(choice, await _report(settings, choice, delivery_id)), _CHART_COLUMNS, open_writer)
+        await _export_kpis(settings, delivery_id, choice, selection, open_writer)
         return
     statuses = selection.statuses or ((FAILED,) if (choice.kind, choice.log.name) == (ERRORS, SENDING) else ())
     keep = LogFilter(choice.log, statuses, selection.reasons, choice.view.statuses, tests=selection.tests)
@@ -79,6 +74,18 @@ async def export_log(
     reasons = ReasonCounts()
     await _read(settings, delivery_id, keep, reasons.add, show)
     _write_all(reasons.lines(), reasons.columns, open_writer)
+
+
+async def _export_kpis(
+    settings: Settings, delivery_id: str, choice: LogChoice, selection: LogSelection, open_writer: OpenWriter
+) -> None:
+    """Export a kind that comes from the KPIs."""
+    if any(selection):
+        raise UsageError(
+            f"{choice.kind} of {choice.view.name} are KPIs, not a list of recipients: leave --status, --reason and "
+            "--tests out"
+        )
+    _write_all(_lines_of(choice, await _report(settings, choice, delivery_id)), _CHART_COLUMNS, open_writer)
 
 
 async def _read(

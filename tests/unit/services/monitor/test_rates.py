@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from aftersend.cli.commands.top import Sort
+from aftersend.cli.commands.top import SortName
 from aftersend.publish.kpis import Kpis, from_counters
 from aftersend.services.kafka.lag import PartitionLag
 from aftersend.services.monitor.rates import SORTS, compute_rates
@@ -102,7 +102,7 @@ def test_deliveries_are_sorted() -> None:
 
 
 def test_the_command_knows_every_order() -> None:
-    assert SORTS == get_args(Sort)
+    assert SORTS == get_args(SortName)
 
 
 def test_scripts_get_every_number() -> None:
