@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from aftersend.engine.aiokafka.producers import encode_batch
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.rules.recipient.timing import timing
@@ -111,7 +112,7 @@ def measure(store: PartitionStore, made: list[Any]) -> None:
         for channel in output.channels.values():
             for builder, count in channel.finish():
                 written += count
-                builder._build()  # noqa: SLF001 - what the producer does with it
+                encode_batch(builder)  # as the producer does
         store.apply(result.changes, {})
     cpu = time.process_time() - start
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

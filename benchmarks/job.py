@@ -24,12 +24,11 @@ import uuid
 from typing import Any
 
 import redis
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
-from aftersend.engine import admin
+from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka import patches
 from aftersend.processes.worker import raw_sources, run_worker
 from aftersend.schemas.topics import layouts
@@ -68,16 +67,10 @@ class Mark:
 
 async def count(bootstrap: str, topic: str) -> tuple[int, int]:
     """Return how many records a topic has, and how many partitions."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await consumer.start()
-    try:
-        await consumer._client.add_topic(topic)  # noqa: SLF001 - the client's own way to learn of a topic
-        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-        ends = await consumer.end_offsets(partitions)
-        firsts = await consumer.beginning_offsets(partitions)
-    finally:
-        await consumer.stop()
-    return sum(ends.values()) - sum(firsts.values()), len(partitions)
+    options = {"bootstrap_servers": [bootstrap]}
+    partitions = (await admin.inspect(options)).partitions.get(topic, 0)
+    found = await changelog.bounds(options, [(topic, number) for number in range(partitions)])
+    return sum(end - first for first, end in found.values()), partitions
 
 
 async def prepare(settings: Settings, partitions: int, given: str) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from aftersend.engine.aiokafka.producers import encode_batch
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.health import WorkerHealth
 from aftersend.engine.partitions.observer import CommittedBatch
@@ -77,7 +78,7 @@ def main() -> None:
         result = fold.fold(batch, output, topics.events)
         for channel in output.channels.values():
             for builder, _ in channel.finish():
-                builder._build()  # noqa: SLF001 - what the producer does with it
+                encode_batch(builder)  # as the producer does
         store.apply(result.changes, {})
         folded = time.process_time()
         batches.committed(CommittedBatch(topics.events, len(batch.records), timestamps, stride, 0.05, 0.05))

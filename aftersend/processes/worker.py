@@ -301,7 +301,7 @@ def run_worker(
 
     Args:
         settings: checked.
-        on_fold: told of every committed batch of events.
+        on_fold: called with every committed batch of events.
         log_fields: added to every log line.
 
     Raises:

@@ -1,11 +1,11 @@
-"""Finding the one record that makes a transaction fail, by halving.
+"""Finding the record that makes a transaction fail, by bisection.
 
-A transaction that fails for its content fails again, however often it is tried: the partition would stand still for
-good. So the records of the failed transaction are tried again in halves, until the record is found that fails alone.
-That one is set aside, to the dead letters, and the partition goes on with full batches. With `n` records
-in a batch this takes about `2 * log2(n)` transactions for each such record.
+A transaction that fails for its content fails again at every retry: the partition would stall for good. So the records
+of the failed transaction are tried again in halves, until the record is found that fails alone. That one is set aside,
+to the dead letters, and the partition continues with full batches. With `n` records in a batch this takes about
+`2 * log2(n)` transactions for each such record.
 
-Pure: the owner of the partition tries, and reports what came of it.
+Pure: the owner of the partition runs the transactions and reports their results.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from typing import NamedTuple
 
 
 class Portion(NamedTuple):
-    """What the next transaction holds."""
+    """The content of the next transaction."""
 
-    #: Records from the beginning of what is at hand.
+    #: Number of records, from the first one that is left.
     records: int
-    #: The only record has failed alone: it is not to be processed, but set aside.
+    #: The only record has failed alone: it is set aside instead of processed.
     set_aside: bool
 
 
 class FaultIsolation:
-    """What is known of the records of one partition that can't be committed."""
+    """State of the search for a record of one partition that can't be committed."""
 
     def __init__(self) -> None:
-        #: Offsets of the first and the last record of the smallest transaction that has failed; None: none has.
+        #: Offsets of the first and the last record of the smallest failed transaction; None: none has failed.
         self._suspects: tuple[int, int] | None = None
 
     @property
     def active(self) -> bool:
-        """Whether a record is being looked for."""
+        """Whether a record is being searched."""
         return self._suspects is not None
 
     def portion(self, offsets: list[int]) -> Portion:
-        """Return how many of some records the next transaction is to hold.
+        """Return how many of the records that are left the next transaction takes.
 
         Args:
-            offsets: of the records at hand, at least one, in order.
+            offsets: of the records that are left, at least one, in order.
         """
         if self._suspects is None:
             return Portion(len(offsets), set_aside=False)
@@ -49,7 +49,7 @@ class FaultIsolation:
         return Portion(max(1, suspects // 2), set_aside=False)
 
     def failed(self, first: int, last: int) -> None:
-        """Take note of a transaction that failed for its content.
+        """Record a transaction that failed for its content.
 
         Args:
             first: offset of its first record.
@@ -58,7 +58,7 @@ class FaultIsolation:
         self._suspects = (first, last)
 
     def committed(self, last: int) -> None:
-        """Take note of a transaction that went through.
+        """Record a committed transaction.
 
         Args:
             last: offset of its last record.
