@@ -275,7 +275,7 @@ def test_a_delivery_that_nobody_knows(installation: Installation, campaign: dict
     done = installation.run("kpi", "nobody-knows")
 
     assert EXIT_FAILED == done.code
-    assert done.err.startswith("error: Redis knows of no delivery 'nobody-knows'")
+    assert done.err.startswith("error: Redis has no delivery 'nobody-knows'")
     assert 1 == len(done.err.splitlines())
 
 
@@ -297,7 +297,7 @@ def test_a_recipient_with_history_and_card(installation: Installation, campaign:
     assert [rows[0]] == one.json["deliveries"]
     people = installation.run("recipient", address).out
     assert rows[0]["delivery_id"] in people
-    assert "card" in people
+    assert "contact" in people
 
 
 def test_a_recipient_that_nobody_knows(installation: Installation, campaign: dict[str, Any]) -> None:

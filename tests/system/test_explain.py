@@ -246,4 +246,4 @@ async def test_nothing_is_known(install: Callable[..., Installation]) -> None:
     code, said = await told(installation, delivery="none")
 
     assert EXIT_FAILED == code
-    assert "nothing is known of jane@example.org in delivery 'none'" in said
+    assert "delivery 'none' has no recipient jane@example.org" in said
