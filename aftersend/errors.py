@@ -9,13 +9,12 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_SETTINGS: Final = 3
 EXIT_KAFKA: Final = 4
-EXIT_BREAKER: Final = 5
 EXIT_CRASHED: Final = 6
 #: Ctrl-C in a command that does not handle it (128 + SIGINT).
 EXIT_INTERRUPTED: Final = 130
 
 #: Exit codes after which a restart would fail again: a supervisor ends with them.
-FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA, EXIT_BREAKER})
+FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA})
 
 
 class AftersendError(Exception):
@@ -46,10 +45,22 @@ class RedisUnusableError(AftersendError):
     """Redis does not answer a command that needs it."""
 
 
-class BreakerTrippedError(AftersendError):
-    """Too many of the last records are unreadable: a faulty release must not turn a whole topic into dead letters."""
+class SourcePausedError(Exception):
+    """Too many of a topic's records are unreadable: its partitions pause, and nothing of the batch is committed.
 
-    exit_code = EXIT_BREAKER
+    Args:
+        topic: that pauses.
+        seconds: until it is tried again.
+    """
+
+    def __init__(self, topic: str, seconds: float) -> None:
+        super().__init__(
+            f"too many records of {topic} are unreadable: is this the right topic, and the right version? It pauses "
+            f"for {seconds:.0f} s; nothing is lost. `aftersend sources resume` tries it at once; a larger "
+            "AFTERSEND_BREAKER_SHARE lets more go to the dead letters."
+        )
+        self.topic = topic
+        self.seconds = seconds
 
 
 class ContentError(Exception):

@@ -10,7 +10,7 @@ import msgspec
 from aftersend.config.settings import Settings
 from aftersend.engine import dead_letters
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.engine.dead_letters import Breaker
+from aftersend.engine.breaker import BatchTallies, Tally, TenantPausedError, TopicBreakers
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
@@ -80,38 +80,46 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         self._on_parse = on_parse
         self._max_events = settings.max_events_per_record
         self._max_bytes = settings.max_event_bytes_per_record
-        self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
+        self.breakers = TopicBreakers.of(settings)
 
     async def restore(self, topic: str, partition: int, epoch: OwnerEpoch) -> NormaliseState:  # noqa: ARG002
         """Return the state of a partition: there is nothing to restore."""
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
 
-    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
+    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:  # noqa: C901 - the hot path
         """Parse a batch."""
         if state.parse is None:
             return self._process_ticks(state, batch, output)
+        self.breakers.check(state.topic)
         # Step 9. Parse raw records into events; records that can't be read go to the dead letters.
         parse, partition, partitions = state.parse, state.partition, self._partitions
         appends = [output.channel(self._topics.events, p).append for p in range(partitions)]
         result = ParsedBatch(len(batch.records), 0, {}, {})
+        tallies = BatchTallies(len(batch.records), self.breakers.closed_tenants(state.topic))
         for record in batch.records:
             timestamp = record.timestamp
             made: list[tuple[bytes | None, bytes]] = []
+            headers = record.headers
+            tenant = _tenant(headers) if headers else ""
             try:
+                if tenant:
+                    tallies.admit(tenant)
                 if not 0 <= timestamp < _END_OF_TIME:
                     raise SourceError(f"the record's Kafka timestamp ({timestamp} ms) is out of range")
-                headers = record.headers
                 self._encode_events(
                     parse(record.value or b""),
-                    _tenant(headers) if headers else "",
+                    tenant,
                     partition,
                     record.offset,
                     made,
                     result.unknown,
                 )
-            except (SourceError, UnicodeError) as error:
+            except (SourceError, TenantPausedError, UnicodeError) as error:
                 self._reject(state, record, error, output, result)
+                if isinstance(error, TenantPausedError):
+                    continue
+                tallies.unreadable(tenant)
                 if isinstance(error, TooManyEventsError):
                     continue  # the record goes to the dead letters whole
             result.events += len(made)
@@ -123,7 +131,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
                         append(b"", value, timestamp)
                 else:
                     appends[key_hash(recipient) % partitions](recipient, value, timestamp)
-        self._breaker.count(len(batch.records), sum(result.errors.values()))
+        self.breakers.count(state.topic, tallies.by_tenant())
         return result
 
     def _encode_events(
@@ -185,7 +193,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         """Write a record to the dead letters that fails with an unexpected error."""
         result = ParsedBatch(1, 0, {}, {})
         self._reject(state, batch.records[0], error, output, result)
-        self._breaker.count(1, 1)
+        self.breakers.count(state.topic, {"": Tally(1, 1)})
         return result
 
     def _process_ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:

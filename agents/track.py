@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.engine.dead_letters import Breaker
+from aftersend.engine.breaker import Tally, TopicBreakers
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.transaction import Output
@@ -113,7 +113,7 @@ class Track(Processor[TrackState, BatchResult]):
         self._sink = sink
         self._on_fold = on_fold
         self._store_observer = store_observer or _NullStoreObserver()
-        self._breaker = Breaker(settings.breaker_share, settings.breaker_records)
+        self.breakers = TopicBreakers.of(settings)
         self._topic = codec.topics.events
 
     async def restore(self, topic: str, partition: int, epoch: OwnerEpoch) -> TrackState:  # noqa: ARG002
@@ -133,15 +133,16 @@ class Track(Processor[TrackState, BatchResult]):
 
     def process(self, state: TrackState, batch: Batch, output: Output) -> BatchResult:
         """Fold a batch."""
+        self.breakers.check(self._topic)
         # Step 9. Fold the events into copies of rows, contacts and KPIs; the store does not change.
         result = state.fold.fold(batch, output, self._topic)
-        self._breaker.count(result.records, result.dead)
+        self.breakers.count(self._topic, {"": Tally(result.records, result.dead)})
         return result
 
     def set_aside(self, state: TrackState, batch: Batch, error: Exception, output: Output) -> BatchResult:
         """Write an event that can't be folded, or whose row Kafka does not accept, to the dead letters."""
         result = state.fold.set_aside(batch, error, output, self._topic)
-        self._breaker.count(result.records, result.dead)
+        self.breakers.count(self._topic, {"": Tally(result.records, result.dead)})
         return result
 
     def discard(self, state: TrackState) -> None:

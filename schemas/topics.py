@@ -29,6 +29,7 @@ class Topics:
         self.deliveries = f"{prefix}.deliveries"
         self.alerts = f"{prefix}.alerts"
         self.dead_letters = f"{prefix}.dead-letters"
+        self.control = f"{prefix}.control"
         self.clock = self.raw("clock")
 
     def raw(self, source: str) -> str:
@@ -82,4 +83,5 @@ def layouts(
         TopicLayout(topics.deliveries, partitions, compacted, "declarations of deliveries by their senders"),
         TopicLayout(topics.alerts, 1, alerts, "alerts on deliveries, raised and ended"),
         TopicLayout(topics.dead_letters, partitions, kept, "unreadable records, byte for byte"),
+        TopicLayout(topics.control, 1, kept, "commands of operators to running workers"),
     )

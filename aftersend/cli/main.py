@@ -54,6 +54,7 @@ COMMANDS: Final = (
         _TRY,
         "Write a simulated campaign to the raw topics, or post it to a gateway.",
     ),
+    Command("sources", "aftersend.cli.commands.sources:app", _RUN, "List the sources, or resume one that is paused."),
     Command("topics", "aftersend.cli.commands.topics:app", _RUN, "Create the topics, or show them."),
     Command(
         "worker",
@@ -157,7 +158,7 @@ from .env and from aftersend.toml; docs/reference/settings.md lists them.
 `aftersend COMMAND --help` describes a command.
 
 Exit codes: 0 done, 1 failed or not found, 2 wrong usage, 3 invalid settings,
-4 Kafka is unusable, 5 too many unreadable records, 6 crashed.
+4 Kafka is unusable, 6 crashed.
 """
 
 

@@ -11,7 +11,6 @@ from typing import Final
 from aftersend.cli.main import COMMANDS, create_app
 from aftersend.docgen.template import fill, table
 from aftersend.errors import (
-    EXIT_BREAKER,
     EXIT_CRASHED,
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -27,7 +26,6 @@ _EXIT_CODES: Final = {
     EXIT_USAGE: "wrong usage",
     EXIT_SETTINGS: "a setting is wrong; the message names it",
     EXIT_KAFKA: "Kafka can't be reached, has no transactions, or lacks topics",
-    EXIT_BREAKER: "the breaker tripped: too many records could not be read",
     EXIT_CRASHED: "crashed; the log has the traceback",
     EXIT_INTERRUPTED: "interrupted by Ctrl-C",
 }

@@ -23,6 +23,7 @@ _RECORDS: Final = {
     "deliveries": ("delivery id", "delivery"),
     "alerts": ("delivery id, TAB, alert", "alert"),
     "dead-letters": ("as it was", ""),
+    "control": ("none", ""),
 }
 #: Schemas whose fields the page lists.
 _LISTED: Final = ("feedback", "recipient-state", "contact", "delivery-kpis", "clock", "delivery", "alert")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from importlib.metadata import version
 from typing import Final
 
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Channel
-from aftersend.errors import BreakerTrippedError
 
 #: Headers with the reason and the place of the original record, in this order after the record's own.
 HEADERS: Final = (
@@ -61,40 +59,3 @@ def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, e
         return
     headers += own
     channel.append(record.key, record.value, record.timestamp, headers)
-
-
-class Breaker:
-    """Stops the worker when too large a share of the last records can't be read.
-
-    A wrong topic or a wrong version would otherwise move everything to the dead letters.
-
-    Args:
-        share: of the last records that may fail, 0 to 1.
-        window: number of last records; the breaker does not trip before it has seen as many.
-    """
-
-    def __init__(self, share: float, window: int) -> None:
-        self._share = share
-        self._window = window
-        self._batches: deque[tuple[int, int]] = deque()
-        self._records = self._failures = 0
-
-    def count(self, records: int, failures: int) -> None:
-        """Count a batch.
-
-        Raises:
-            BreakerTrippedError: if too many have failed. The batch must not be committed.
-        """
-        self._batches.append((records, failures))
-        self._records += records
-        self._failures += failures
-        while self._records - self._batches[0][0] >= self._window:
-            old_records, old_failures = self._batches.popleft()
-            self._records -= old_records
-            self._failures -= old_failures
-        if self._records >= self._window and self._failures > self._share * self._records:
-            raise BreakerTrippedError(
-                f"{self._failures} of the last {self._records} records could not be read, more than breaker_share "
-                f"({self._share:.0%}) allows: is this the right topic, and the right version? The batch that tripped "
-                "the breaker was not committed; nothing is lost. Raise AFTERSEND_BREAKER_SHARE to go on all the same."
-            )

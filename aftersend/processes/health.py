@@ -8,12 +8,15 @@ idle, or its broker is unreachable while nothing is in flight.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from aftersend.engine.partitions.health import WorkerHealth
 from aftersend.engine.partitions.task import Phase
+
+#: A paused partition's state is there to be read, and a replacement would pause as well.
+_SERVING: Final = frozenset({Phase.RUNNING.value, Phase.PAUSED.value})
 
 
 class HealthReport(msgspec.Struct):
@@ -61,7 +64,9 @@ class StallDetector:
         stalled = {}
         for p in worker.partitions:
             name = f"{p.topic}-{p.partition}"
-            stalled[name] = stalled_for(name, p.position) if p.has_work else 0.0
+            # A pause is meant: a restart would end in the same.
+            works = p.has_work and p.phase != Phase.PAUSED.value
+            stalled[name] = stalled_for(name, p.position) if works else 0.0
             if stalled[name] > self._limit:
                 reasons.append(f"{name} has {p.lag} records to go and committed nothing for {stalled[name]:.0f} s")
         self._parts = parts
@@ -75,7 +80,7 @@ def ready(worker: WorkerHealth) -> HealthReport:
         reasons.append(f"taking over {', '.join(worker.restoring)}")
     elif not worker.assigned:
         reasons.append("waiting for an assignment from the group")
-    reasons += [f"{p.topic}-{p.partition} is {p.phase}" for p in worker.partitions if p.phase != Phase.RUNNING.value]
+    reasons += [f"{p.topic}-{p.partition} is {p.phase}" for p in worker.partitions if p.phase not in _SERVING]
     return HealthReport(not reasons, "; ".join(reasons), _body(worker, {}))
 
 

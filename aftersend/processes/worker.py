@@ -18,12 +18,14 @@ from starlette.routing import Route
 
 from aftersend.agents.alerts import AlertMonitor
 from aftersend.agents.clock import TickWriter
+from aftersend.agents.control import Control
 from aftersend.agents.normalise import Normalise
 from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.aiokafka import patches
+from aftersend.engine.breaker import TopicBreakers
 from aftersend.engine.faust import app as engine_app
 from aftersend.engine.faust.probe import HealthProbe
 from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
@@ -33,6 +35,7 @@ from aftersend.processes.query_api import QueryApi
 from aftersend.processes.shutdown import Deadline
 from aftersend.publish.prometheus.alerts import AlertMetrics
 from aftersend.publish.prometheus.batches import BatchMetrics
+from aftersend.publish.prometheus.breakers import BreakerMetrics
 from aftersend.publish.prometheus.deliveries import DeliveryMetrics
 from aftersend.publish.prometheus.events import EventMetrics
 from aftersend.publish.prometheus.health import HealthMetrics
@@ -40,6 +43,7 @@ from aftersend.publish.prometheus.page import MetricsPage
 from aftersend.publish.redis.publisher import KpiPublisher
 from aftersend.rules.contact.validity import VALIDITY_POLICIES
 from aftersend.rules.kpi.alerts import THRESHOLDS
+from aftersend.schemas.control import ResumeCommand
 from aftersend.services.installation import alert_thresholds, codec, fold_timing
 from aftersend.sources.registry import NAMES
 from aftersend.tables.alerts import DeliveryAlerts
@@ -121,6 +125,7 @@ class Worker:
         self.publisher: KpiPublisher | None = None
         self._metrics = MetricsPage("worker")
         self._api: QueryApi | None = None
+        self._breakers: tuple[TopicBreakers, ...] = ()
 
     def stop(self) -> None:
         """Request a graceful shutdown."""
@@ -164,9 +169,11 @@ class Worker:
         self.app = app = self._assemble(cluster, publisher)
         clock = TickWriter(settings, self._leads, time.time)
         alerts = self._alert_monitor(cluster)
+        control = Control(settings, self._resume)
         publisher.start()
         clock.start()
         alerts.start()
+        control.start()
         try:
             app.finalize()
             try:
@@ -183,6 +190,7 @@ class Worker:
             self._on_stopping()
             await clock.stop()
             await alerts.stop()
+            await control.stop()
             await app.partitions.quiesce()
             await publisher.stop()
             await app.partitions.close()
@@ -227,7 +235,16 @@ class Worker:
             events,
         )
         engine_app.add_agent(app, [topics.events], track)
+        self._breakers = (normalise.breakers, track.breakers)
+        self._metrics.add(BreakerMetrics(self._breakers))
         return app
+
+    def _resume(self, command: ResumeCommand) -> None:
+        """Obey an operator's command to parse a paused topic's records again."""
+        for breakers in self._breakers:
+            breakers.resume(command.topic, command.tenant)
+        if self.app is not None and command.tenant is None:
+            self.app.partitions.end_pause(command.topic)
 
     def _add_metrics(self, topics: Sequence[str], publisher: KpiPublisher) -> tuple[BatchMetrics, EventMetrics]:
         """Add the worker's metrics to `/metrics`; return those that observe batches and events."""

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
-from aftersend.errors import EXIT_BREAKER, EXIT_KAFKA
+from aftersend.errors import EXIT_KAFKA, EXIT_OK
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.embedded.ports import pick_free
 from tests.patience import PATIENCE
@@ -138,25 +138,54 @@ async def test_a_worker_that_wakes_up_after_its_session_has_ended(install: Insta
 
 
 @pytest.mark.slow
-async def test_too_much_that_cannot_be_read_stops_the_worker(install: Install) -> None:
-    """The batch that trips the breaker is not committed: the dead letters do not fill up with what a fix can read."""
-    installation = install(breaker_records=100, partitions=1)
-    await installation.apply_topics()
+async def test_a_topic_that_cannot_be_read_pauses_until_an_operator_resumes_it(install: Install) -> None:
+    """What is unreadable stays on its topic, other topics go on, and the worker lives."""
+    installation = install(breaker_records=100, partitions=1, breaker_pause=PATIENCE * 10)
+    (worker,) = await installation.start()
     topic = installation.topics.raw("kumomta")
-    junk = [Input(topic, 0, None, b"%d bottles of beer" % i, 1_790_000_000_000) for i in range(200)]
-    await installation.write(junk)
+    await installation.write([Input(topic, 0, None, b"%d bottles of beer" % i, 1_790_000_000_000) for i in range(200)])
+    await worker.await_log("partition paused")
 
-    worker = installation.add_worker()
-    worker.start()
-
-    assert EXIT_BREAKER == await worker.wait()
-    assert "more than breaker_share (50%) allows" in worker.log()
-    assert "nothing is lost" in worker.log()
+    load = _load(installation, 1_000)
+    await installation.write(load)
+    while await installation.records_left([installation.topics.events]):
+        await asyncio.sleep(0.2)
     assert [] == await _read(installation, installation.topics.dead_letters)
-    # Started again, it ends the same way, and nothing has moved.
-    worker.start()
-    assert EXIT_BREAKER == await worker.wait()
     assert ["stands at 0 of 200" in line for line in await installation.behind()] == [True]
+
+    assert 0 == (await installation.command("sources", "resume", "kumomta"))[0]
+    await worker.await_log("partition paused", times=2)
+    assert [] == await _read(installation, installation.topics.dead_letters), "it was tried, and is no better"
+    worker.terminate()
+    assert EXIT_OK == await worker.wait()
+
+
+@pytest.mark.slow
+async def test_junk_with_one_tenants_token_stops_nobody_else(install: Install) -> None:
+    """1,100 junk posts with one tenant's token once stopped the worker for everybody, and again after each restart."""
+    installation = install(breaker_records=100, partitions=1)
+    (worker,) = await installation.start()
+    topic, now = installation.topics.raw("tracking"), int(time.time() * 1000)
+
+    def record(tenant: str, value: bytes) -> Input:
+        return Input(topic, 0, None, value, now, (("aftersend.tenant", tenant.encode()),))
+
+    honest = [
+        record(
+            "honest", b'{"event":"delivered","delivery_id":"d","recipient":"%d@b.example","time":%d}' % (i, now // 1000)
+        )
+        for i in range(300)
+    ]
+    junk = [record("hostile", b"junk %d" % i) for i in range(1_100)]
+    await installation.write([*honest[:100], *junk[:600]])
+    await worker.await_log("tenant paused")
+    await installation.write([*junk[600:], *honest[100:]])
+    report = await installation.finish()
+
+    letters = await _read(installation, installation.topics.dead_letters)
+    assert 1_100 == len(letters)
+    assert {b"SourceError", b"TenantPausedError"} == {dict(letter.headers)["aftersend.error"] for letter in letters}
+    assert 300 == report.rows
 
 
 async def test_what_cannot_be_read_lies_among_the_dead_letters_untouched(install: Install) -> None:

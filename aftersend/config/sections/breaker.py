@@ -9,6 +9,15 @@ class BreakerSettings(BaseModel):
     """The circuit breaker."""
 
     breaker_share: float = Field(
-        0.5, gt=0, le=1, description="The worker stops when more than this share of the last records is unreadable."
+        0.5,
+        gt=0,
+        le=1,
+        description="A topic, or one tenant of it, pauses when more than this share of its last records is unreadable.",
     )
     breaker_records: int = Field(1000, ge=10, description="Number of last records that the breaker counts.")
+    breaker_pause: float = Field(
+        300.0,
+        gt=0,
+        description="After this time a paused topic, or tenant, is tried with one batch. `aftersend sources resume` "
+        "tries it at once.",
+    )

@@ -33,6 +33,12 @@ class OffsetConsumer(Protocol):
     async def seek_all(self, positions: Mapping[TP, int]) -> int:
         """Seek to positions; return the seek's number, which batches fetched afterwards carry."""
 
+    def pause_partitions(self, tps: Iterable[TP]) -> None:
+        """Stop fetching partitions."""
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Fetch partitions again."""
+
 
 class PartitionManager:
     """Owns the partitions that the group has assigned to this worker.
@@ -148,6 +154,12 @@ class PartitionManager:
             self._take_overs = []
             self.restoring = set()
 
+    def end_pause(self, topic: str) -> None:
+        """Try the paused partitions of a topic again at once."""
+        for tp, task in self.tasks.items():
+            if tp.topic == topic:
+                task.end_pause()
+
     async def close(self) -> None:
         """Release every partition, for good."""
         self.ready = False
@@ -183,6 +195,8 @@ class PartitionManager:
             new_writer=new_writer,
             committed=committed,
             seek=seek,
+            stop_fetching=lambda tp: self._consumer().pause_partitions({tp}),
+            start_fetching=lambda tp: self._consumer().resume_partitions({tp}),
             on_fatal=self._on_fatal,
             reclaim_after=settings.session_timeout * _RECLAIM_SESSIONS,
             observer=self._observer,

@@ -10,6 +10,7 @@ The protocol of a partition, with the numbers of `docs/guide/architecture.md`:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import time
@@ -26,7 +27,14 @@ from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, 
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import Output, TransactionalWriter
-from aftersend.errors import AftersendError, ContentError, FencedError, TransactionFailedError, TransactionRejectedError
+from aftersend.errors import (
+    AftersendError,
+    ContentError,
+    FencedError,
+    SourcePausedError,
+    TransactionFailedError,
+    TransactionRejectedError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +53,8 @@ class Phase(enum.Enum):
     RESTORING = "restoring"
     #: Another worker owns the partition. It is taken back if the group still assigns it to this worker.
     FENCED = "fenced"
+    #: Too many records of its topic are unreadable; it waits, and is tried again.
+    PAUSED = "paused"
     CLOSED = "closed"
 
 
@@ -57,6 +67,8 @@ class PartitionTask:
         new_writer: makes the partition's transactional writer.
         committed: returns the partition's committed offset.
         seek: seeks the consumer to an offset; returns the number of the seek.
+        stop_fetching: of the partition, while it is paused.
+        start_fetching: of the partition, after a pause.
         on_fatal: called with an error that must stop the worker.
         reclaim_after: seconds after which a fenced partition is taken back if the group still assigns it to this
             worker. Well beyond the session timeout: by then the group has revoked a partition that another worker owns.
@@ -71,6 +83,8 @@ class PartitionTask:
         new_writer: Callable[[], TransactionalWriter],
         committed: Callable[[TP], Awaitable[int]],
         seek: Callable[[TP, int], Awaitable[int]],
+        stop_fetching: Callable[[TP], None],
+        start_fetching: Callable[[TP], None],
         on_fatal: Callable[[BaseException], None],
         reclaim_after: float,
         observer: BatchObserver | None = None,
@@ -100,6 +114,9 @@ class PartitionTask:
         self._new_writer = new_writer
         self._committed = committed
         self._seek = seek
+        self._stop_fetching = stop_fetching
+        self._start_fetching = start_fetching
+        self._pause_over = asyncio.Event()
         self._on_fatal = on_fatal
         self._reclaim_after = reclaim_after
         self._observer = observer or NullBatchObserver()
@@ -258,6 +275,9 @@ class PartitionTask:
             self._observer.transaction_failed(self.tp.topic, fenced=False)
             self._idle.set()
             await self._reset(str(error))
+        except SourcePausedError as error:
+            self._idle.set()
+            await self._pause(error)
         finally:
             self._idle.set()
 
@@ -315,7 +335,7 @@ class PartitionTask:
             if set_aside:
                 return self.processor.set_aside(self.state, batch, self._content_error, output)
             return self.processor.process(self.state, batch, output)
-        except (AftersendError, TransactionFailedError, OSError):
+        except (AftersendError, SourcePausedError, TransactionFailedError, OSError):
             raise  # a failure of the worker or the store, not of a record
         except Exception as error:
             self.processor.discard(self.state)
@@ -349,6 +369,32 @@ class PartitionTask:
         self._observer.committed(
             CommittedBatch(self.tp.topic, count, timestamps, stride, processed - started, self.progress_at - processed)
         )
+
+    async def _pause(self, error: SourcePausedError) -> None:
+        """Wait until the topic is tried again; nothing of the batch was committed."""
+        log.error(
+            "partition paused",
+            topic=self.tp.topic,
+            partition=self.tp.partition,
+            position=self.position,
+            seconds=round(error.seconds, 1),
+            reason=str(error),
+        )
+        self.phase = Phase.PAUSED
+        self._clear_queue()
+        self._stop_fetching(self.tp)
+        self._pause_over.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(error.seconds):
+                await self._pause_over.wait()
+        self.phase = Phase.RUNNING
+        self.progress_at = time.monotonic()
+        self._start_fetching(self.tp)
+        await self._seek_to_position()
+
+    def end_pause(self) -> None:
+        """Try again at once, if the partition is paused."""
+        self._pause_over.set()
 
     async def _on_fenced(self, error: FencedError) -> None:
         log.warning("fenced: another worker has the partition", tp=str(self.tp), error=str(error))

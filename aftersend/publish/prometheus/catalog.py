@@ -136,6 +136,12 @@ LAG_RECORDS: Final = _gauge(
 LAG_SECONDS: Final = _gauge(
     "lag_seconds", "Age of the oldest record that waits, by its Kafka timestamp; 0 if none does.", "topic", "partition"
 )
+PAUSED: Final = _gauge(
+    "paused",
+    "1: too many records of the topic, or of one tenant of it, are unreadable, so they are not parsed for a while.",
+    "topic",
+    "tenant",
+)
 LAST_COMMIT: Final = _gauge(
     "last_commit_timestamp_seconds",
     "When a batch of the partition was last committed, or the partition taken over.",
@@ -246,6 +252,7 @@ SECTIONS: Final = {
         PARTITIONS,
         LAG_RECORDS,
         LAG_SECONDS,
+        PAUSED,
         LAST_COMMIT,
         ROWS,
     ),

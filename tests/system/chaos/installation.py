@@ -226,11 +226,12 @@ class Installation:
         records. The clock is left out: it never rests.
         """
         for topics in (self.raw_topics, [self.topics.events]):
-            if left := await self._records_left(topics, quiet):
+            if left := await self.records_left(topics, quiet):
                 return left
         return []
 
-    async def _records_left(self, topics: list[str], quiet: float) -> list[str]:
+    async def records_left(self, topics: list[str], quiet: float = 1.0) -> list[str]:
+        """Return the partitions of some topics that have records which the workers have not committed."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.kafka.bootstrap,
             group_id=self.settings.app_id,

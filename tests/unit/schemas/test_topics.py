@@ -40,6 +40,7 @@ def test_every_topic_has_a_layout() -> None:
             topics.deliveries,
             topics.alerts,
             topics.dead_letters,
+            topics.control,
         )
     }
 
@@ -48,10 +49,10 @@ def test_every_topic_has_a_layout() -> None:
 
 
 def test_tables_have_as_many_partitions_as_the_events() -> None:
-    """A partition's events, rows, contacts and KPIs have the same number; ticks and alerts come from one."""
+    """A partition's events, rows, contacts and KPIs have the same number; ticks, alerts and commands have one."""
     partitions = {layout.name: layout.partitions for layout in layouts(Topics(), SOURCES, 8)}
 
-    assert {1} == {partitions.pop("feedback.raw.clock"), partitions.pop("feedback.alerts")}
+    assert {1} == {partitions.pop(f"feedback.{name}") for name in ("raw.clock", "alerts", "control")}
     assert {8} == set(partitions.values())
 
 

@@ -16,7 +16,13 @@ from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.partitions.task import PartitionTask, Phase
 from aftersend.engine.transaction import Output
-from aftersend.errors import AftersendError, FencedError, TransactionFailedError, TransactionRejectedError
+from aftersend.errors import (
+    AftersendError,
+    FencedError,
+    SourcePausedError,
+    TransactionFailedError,
+    TransactionRejectedError,
+)
 from tests.patience import PATIENCE
 
 EVENTS = TP("events", 0)
@@ -28,6 +34,9 @@ class Broker:
     def __init__(self) -> None:
         self.committed = 0
         self.seeks: list[int] = []
+        #: Partitions that are no longer fetched, and those that are again.
+        self.stopped: list[TP] = []
+        self.started: list[TP] = []
         self.writers: list[Writer] = []
         #: Errors of the next commits, None: it goes well.
         self.errors: list[Exception | None] = []
@@ -88,6 +97,8 @@ class Summing(Processor[dict[str, Any], list[int]]):
         self.set_aside_offsets: list[int] = []
         self.errors: list[Exception] = []
         self.discarded = 0
+        #: Of the next batches: how long the topic pauses, seconds.
+        self.pauses: list[float] = []
 
     async def restore(self, topic: str, partition: int, epoch: tuple[int, int]) -> dict[str, Any]:
         self.restored += 1
@@ -96,6 +107,8 @@ class Summing(Processor[dict[str, Any], list[int]]):
     def process(self, state: dict[str, Any], batch: Batch, output: Output) -> list[int]:
         if self.broken:
             raise AftersendError("a disk is full")
+        if self.pauses:
+            raise SourcePausedError(EVENTS.topic, self.pauses.pop(0))
         if bad := self.bad & {record.offset for record in batch.records}:
             raise ValueError(f"can't do with {bad}")
         return [record.offset for record in batch.records]
@@ -139,6 +152,8 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
         new_writer=broker.new_writer,
         committed=broker.offset,
         seek=broker.seek,
+        stop_fetching=broker.stopped.append,
+        start_fetching=broker.started.append,
         on_fatal=broker.fatal.append,
         reclaim_after=0.05,
     )
@@ -279,6 +294,34 @@ async def test_a_record_that_the_broker_refuses_is_found_and_set_aside(
     assert [] == broker.fatal
 
 
+@pytest.mark.parametrize("ended_by", ["time", "operator"])
+async def test_a_paused_partition_is_tried_again(
+    task: PartitionTask, broker: Broker, summing: Summing, ended_by: str
+) -> None:
+    summing.pauses = [0.05 if ended_by == "time" else PATIENCE * 10]
+    await task.deliver(batch(0, 0))
+    await until(lambda: broker.stopped == [EVENTS])
+    if ended_by == "operator":
+        assert Phase.PAUSED is task.phase
+        await task.deliver(batch(1, 1))
+        task.end_pause()
+    await until(lambda: broker.seeks == [0])
+
+    await task.deliver(batch(0, 0, 1, seek_epoch=1))
+    await until(lambda: broker.committed == 2)
+    assert [EVENTS] == broker.started
+    assert ([0, 1], 1, []) == (summing.stored, summing.restored, broker.fatal)
+
+
+async def test_a_paused_partition_can_be_let_go(task: PartitionTask, broker: Broker, summing: Summing) -> None:
+    summing.pauses = [PATIENCE * 10]
+    await task.deliver(batch(0, 0))
+    await until(lambda: task.phase is Phase.PAUSED)
+    assert not await task.verify_ownership()
+    await task.close()
+    assert Phase.CLOSED is task.phase
+
+
 async def test_an_error_of_a_restore_ends_the_worker(task: PartitionTask, broker: Broker, summing: Summing) -> None:
     async def restore(*_: Any) -> dict[str, Any]:
         raise ValueError("a changelog that can't be read")
@@ -392,6 +435,8 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
         new_writer=broker.new_writer,
         committed=broker.offset,
         seek=broker.seek,
+        stop_fetching=broker.stopped.append,
+        start_fetching=broker.started.append,
         on_fatal=broker.fatal.append,
         reclaim_after=0.01,
         observer=told,

@@ -1,0 +1,19 @@
+"""Commands of operators to running workers: the value of the control topic."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ResumeCommand(msgspec.Struct, omit_defaults=True, frozen=True):
+    """Parse a paused topic's records again, or those of one tenant; every worker obeys it once.
+
+    A worker obeys only what is written while it runs: a restart forgets pauses anyway.
+    """
+
+    topic: str
+    #: None: the topic and all its tenants.
+    tenant: str | None = None
+    #: Who gave the command, and when, seconds since 1970: for the log.
+    by: str = ""
+    at: float = 0.0
