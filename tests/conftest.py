@@ -3,6 +3,7 @@
 import ast
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -21,6 +22,10 @@ _EXIT_STATUS = pytest.StashKey[int]()
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
+
+# What a shell runs in its background ignores Ctrl-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _parse: Callable[..., Any] = ast.parse
 _parsing = threading.RLock()

@@ -42,11 +42,12 @@ async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: Emb
     installation = install(transaction_timeout=4.0)
     (worker,) = await installation.start()
     load = _load(installation, 20_000)
-    writing = asyncio.create_task(installation.write(load, rate=2_000))
-    await asyncio.sleep(3.0)
+    writing = asyncio.create_task(installation.write(load, rate=4_000))
+    await installation.await_begun()
 
     await asyncio.to_thread(kafka.kill)
-    await asyncio.sleep(12.0)
+    await worker.await_log("partition is restored")
+    await asyncio.sleep(installation.settings.session_timeout)
     await asyncio.to_thread(kafka.start, PATIENCE)
 
     assert len(load) == await writing
@@ -61,10 +62,11 @@ async def test_a_broker_that_answers_nothing_for_a_while_is_waited_for(install: 
     (worker,) = await installation.start()
     load = _load(installation, 10_000)
     writing = asyncio.create_task(installation.write(load, rate=2_000))
-    await asyncio.sleep(2.0)
+    await installation.await_begun()
 
     kafka.pause()
-    await asyncio.sleep(8.0)
+    await worker.await_log("partition is restored")
+    await asyncio.sleep(installation.settings.session_timeout)
     kafka.resume()
 
     assert len(load) == await writing
@@ -126,10 +128,11 @@ async def test_a_worker_that_wakes_up_after_its_session_has_ended(install: Insta
     await second.await_log("partitions assigned")
     load = _load(installation, 20_000)
     writing = asyncio.create_task(installation.write(load, rate=1_500))
-    await asyncio.sleep(3.0)
+    await installation.await_begun()
 
+    assigned = second.log().count("partitions assigned")
     first.pause()
-    await asyncio.sleep(installation.settings.session_timeout + 3.0)
+    await second.await_log("partitions assigned", times=assigned + 1)
     second.kill()
     first.resume()
 
