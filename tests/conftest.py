@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import settings
 
+from engine.embedded import ports as _ports
+from tests import sharing
+
 ROOT = Path(__file__).parent.parent
 IN_CI = os.environ.get("AFTERSEND_CI") == "1"
 
@@ -22,6 +25,9 @@ _EXIT_STATUS = pytest.StashKey[int]()
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
+
+# Processes that share a run never pick a port that another one has just picked, or frees for a moment.
+_ports._PORTS = sharing.ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
 # What a shell runs in its background ignores Ctrl-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -73,6 +79,22 @@ def corpus(unavailable: Callable[[str], NoReturn]) -> Path:
     if not folder.is_dir():
         unavailable(f"no payload corpus at {folder}; name its folder in AFTERSEND_CORPUS")
     return folder
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Say how many processes share a run with `-n auto`: none where it is about some tests, or somebody looks on."""
+    return sharing.of_this_machine() if sharing.is_whole(config) else 0
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.Sharing:
+    """Choose who hands out the tests."""
+    return sharing.Sharing(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests where they are shared."""
+    if hasattr(config, "workerinput"):
+        sharing.in_order(items)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -17,6 +17,7 @@ from engine.lean import LeanRecord
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events, raw_records
+from tests.system.chaos.workers import WorkerProcess
 
 Install = Callable[..., Installation]
 SEED = 7
@@ -36,6 +37,18 @@ async def _read(installation: Installation, topic: str) -> list[LeanRecord]:
     return read
 
 
+async def _has_work_in_hand(installation: Installation, worker: WorkerProcess) -> None:
+    """Freeze a worker under load where it is sure to begin a transaction, or to be in the midst of one.
+
+    What it has asked for lies in its socket then, or its transaction is open.
+    """
+    await installation.await_begun()
+    worker.pause()
+    async with asyncio.timeout(PATIENCE):
+        while not await installation.behind(quiet=0.0):
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.slow
 async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: EmbeddedKafka) -> None:
     """Transactions fail meanwhile, so partitions are restored; the worker lives on, and every number is right."""
@@ -43,9 +56,10 @@ async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: Emb
     (worker,) = await installation.start()
     load = _load(installation, 20_000)
     writing = asyncio.create_task(installation.write(load, rate=4_000))
-    await installation.await_begun()
+    await _has_work_in_hand(installation, worker)
 
     await asyncio.to_thread(kafka.kill)
+    worker.resume()
     await worker.await_log("partition is restored")
     await asyncio.sleep(installation.settings.session_timeout)
     await asyncio.to_thread(kafka.start, PATIENCE)
@@ -62,9 +76,10 @@ async def test_a_broker_that_answers_nothing_for_a_while_is_waited_for(install: 
     (worker,) = await installation.start()
     load = _load(installation, 10_000)
     writing = asyncio.create_task(installation.write(load, rate=2_000))
-    await installation.await_begun()
+    await _has_work_in_hand(installation, worker)
 
     kafka.pause()
+    worker.resume()
     await worker.await_log("partition is restored")
     await asyncio.sleep(installation.settings.session_timeout)
     kafka.resume()
