@@ -81,11 +81,13 @@ def corpus(unavailable: Callable[[str], NoReturn]) -> Path:
     return folder
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Say how many processes share a run with `-n auto`: none where it is about some tests, or somebody looks on."""
     return sharing.of_this_machine() if sharing.is_whole(config) else 0
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.Sharing:
     """Choose who hands out the tests."""
     return sharing.Sharing(config, log)
