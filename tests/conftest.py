@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from engine.embedded import ports as _ports
@@ -79,6 +80,14 @@ def corpus(unavailable: Callable[[str], NoReturn]) -> Path:
     if not folder.is_dir():
         unavailable(f"no payload corpus at {folder}; name its folder in AFTERSEND_CORPUS")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a test set up for its logs: what other tests log must not depend on which came before them."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.hookimpl(optionalhook=True)
