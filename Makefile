@@ -20,7 +20,7 @@ demo: install ## Start Kafka, Redis and Aftersend here and play a campaign throu
 	@$(BIN)/aftersend demo $(ARGS)
 
 test: install ## Run all tests but the chaos ones
-	@$(BIN)/pytest -m "not chaos" $(ARGS)
+	@$(BIN)/pytest -m "not chaos" -n auto $(ARGS)
 
 test-fast: install ## Run the tests that need no server and take no time
 	@$(BIN)/pytest -m "not system and not chaos and not slow" $(ARGS)

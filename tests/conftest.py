@@ -3,6 +3,7 @@
 import ast
 import gc
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from aftersend.sandbox.embedded import ports as _ports
+from tests import sharing
 from tests.paths import ROOT
 
 IN_CI = os.environ.get("AFTERSEND_CI") == "1"
@@ -23,6 +26,13 @@ _EXIT_STATUS = pytest.StashKey[int]()
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if IN_CI else "local")
+
+# Processes that share a run never pick a port that another one has just picked, or frees for a moment.
+_ports._PORTS = sharing.ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
+
+# What a shell runs in its background ignores Ctrl-C, and so would all that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _parse: Callable[..., Any] = ast.parse
 _parsing = threading.RLock()
@@ -77,6 +87,32 @@ def corpus(unavailable: Callable[[str], NoReturn]) -> Path:
     if not folder.is_dir():
         unavailable(f"no payload corpus at {folder}; name its folder in AFTERSEND_CORPUS")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a test set up for its logs: what other tests log must not depend on which came before them."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Say how many processes share a run with `-n auto`: none where it is about some tests, or somebody looks on."""
+    return sharing.of_this_machine() if sharing.is_whole(config) else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.Sharing:
+    """Choose who hands out the tests."""
+    return sharing.Sharing(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests where they are shared."""
+    if hasattr(config, "workerinput"):
+        sharing.in_order(items)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

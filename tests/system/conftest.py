@@ -28,12 +28,29 @@ def _patched_aiokafka() -> None:
     patches.apply()
 
 
+#: Those that all tests share.
+_shared: list[EmbeddedProcess] = []
+
+
+@pytest.fixture(autouse=True)
+def _as_they_were() -> Iterator[None]:
+    """Have the servers run again after a test that failed while one was away, so that no other test fails for it."""
+    yield
+    for server in _shared:
+        if server.running:
+            server.resume()
+        else:
+            server.start(PATIENCE)
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory, unavailable: Callable[[str], NoReturn]) -> Iterator[EmbeddedKafka]:
     """Return a running Kafka; a test that stops it has to start it again."""
     server = EmbeddedKafka(tmp_path_factory.mktemp("kafka"))
     _start(server, unavailable)
+    _shared.append(server)
     yield server
+    _shared.remove(server)
     server.stop()
 
 
@@ -44,7 +61,9 @@ def redis_server(
     """Return a running Redis; a test that stops it has to start it again."""
     server = EmbeddedRedis(tmp_path_factory.mktemp("redis"))
     _start(server, unavailable)
+    _shared.append(server)
     yield server
+    _shared.remove(server)
     server.stop()
 
 

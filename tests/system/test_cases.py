@@ -313,7 +313,7 @@ async def play(installation: Installation) -> Played:
             )
             for raw in sorted(records, key=lambda raw: raw.at)
         )
-        await installation.await_caught_up(quiet=0.3)
+        await installation.await_caught_up()
         if hours is not None:
             await tick(installation, START + hours * HOUR)
         stages.append(await look(installation))

@@ -127,7 +127,7 @@ async def test_a_later_declaration_is_in_force_from_then_on(install: Install) ->
             declared(installation, NOW - 6 * HOUR, "d", name="Two", validity_hours=2, event_id="2"),
         ]
     )
-    await asyncio.sleep(3 * installation.settings.clock_interval)  # the next tick ends the waits
+    await expired(installation, "d", len(PEOPLE))
     report = await installation.finish()
 
     assert len(PEOPLE) == report.kpis["d"]["expired"]

@@ -33,6 +33,9 @@ from tests.system.chaos.run import Scale, run
 SHORT = Scale(recipients=4_000, events=18_000, workers=3, seconds=45.0, gaps=(2.0, 3.5), patience=2 * PATIENCE)
 LONG = Scale(recipients=65_000, events=130_000, workers=3, seconds=240.0, gaps=(3.0, 7.0), patience=5 * PATIENCE)
 
+#: The longest transaction that a broker allows, seconds: whoever had to wait for its end would run into PATIENCE.
+LONGEST = 15 * 60
+
 Writers = Callable[..., TransactionalWriter]
 
 
@@ -63,7 +66,7 @@ class Ledger:
         self.id = f"{topic}-id"
         self.writers: list[TransactionalWriter] = []
 
-    async def writer(self, timeout: float = 20.0) -> TransactionalWriter:
+    async def writer(self, timeout: float = 60.0) -> TransactionalWriter:
         """Return a started writer, a later owner than all before."""
         self.writers.append(TransactionalWriter(self.settings.kafka_options(), self.id, self.group, timeout))
         await self.writers[-1].start()
@@ -127,17 +130,20 @@ async def test_a_later_owner_fences_the_earlier_one(ledger: Ledger) -> None:
 
 async def test_a_take_over_ends_what_the_former_owner_left_open(ledger: Ledger) -> None:
     """A worker was killed when all had been sent and nothing committed: who comes next need not wait for a timeout."""
-    killed = AIOKafkaProducer(bootstrap_servers=ledger.settings.kafka_bootstrap, transactional_id=ledger.id)
+    killed = AIOKafkaProducer(
+        bootstrap_servers=ledger.settings.kafka_bootstrap,
+        transactional_id=ledger.id,
+        transaction_timeout_ms=LONGEST * 1000,
+    )
     await killed.start()
     await killed.begin_transaction()
     await killed.send_and_wait(ledger.topic, b"half done", partition=0)
     await killed.send_offsets_to_transaction({TopicPartition(*ledger.source): 10}, ledger.group)
 
-    started = time.monotonic()
-    later = await ledger.writer()
-    assert [] == await ledger.words()
-    assert await ledger.committed() is None
-    assert 5.0 > time.monotonic() - started
+    async with asyncio.timeout(PATIENCE):
+        later = await ledger.writer()
+        assert [] == await ledger.words()
+        assert await ledger.committed() is None
     await ledger.write(later, "done", 10)
     assert ["done"] == await ledger.words()
     with pytest.raises(KafkaError):
@@ -164,16 +170,16 @@ async def test_an_empty_transaction_commits_its_offset(ledger: Ledger) -> None:
 async def test_a_commit_without_an_answer_fails_in_time_and_leaves_nothing_behind(
     ledger: Ledger, kafka: EmbeddedKafka
 ) -> None:
-    writer = await ledger.writer(timeout=3.0)
+    writer = await ledger.writer()
     await ledger.write(writer, "before", 1)
+    writer._timeout = 3.0
     tasks = len(asyncio.all_tasks())
     kafka.pause()
     try:
         with pytest.raises(TransactionFailedError):
             await ledger.write(writer, "unanswered", 2)
-        started = time.monotonic()
-        await writer.close()
-        assert 2.0 > time.monotonic() - started
+        async with asyncio.timeout(PATIENCE):  # in order it would last for as long as the broker is away
+            await writer.close()
         assert tasks > len(asyncio.all_tasks()), "those of the producer have ended"
     finally:
         kafka.resume()
@@ -187,17 +193,15 @@ async def test_a_commit_without_an_answer_fails_in_time_and_leaves_nothing_behin
 
 @pytest.mark.slow
 async def test_a_stop_in_good_order_leaves_nothing_open(install: Callable[..., Installation]) -> None:
-    """Under load: the process ends soon, no transaction is open, and the next worker goes on at once and exactly."""
-    installation = install()
+    """Under load: the process ends, no transaction is open, and the next worker goes on at once and exactly."""
+    installation = install(transaction_timeout=float(LONGEST))
     (first,) = await installation.start()
     load = direct_events(installation.topics, 16_000, 5, time.time() - 3600, installation.settings.partitions)
-    writing = asyncio.create_task(installation.write(load, rate=3_000))
-    await asyncio.sleep(2.5)
+    writing = asyncio.create_task(installation.write(load, rate=6_000))
+    await installation.await_begun()
 
-    started = time.monotonic()
     first.terminate()
     assert EXIT_OK == await first.wait()
-    assert 5.0 > time.monotonic() - started
     assert [] == await _open_transactions(installation)
 
     installation.add_worker().start()

@@ -17,6 +17,7 @@ from aftersend.sandbox.embedded.ports import pick_free
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Input, Installation
 from tests.system.chaos.load import direct_events, raw_records
+from tests.system.chaos.workers import WorkerProcess
 
 Install = Callable[..., Installation]
 SEED = 7
@@ -36,17 +37,31 @@ async def _read(installation: Installation, topic: str) -> list[FetchedRecord]:
     return read
 
 
+async def _has_work_in_hand(installation: Installation, worker: WorkerProcess) -> None:
+    """Freeze a worker under load where it is sure to begin a transaction, or to be in the midst of one.
+
+    What it has asked for lies in its socket then, or its transaction is open.
+    """
+    await installation.await_begun()
+    worker.pause()
+    async with asyncio.timeout(PATIENCE):
+        while not await installation.behind(quiet=0.0):
+            await asyncio.sleep(0.1)
+
+
 @pytest.mark.slow
 async def test_a_broker_that_was_away_is_waited_for(install: Install, kafka: EmbeddedKafka) -> None:
     """Transactions fail meanwhile, so partitions are restored; the worker lives on, and every number is right."""
     installation = install(transaction_timeout=4.0)
     (worker,) = await installation.start()
     load = _load(installation, 20_000)
-    writing = asyncio.create_task(installation.write(load, rate=2_000))
-    await asyncio.sleep(3.0)
+    writing = asyncio.create_task(installation.write(load, rate=4_000))
+    await _has_work_in_hand(installation, worker)
 
     await asyncio.to_thread(kafka.kill)
-    await asyncio.sleep(12.0)
+    worker.resume()
+    await worker.await_log("partition is restored")
+    await asyncio.sleep(installation.settings.session_timeout)
     await asyncio.to_thread(kafka.start, PATIENCE)
 
     assert len(load) == await writing
@@ -61,10 +76,12 @@ async def test_a_broker_that_answers_nothing_for_a_while_is_waited_for(install: 
     (worker,) = await installation.start()
     load = _load(installation, 10_000)
     writing = asyncio.create_task(installation.write(load, rate=2_000))
-    await asyncio.sleep(2.0)
+    await _has_work_in_hand(installation, worker)
 
     kafka.pause()
-    await asyncio.sleep(8.0)
+    worker.resume()
+    await worker.await_log("partition is restored")
+    await asyncio.sleep(installation.settings.session_timeout)
     kafka.resume()
 
     assert len(load) == await writing
@@ -126,10 +143,11 @@ async def test_a_worker_that_wakes_up_after_its_session_has_ended(install: Insta
     await second.await_log("partitions assigned")
     load = _load(installation, 20_000)
     writing = asyncio.create_task(installation.write(load, rate=1_500))
-    await asyncio.sleep(3.0)
+    await installation.await_begun()
 
+    assigned = second.log().count("partitions assigned")
     first.pause()
-    await asyncio.sleep(installation.settings.session_timeout + 3.0)
+    await second.await_log("partitions assigned", times=assigned + 1)
     second.kill()
     first.resume()
 

@@ -82,6 +82,22 @@ async def post(
         return answer.status, {name.lower(): value for name, value in answer.headers.items()}
 
 
+async def connect_for_as_long_as_possible(gateway: GatewayProcess) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+            writer.close()
+            await asyncio.sleep(0.05)
+
+
+async def in_flight(session: aiohttp.ClientSession, gateway: GatewayProcess) -> float:
+    """Return how many bytes of bodies a gateway holds."""
+    async with session.get(f"http://127.0.0.1:{gateway.admin_port}/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    (told,) = [line for line in lines if line.startswith("aftersend_gateway_in_flight_bytes ")]
+    return float(told.split()[-1])
+
+
 async def test_a_body_is_stored_byte_for_byte(
     start: Start, session: aiohttp.ClientSession, installation: Installation, signer: Signer
 ) -> None:
@@ -251,7 +267,6 @@ async def test_while_kafka_is_away_providers_are_asked_to_come_again(
 ) -> None:
     gateway = await start(gateway_answer_within=1.0, gateway_retry_after=7)
     kafka.pause()
-    began = time.monotonic()
     statuses = []
     for _ in range(installation.settings.partitions + 2):
         status, headers = await post(session, gateway, "/webhooks/sendgrid", EVENTS, signer.headers(EVENTS))
@@ -259,7 +274,7 @@ async def test_while_kafka_is_away_providers_are_asked_to_come_again(
         assert "7" == headers["retry-after"]
     assert {503} == set(statuses)
     # One for each partition has waited its time; those after them are told at once.
-    assert time.monotonic() - began < installation.settings.partitions + 2.5
+    assert installation.settings.partitions == gateway.log().count("Kafka has not acknowledged in time")
     async with session.get(f"http://127.0.0.1:{gateway.admin_port}/ready") as answer:
         assert 503 == answer.status
     async with session.get(f"http://127.0.0.1:{gateway.admin_port}/live") as answer:
@@ -276,19 +291,21 @@ async def test_while_kafka_is_away_providers_are_asked_to_come_again(
 async def test_bodies_in_memory_are_bounded(
     start: Start, session: aiohttp.ClientSession, signer: Signer, kafka: EmbeddedKafka
 ) -> None:
-    gateway = await start(gateway_max_inflight_bytes=1024 * 1024, gateway_answer_within=8.0)
+    gateway = await start(gateway_max_inflight_bytes=1024 * 1024, gateway_answer_within=PATIENCE)
     kafka.pause()
     body = bytes(300_000)
     headers = signer.headers(body)
     requests = [asyncio.ensure_future(post(session, gateway, "/webhooks/sendgrid", body, headers)) for _ in range(8)]
-    done, waiting = await asyncio.wait(requests, timeout=3.0)
+    async with asyncio.timeout(PATIENCE):
+        while sum(request.done() for request in requests) < 5:
+            await asyncio.sleep(0.1)
+    done, waiting = await asyncio.wait(requests, timeout=0.5)
     assert [503] * 5 == [request.result()[0] for request in done]
     kafka.resume()
     assert [(200)] * 3 == [(await request)[0] for request in waiting]
     # All that was held is given back.
     assert 200 == (await post(session, gateway, "/webhooks/sendgrid", body, headers))[0]
-    async with session.get(f"http://127.0.0.1:{gateway.admin_port}/metrics") as answer:
-        assert "\naftersend_gateway_in_flight_bytes 0.0\n" in await answer.text()
+    assert 0.0 == await in_flight(session, gateway)
 
 
 class Load:
@@ -305,6 +322,13 @@ class Load:
 
     def stop(self) -> None:
         self._stop = True
+
+    async def comes_to(self, status: int, number: int) -> None:
+        """Wait until so many have been answered so."""
+        deadline = time.monotonic() + PATIENCE
+        while sum(one == status for one in self.statuses.values()) < number:
+            assert time.monotonic() < deadline, self._gateway.log()[-3000:]
+            await asyncio.sleep(0.1)
 
     async def _provider(self, session: aiohttp.ClientSession, number: int) -> None:
         count = 0
@@ -324,7 +348,7 @@ class Load:
 @pytest.mark.parametrize(
     "seconds",
     [
-        pytest.param(4.0, marks=pytest.mark.slow),
+        pytest.param(0.0, marks=pytest.mark.slow),
         pytest.param(30.0, marks=[pytest.mark.chaos, pytest.mark.timeout(1200)]),
     ],
 )
@@ -341,20 +365,18 @@ async def test_no_accepted_request_is_lost_while_the_broker_is_away(
     gateway = await start(gateway_answer_within=2.0)
     load = Load(gateway, signer)
     running = asyncio.ensure_future(load.run(session, 40))
-    await asyncio.sleep(2.0)
+    await load.comes_to(200, 200)
     if how == "frozen":
         kafka.pause()
         await asyncio.sleep(seconds)
+        await load.comes_to(503, 1)
         kafka.resume()
     else:
         await asyncio.to_thread(kafka.kill)
         await asyncio.sleep(seconds)
+        await load.comes_to(503, 1)
         await asyncio.to_thread(kafka.start, PATIENCE)
-    until = time.monotonic() + PATIENCE
-    before = sum(status == 200 for status in load.statuses.values())
-    while sum(status == 200 for status in load.statuses.values()) < before + 200:
-        assert time.monotonic() < until, gateway.log()[-3000:]
-        await asyncio.sleep(0.1)
+    await load.comes_to(200, sum(status == 200 for status in load.statuses.values()) + 200)
     load.stop()
     await running
     gateway.terminate()
@@ -366,7 +388,7 @@ async def test_no_accepted_request_is_lost_while_the_broker_is_away(
     assert set() == accepted - stored
     assert others <= COMES_AGAIN
     assert 503 in others
-    assert len(accepted) > 200
+    assert len(accepted) >= 400
 
 
 async def test_requests_under_way_get_their_answer_before_the_end(
@@ -376,18 +398,19 @@ async def test_requests_under_way_get_their_answer_before_the_end(
     signer: Signer,
     kafka: EmbeddedKafka,
 ) -> None:
-    gateway = await start()
+    gateway = await start(gateway_answer_within=PATIENCE)
     kafka.pause()
     bodies = [b"[%d]" % number for number in range(20)]
     requests = [
         asyncio.ensure_future(post(session, gateway, "/webhooks/sendgrid", body, signer.headers(body)))
         for body in bodies
     ]
-    await asyncio.sleep(0.5)
+    async with asyncio.timeout(PATIENCE):
+        while await in_flight(session, gateway) < sum(map(len, bodies)):
+            await asyncio.sleep(0.05)
     gateway.terminate()
-    await asyncio.sleep(0.5)
     with pytest.raises(OSError, match="Connect call failed"):
-        await asyncio.open_connection("127.0.0.1", gateway.port)
+        await connect_for_as_long_as_possible(gateway)
     kafka.resume()
     answers = await asyncio.gather(*requests)
     assert [200] * 20 == [status for status, _ in answers]
@@ -420,8 +443,9 @@ async def test_secrets_are_read_again_when_they_change(
     assert 200 == await status(old)
     key.write_text("no key\n")
     os.kill(gateway.pid, signal.SIGHUP)
-    await asyncio.sleep(1.0)
-    assert "stay as they were" in gateway.log()
+    async with asyncio.timeout(PATIENCE):
+        while "stay as they were" not in gateway.log():
+            await asyncio.sleep(0.05)
     assert [200, 200] == [await status(old), await status(new)]
     key.write_text(f"{new.secret}\n")
     os.kill(gateway.pid, signal.SIGHUP)
@@ -446,14 +470,12 @@ async def test_slow_and_broken_requests_end(start: Start, installation: Installa
     gateway = await start(gateway_read_timeout=1.0)
     signed = "".join(f"{name}: {value}\r\n" for name, value in signer.headers(EVENTS).items()).encode()
     head = b"POST /webhooks/sendgrid HTTP/1.1\r\nhost: x\r\n" + signed + b"content-length: %d\r\n\r\n" % len(EVENTS)
-    began = time.monotonic()
     slow_body, slow_head, silent, cut_off = await asyncio.gather(
         talk(gateway.port, head, EVENTS[:5], EVENTS[5:9], pause=0.4),
         talk(gateway.port, head[:10], head[10:20], pause=0.4),
         talk(gateway.port),
         talk(gateway.port, head, EVENTS[:-1], timeout=0.2),
     )
-    assert time.monotonic() - began < 6
     assert slow_body.startswith(b"HTTP/1.1 408 ")
     assert slow_head.startswith(b"HTTP/1.1 408 ")
     assert b"" == silent
@@ -462,16 +484,16 @@ async def test_slow_and_broken_requests_end(start: Start, installation: Installa
 
 
 async def test_connections_are_bounded(start: Start, signer: Signer) -> None:
-    gateway = await start(gateway_max_connections=5, gateway_read_timeout=2.0)
+    gateway = await start(gateway_max_connections=5, gateway_read_timeout=4.0)
     held = [await asyncio.open_connection("127.0.0.1", gateway.port) for _ in range(5)]
     heard = await talk(gateway.port, b"GET /live HTTP/1.1\r\nhost: x\r\n\r\n", timeout=2)
     assert heard.startswith(b"HTTP/1.1 503 ")
     assert b"\r\nretry-after: 10\r\n" in heard
     for reader, writer in held:
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
     # Those that said nothing were closed, and there is room again.
-    heard = await talk(gateway.port, b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", timeout=2)
+    heard = await talk(gateway.port, b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
     assert heard.startswith(b"HTTP/1.1 200 ")
 
 

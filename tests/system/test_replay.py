@@ -99,7 +99,7 @@ async def feed(installation: Installation, records: Iterable[Input]) -> int:
         if some[0].topic == installation.topics.clock:
             await folded(installation, some[0].timestamp_ms / 1000)
         else:
-            await installation.await_caught_up(quiet=0.3)
+            await installation.await_caught_up()
     return written
 
 

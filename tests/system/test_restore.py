@@ -27,8 +27,8 @@ from tests.system.chaos.load import direct_events
 
 EVENTS: Final = 12_000
 BATCH: Final = 500
-#: A fraction of what it does (see benchmarks/restore.py), since machines are shared.
-MIN_ROWS_PER_CPU_SECOND: Final = 15_000
+#: Of the processor time that folding the events took; it is less than a fifth.
+MOST_OF_FOLDING: Final = 0.5
 
 
 class _Record:
@@ -208,11 +208,13 @@ async def _folded_at_once(changelogs: Changelogs) -> dict[str, Any]:
 
 
 async def test_restoring_is_quick(changelogs: Changelogs, record_property: Callable[[str, object], None]) -> None:
-    """What it does on a machine of its own is measured by benchmarks/restore.py."""
+    """Compared with what folding takes here; in rows a second benchmarks/restore.py measures it."""
+    folding = time.process_time()
     await changelogs.fold(EVENTS)
+    folding = time.process_time() - folding
     store = store_opener(load(), "cluster")(0)
     cpu = time.process_time()
     records = await restore(changelogs.settings.kafka_options(), store, codec(changelogs.settings), 0)
     cpu = time.process_time() - cpu
     record_property("records_per_cpu_second", round(records / cpu))
-    assert records / cpu > MIN_ROWS_PER_CPU_SECOND
+    assert cpu < MOST_OF_FOLDING * folding

@@ -28,7 +28,9 @@ COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main", "top"]
 
 def environment(installation: Installation, **changes: str) -> dict[str, str]:
     settings = installation.settings
-    return {name: value for name, value in os.environ.items() if not name.startswith("AFTERSEND_")} | {
+    # How large the terminal is in which the tests run says nothing of the one that a test makes.
+    given = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    return {name: value for name, value in given.items() if not name.startswith("AFTERSEND_")} | {
         "AFTERSEND_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "AFTERSEND_REDIS_URL": settings.redis_url,
         "AFTERSEND_TOPIC_PREFIX": settings.topic_prefix,
@@ -76,26 +78,31 @@ async def test_numbers_and_how_they_move(install: Callable[..., Installation], t
     await installation.write(opens(0, 20, raw))
     await installation.await_caught_up()
 
+    written, enough = 0, asyncio.Event()
+
     async def more() -> None:
-        for i in range(12):
-            await installation.write(opens(100 + 10 * i, 10, raw))
+        nonlocal written
+        while not enough.is_set():
+            await installation.write(opens(100 + written, 10, raw))
+            written += 10
             await asyncio.sleep(0.25)
 
     writing = asyncio.ensure_future(more())
     code, out = await run(installation, tmp_path, "--once", "--json", "--interval", "2")
+    enough.set()
     await writing
 
     told: dict[str, Any] = json.loads(out)
     assert (EXIT_OK, []) == (code, told["problems"])
-    assert 5 < told["events_per_second"] < 80
+    assert 0 < told["events_per_second"] <= written / 2
     assert told["events_per_second"] == pytest.approx(sum(told["decisions_per_second"].values()), abs=0.01)
     topics = {one["topic"]: one for one in told["topics"]}
-    assert 5 < topics[raw]["records_per_second"] < 80
+    assert 0 < topics[raw]["records_per_second"] <= written / 2
     assert (4, 0) == (topics[raw]["partitions"], topics[raw]["lost_offsets"])
     assert topics[installation.topics.events]["lag_seconds"] < PATIENCE
     (delivery,) = (one for one in told["deliveries"] if one["delivery_id"] == "spring-sale")
     assert delivery["kpis"]["unique_opens"] > 20
-    assert delivery["events_per_second"] > 5
+    assert delivery["events_per_second"] > 0
 
 
 async def test_lag_when_nobody_works(install: Callable[..., Installation], tmp_path: Path) -> None:
@@ -110,7 +117,7 @@ async def test_lag_when_nobody_works(install: Callable[..., Installation], tmp_p
     (flow,) = (one for one in json.loads(out)["topics"] if one["topic"] == raw)
     assert EXIT_OK == code
     assert 7 == flow["lag_records"]
-    assert 89 < flow["lag_seconds"] < 150
+    assert 89 < flow["lag_seconds"] < 90 + PATIENCE
 
 
 async def test_in_a_pipe_there_are_no_control_codes(install: Callable[..., Installation], tmp_path: Path) -> None:
@@ -220,7 +227,7 @@ async def test_on_a_terminal(install: Callable[..., Installation], tmp_path: Pat
         await terminal.until(lambda fresh: "sorted by activity" in fresh)
         assert "\x1b[?1049h" in terminal.shown
         if way_out == "q":
-            assert max(len(line) for line in plain(terminal.shown)) <= 70
+            assert [] == [line for line in plain(terminal.shown) if len(line) > 70]
             terminal.press("s")
             await terminal.until(lambda fresh: "sorted by updated" in fresh)
             terminal.press("SS")

@@ -38,6 +38,8 @@ QUICK: Mapping[str, Any] = {
     "web_port": 0,
     "log_format": "json",
 }
+#: Between two looks, seconds.
+_POLL = 0.2
 
 
 class Input(NamedTuple):
@@ -161,6 +163,20 @@ class Installation:
         """Create the topics."""
         await admin.apply_topics(self.settings.kafka_options(), topic_layouts(self.settings), 1)
 
+    async def await_begun(self) -> None:
+        """Wait until the workers have committed some of the events topic."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.kafka.bootstrap, group_id=self.settings.app_id, enable_auto_commit=False
+        )
+        partitions = [TopicPartition(self.topics.events, p) for p in range(self.settings.partitions)]
+        await consumer.start()
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not any((await wait_for_committed_offsets(consumer, partitions, PATIENCE)).values()):
+                    await asyncio.sleep(_POLL)
+        finally:
+            await consumer.stop()
+
     async def write(self, records: Iterable[Input], *, rate: float = 0.0) -> int:
         """Write records, each of them exactly once even where the broker goes away meanwhile; return how many.
 
@@ -200,7 +216,7 @@ class Installation:
             await producer.stop()
         return written
 
-    async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 1.0) -> None:
+    async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 5.0) -> None:
         """Wait until the workers have committed all input, what they wrote to the events topic included.
 
         Raises:
@@ -215,11 +231,11 @@ class Installation:
                 behind = [repr(error)]
             if not behind:
                 return
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(_POLL)
         logs = "\n\n".join(f"{worker.name}:\n{worker.tail(25)}" for worker in self.workers)
         raise TimeoutError(f"not caught up after {timeout:g} s: {'; '.join(behind)}\n{logs}")
 
-    async def behind(self, quiet: float = 1.0) -> list[str]:
+    async def behind(self, quiet: float = 5.0) -> list[str]:
         """Return what is left to do; the raw topics first, since they make more of it.
 
         A committed offset short of the end may have nothing but transaction markers before it, so this looks for

@@ -32,9 +32,9 @@ Deadline(0.2, exit_code=9).start()
 IN_TIME = """
 import time
 from aftersend.processes.shutdown import Deadline
-with Deadline(0.2) as deadline:
+with Deadline(1.0) as deadline:
     deadline.start()
-time.sleep(0.5)
+time.sleep(1.3)
 """
 
 
@@ -54,7 +54,7 @@ def test_a_process_ends_with_its_parent() -> None:
 
         os.close(write)
 
-        assert 17 == process.wait(10)
+        assert 17 == process.wait(PATIENCE)
 
 
 def test_an_end_that_takes_too_long() -> None:

@@ -16,6 +16,7 @@ from aftersend.console.api.routes import MAX_BODY
 from aftersend.console.errors import STATUSES
 from aftersend.sandbox.embedded.ports import pick_free
 from aftersend.services.answers import MAX_ADDRESSES
+from tests.patience import PATIENCE
 from tests.unit.console.factories import KNOWN, VIEWER, Answer, Memory, api, ask
 
 CHECK = "/api/v1/suppression/check"
@@ -160,7 +161,7 @@ async def test_too_many_at_once() -> None:
     memory.check_suppression = slowly  # type: ignore[assignment, method-assign]
     of = api(memory)
     asking = [asyncio.create_task(check(of, {"addresses": [KNOWN]})) for _ in range(17)]
-    await asyncio.sleep(0.1)
+    await asyncio.wait(asking, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
     gate.set()
     statuses = sorted(answer.status for answer in await asyncio.gather(*asking))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,10 @@ class Broker:
         self.errors: list[Exception | None] = []
         #: Errors of the next starts of a writer.
         self.away: list[Exception] = []
-        self.commit_seconds = 0.0
+        #: Set while commits may end, and as soon as one has begun.
+        self.commits_end = asyncio.Event()
+        self.commits_end.set()
+        self.commit_begun = asyncio.Event()
         self.fatal: list[BaseException] = []
 
     async def offset(self, _tp: TP) -> int:
@@ -71,7 +75,8 @@ class Writer:
         return SimpleNamespace()
 
     async def commit(self, _output: Any, _source: tuple[str, int], next_offset: int) -> dict[tuple[str, int], int]:
-        await asyncio.sleep(self.broker.commit_seconds)
+        self.broker.commit_begun.set()
+        await self.broker.commits_end.wait()
         error = self.broker.errors.pop(0) if self.broker.errors else None
         if error is not None:
             raise error
@@ -357,11 +362,14 @@ async def test_a_partition_is_ours_while_nobody_has_fenced_us(task: PartitionTas
 
 
 async def test_nothing_new_is_begun_while_quiet(task: PartitionTask, broker: Broker, summing: Summing) -> None:
-    broker.commit_seconds = 0.05
+    broker.commits_end.clear()
     await task.deliver(batch(0, 0))
     await task.deliver(batch(1, 1))
+    await broker.commit_begun.wait()
+    quiet = asyncio.create_task(task.quiesce())
     await asyncio.sleep(0.01)
-    await task.quiesce()
+    broker.commits_end.set()
+    await quiet
     assert [0] == summing.stored, "the one under way has ended, the one that waited is dropped"
     await task.deliver(batch(1, 1))
     await asyncio.sleep(0.1)
@@ -369,9 +377,9 @@ async def test_nothing_new_is_begun_while_quiet(task: PartitionTask, broker: Bro
 
 
 async def test_closing_ends_a_commit_under_way(task: PartitionTask, broker: Broker, summing: Summing) -> None:
-    broker.commit_seconds = 60.0
+    broker.commits_end.clear()
     await task.deliver(batch(0, 0))
-    await asyncio.sleep(0.01)
+    await broker.commit_begun.wait()
     async with asyncio.timeout(PATIENCE):
         await task.close()
     assert [] == summing.stored
@@ -389,7 +397,7 @@ async def test_closing_is_not_put_off_by_a_library_that_swallows_cancellations(
     async def commit(*_: Any) -> dict[tuple[str, int], int]:
         begun.set()
         try:
-            await asyncio.sleep(60.0)
+            await asyncio.sleep(2 * PATIENCE)
         except asyncio.CancelledError:
             return {}
         return {}
@@ -445,8 +453,12 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     await task.take_over()
     task.resume()
     assert ["not taken over", "taken over"] == told.what
-    broker.commit_seconds = 0.02
+    broker.commits_end.clear()
+    began = time.monotonic()
     await task.deliver(batch(0, 0, 1, 2))
+    await broker.commit_begun.wait()
+    await asyncio.sleep(0.05)
+    broker.commits_end.set()
     await until(lambda: broker.committed == 3)
     broker.errors = [TransactionFailedError("timed out")]
     await task.deliver(batch(3, 3))
@@ -455,21 +467,24 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     await task.deliver(batch(3, 3, seek_epoch=1))
     await until(lambda: broker.seeks == [3, 3])
     await task.close()
+    ended = time.monotonic()
 
     assert ["failed", "reset", "taken over", "fenced", "reset", "taken over"] == told.what[2:]
     (work,) = told.work
     assert ("events", 3, 1) == (work.topic, work.records, work.stride)
     assert [1_790_000_000_000, 1_790_000_000_001, 1_790_000_000_002] == work.timestamps
-    assert work.fold_seconds < 0.02 <= work.commit_seconds
+    assert work.commit_seconds > 0.04, "which is how long it took"
+    assert 0.0 <= work.fold_seconds <= ended - began - work.commit_seconds, "without the commit"
 
 
 async def test_the_first_record_of_a_batch_is_under_way_until_it_is_committed(
     task: PartitionTask, broker: Broker
 ) -> None:
-    broker.commit_seconds = 0.05
+    broker.commits_end.clear()
     await task.deliver(batch(0, 7, 8))
     await until(lambda: task.inflight_timestamp is not None)
     assert 1_790_000_000_007 == task.inflight_timestamp
+    broker.commits_end.set()
     await until(lambda: broker.committed == 9)
     await until(lambda: task.inflight_timestamp is None)
     assert 1_790_000_000_008 == task.last_timestamp

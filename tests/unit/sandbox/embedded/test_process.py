@@ -55,7 +55,7 @@ class EchoServer(EmbeddedProcess):
 
     def ping(self) -> bool:
         try:
-            with socket.create_connection((HOST, self.port), timeout=0.2) as connection:
+            with socket.create_connection((HOST, self.port), timeout=2.0) as connection:
                 return connection.recv(4) == b"here"
         except OSError:
             return False
@@ -154,7 +154,7 @@ def test_a_server_does_not_outlive_a_killed_parent(tmp_path: Path, end: signal.S
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(end)
-        parent.wait(10)
+        parent.wait(PATIENCE)
 
     assert _soon(lambda: not _exists(pid))
 
