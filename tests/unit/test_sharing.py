@@ -26,7 +26,7 @@ def test_there_are_more_processes_than_cores_where_memory_allows_it(cores: int, 
 def test_system_tests_go_out_one_by_one_but_for_those_that_share_an_installation() -> None:
     assert "tests/system/test_api.py::test_a[x]" == sharing.unit_of("tests/system/test_api.py::test_a[x]")
     assert "tests/system/test_cli.py" == sharing.unit_of("tests/system/test_cli.py::test_a")
-    assert "tests/unit/test_a.py" == sharing.unit_of("tests/unit/test_a.py::test_a[b::c]")
+    assert "tests/unit/test_rooms.py" == sharing.unit_of("tests/unit/test_rooms.py::test_a[b::c]")
 
 
 def test_files_whose_tests_share_an_installation_are_known() -> None:
@@ -43,7 +43,7 @@ def test_what_takes_long_comes_first() -> None:
         item("tests/system/test_api.py::a"),
         item("tests/system/test_api.py::b", slow=True),
         item("tests/system/test_cli.py::c"),
-        item("tests/unit/test_d.py::d", slow=True),
+        item("tests/unit/test_decisions.py::d", slow=True),
         item("tests/system/test_log.py::e"),
     ]
     sharing.in_order(items)
