@@ -164,7 +164,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "DELETE": ("DELETE", f"/webhooks/sendgrid/{TOKEN}", {}, 405),
     "GET": ("GET", "/webhooks/sendgrid", {}, 200),
     "HEAD": ("HEAD", "/webhooks/ses", {}, 200),
-    "GET of nothing": ("GET", "/webhooks/postmark", {}, 404),
+    "GET of nothing": ("GET", "/webhooks/nobody", {}, 404),
     "too large": ("POST", "/webhooks/sendgrid", {"body": bytes(990_001)}, 413),
     "media type": ("POST", "/webhooks/sendgrid", {"Content-Type": "text/html"}, 415),
     "charset": ("POST", "/webhooks/sendgrid", {"Content-Type": "Application/JSON; charset=x"}, 200),
