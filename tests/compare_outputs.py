@@ -135,6 +135,7 @@ async def run_with_kafka(checkout: Path, records: list[Raw]) -> list[str]:
             "kafka_bootstrap": kafka.bootstrap,
             "redis_url": "redis://127.0.0.1:1",  # nobody is there, which folding does not notice
             "partitions": PARTITIONS,
+            "raw_retention_days": 36_500,  # the records are old: Kafka must not delete them before they are read
             "clock_interval": 1e6,  # the only ticks are those of the input
             "web_port": 0,
             "data_dir": str(folder),
@@ -172,11 +173,14 @@ def _worker(checkout: Path, chosen: dict[str, Any], log: Path) -> Iterator[None]
 async def _write(settings: Settings, records: list[Raw]) -> None:
     producer = AIOKafkaProducer(**settings.kafka_options(), enable_idempotence=True)
     await producer.start()
+    sent = []
     try:
         for record in records:
             topic = settings.topics.raw(record.source)
-            await producer.send(topic, record.value, record.key, partition=0, timestamp_ms=record.timestamp_ms)
-        await producer.flush()
+            sent.append(
+                await producer.send(topic, record.value, record.key, partition=0, timestamp_ms=record.timestamp_ms)
+            )
+        await asyncio.gather(*sent)
     finally:
         await producer.stop()
 

@@ -171,7 +171,7 @@ async def test_records_that_wait_and_records_that_were_lost(
     (lag,) = of(findings, "workers: lag")
     assert lag["found"].startswith(f"{raw}: 4 records wait, the first for 7,2")
     (losses,) = of(findings, "workers: losses")
-    assert ("failed", f"4 offsets of {raw}, partition 1, were deleted before they were read") == (
+    assert ("failed", f"4 offsets of {raw}, partition 1, were deleted before they were consumed") == (
         losses["result"],
         losses["found"],
     )

@@ -180,7 +180,7 @@ CASES: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "DELETE": ("DELETE", f"/webhooks/sendgrid/{TOKEN}", {}, 405),
     "GET": ("GET", "/webhooks/sendgrid", {}, 200),
     "HEAD": ("HEAD", "/webhooks/ses", {}, 200),
-    "GET of nothing": ("GET", "/webhooks/postmark", {}, 404),
+    "GET of nothing": ("GET", "/webhooks/nobody", {}, 404),
     "too large": ("POST", "/webhooks/sendgrid", {"body": bytes(990_001)}, 413),
     "media type": ("POST", "/webhooks/sendgrid", {"Content-Type": "text/html"}, 415),
     "charset": ("POST", "/webhooks/sendgrid", {"Content-Type": "Application/JSON; charset=x"}, 200),
@@ -524,9 +524,10 @@ async def test_several_processes_share_the_port(start: Start, installation: Inst
 async def test_what_it_cannot_work_with_is_told_at_start(installation: Installation, signer: Signer) -> None:
     for settings, code, words in (
         ({"gateway_secrets": {"sendgrid": "no key"}}, EXIT_SETTINGS, "gateway_secrets"),
-        ({"gateway_secrets": {"postmark": "x"}}, EXIT_SETTINGS, "postmark"),
+        ({"gateway_secrets": {"nobody": "x"}}, EXIT_SETTINGS, "nobody"),
+        ({"gateway_secrets": {"postmark": "x"}}, EXIT_SETTINGS, "less than 16 characters"),
         ({"gateway_tokens": {"short": "brand"}}, EXIT_SETTINGS, "gateway_tokens"),
-        ({"gateway_open": ["postmark"]}, EXIT_SETTINGS, "gateway_open"),
+        ({"gateway_open": ["nobody"]}, EXIT_SETTINGS, "gateway_open"),
         ({"topic_prefix": "nowhere"}, EXIT_KAFKA, "topics apply"),
     ):
         gateway = GatewayProcess(installation, **settings)

@@ -1,1 +1,1 @@
-"""`aftersend doctor`: whether an installation has what it needs, and what to do where it has not."""
+"""Checks of an installation: what is wrong, and what to do about it."""

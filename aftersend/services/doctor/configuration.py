@@ -1,4 +1,4 @@
-"""Checks of the settings, and the settings that the other checks go by even where some are wrong."""
+"""Checks of the settings; returns settings for the other checks even if some are invalid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aftersend.errors import SettingsError
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 
 _CHECK: Final = "settings"
-#: Overrides: none. Called without any, the types would ask for every setting.
+#: No overrides. Without any argument, the type checker would demand every setting.
 _NOTHING: Final[dict[str, Any]] = {}
 
 
@@ -38,12 +38,10 @@ class _WithoutFile(_Lenient, toml_file=None):
 
 
 def check_settings(environment: Mapping[str, str] | None = None) -> tuple[list[Finding], Settings]:
-    """Return what is wrong with the settings, all at once, and settings to go on with.
-
-    Where a setting is wrong, its default stands in for it.
+    """Return the findings, and settings for the other checks: an invalid setting is replaced by its default.
 
     Args:
-        environment: variables to look through for slips of the pen; this process's by default.
+        environment: variables to check for misspelt settings; by default those of this process.
     """
     findings: list[Finding] = []
     settings: Settings
@@ -51,28 +49,29 @@ def check_settings(environment: Mapping[str, str] | None = None) -> tuple[list[F
         settings = Settings(**_NOTHING)
     except ValidationError as error:
         advice = "correct it: docs/reference/settings.md has all settings"
-        findings += [failed(_CHECK, told, advice) for told in problems_of(error)]
-        settings = _without(error)
+        findings += [failed(_CHECK, problem, advice) for problem in problems_of(error)]
+        settings = _with_defaults(error)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        findings.append(failed(_CHECK, f"aftersend.toml can't be read: {error}", "correct it, or do without it"))
-        settings = _from_elsewhere()
+        findings.append(failed(_CHECK, f"aftersend.toml can't be read: {error}", "correct the file, or remove it"))
+        settings = _without_file()
     else:
         try:
             parsers(settings)
         except SettingsError as error:
             findings.append(failed(_CHECK, str(error), "correct it: docs/reference/settings.md has all settings"))
     findings += [
-        warning(_CHECK, hint, "rename it, or remove it")
+        warning(_CHECK, hint, "rename the variable, or remove it")
         for hint in misspelt(os.environ if environment is None else environment)
     ]
     files = [name for name in (".env", "aftersend.toml") if Path(name).is_file()]
     if not findings:
-        where = " and ".join(["the environment", *files])
-        findings.append(ok(_CHECK, f"all are valid; read from {where} in {Path.cwd()}"))
+        origins = " and ".join(["the environment", *files])
+        findings.append(ok(_CHECK, f"all are valid; read from {origins} in {Path.cwd()}"))
     return findings, settings
 
 
-def _without(error: ValidationError) -> Settings:
+def _with_defaults(error: ValidationError) -> Settings:
+    """Return the settings with defaults in place of the invalid ones."""
     wrong = {str(problem["loc"][0]) for problem in error.errors() if problem["loc"]}
     defaults: dict[str, Any] = {
         name: field.get_default(call_default_factory=True)
@@ -82,8 +81,8 @@ def _without(error: ValidationError) -> Settings:
     return _Lenient(**defaults)
 
 
-def _from_elsewhere() -> Settings:
-    """Return the settings without the file that can't be read."""
+def _without_file() -> Settings:
+    """Return the settings without the unreadable settings file."""
     try:
         return _WithoutFile(**_NOTHING)
     except ValidationError:

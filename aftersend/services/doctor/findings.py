@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Findings of a check."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ Result = Literal["ok", "warning", "failed"]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at."""
+    """One finding."""
 
-    #: What was looked at, such as "Redis: eviction".
+    #: Name of the check, such as "Redis: eviction".
     check: str
     result: Result
-    #: What was found.
     found: str
-    #: What to do about it, with the setting's name; "": nothing.
+    #: What to do, with the name of a setting; "": nothing.
     advice: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return what scripts read."""
+        """Return the finding's part of `aftersend doctor --json`."""
         return msgspec.structs.asdict(self)
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return that something is as it should be."""
+    """Return a finding of something that is right."""
     return Finding(check, "ok", found)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """Return that something works, but is not as it should be."""
+    """Return a finding of something that works, but should be different."""
     return Finding(check, "warning", found, advice)
 
 
 def failed(check: str, found: str, advice: str) -> Finding:
-    """Return that something does not work."""
+    """Return a finding of something that does not work."""
     return Finding(check, "failed", found, advice)

@@ -1,4 +1,4 @@
-"""Checks of Kafka: whether it answers, has transactions, and has the topics; and how the consumer group stands."""
+"""Checks of Kafka: availability, transactions, topics, and the consumer group."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ from aftersend.errors import KafkaUnusableError
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.services.kafka.lag import LagReader, PartitionLag
 
-#: Seconds to wait for an answer; a doctor has no time for the settings' patience.
-_PATIENCE: Final = 10.0
+#: Time for an answer: a check should not take as long as `request_timeout` allows.
+_TIMEOUT_SECONDS: Final = 10.0
+#: Measurements of latency; their median counts.
 _PINGS: Final = 5
-#: An answer that takes longer slows every transaction down, seconds.
-_SLOW: Final = 0.1
-#: The next record may wait so long before it is worth a word, seconds.
-_LATE: Final = 60.0
-#: A leader is taken to be away when its clock has not ticked for so many intervals.
-_TICKS: Final = 6
+#: Latency above which transactions are slow, seconds.
+_SLOW_SECONDS: Final = 0.1
+#: Lag above which to warn, seconds.
+_LATE_SECONDS: Final = 60.0
+#: Without a tick for so many intervals the leader's clock counts as stopped.
+_MISSED_TICKS: Final = 6
+_SEE_KAFKA: Final = "see Kafka"
+_APPLY: Final = "run `aftersend topics apply`"
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
-    """Return the options of a connection that gives up sooner than the settings say."""
-    patience = min(settings.request_timeout, _PATIENCE)
-    return settings.kafka_options() | {"request_timeout_ms": int(patience * 1000)}
+    """Return connection options with a shorter timeout than the settings'."""
+    timeout = min(settings.request_timeout, _TIMEOUT_SECONDS)
+    return settings.kafka_options() | {"request_timeout_ms": int(timeout * 1000)}
 
 
 async def check_kafka(settings: Settings) -> list[Finding]:
-    """Check that Kafka answers, and how quickly."""
+    """Check that Kafka answers, and its latency."""
     check = "Kafka"
     began = time.monotonic()
     try:
@@ -52,92 +55,87 @@ async def check_kafka(settings: Settings) -> list[Finding]:
     ping = statistics.median(pings)
     found = f"{brokers} broker{'s' if brokers != 1 else ''}, cluster {described.get('cluster_id')}, answers in "
     found += f"{ping * 1000:.1f} ms"
-    if ping > _SLOW:
-        return [warning(check, found, "have workers near the brokers: each batch waits for several answers")]
+    if ping > _SLOW_SECONDS:
+        return [warning(check, found, "run workers near the brokers: each batch waits for several answers")]
     return [ok(check, found)]
 
 
 async def check_transactions(settings: Settings) -> list[Finding]:
-    """Check that Kafka gives transactions to this user."""
+    """Check that this user can use transactions."""
     check = "Kafka: transactions"
     began = time.monotonic()
     try:
         await admin.inspect(options_of(settings))
     except KafkaUnusableError:
-        return [failed(check, "can't be tried: Kafka does not answer", "see Kafka")]
+        return [failed(check, "not checked: Kafka does not answer", _SEE_KAFKA)]
     try:
         await admin.require_transactions(
-            options_of(settings), settings.app_id, settings.transaction_timeout, timeout_seconds=_PATIENCE
+            options_of(settings), settings.app_id, settings.transaction_timeout, timeout_seconds=_TIMEOUT_SECONDS
         )
     except KafkaUnusableError as error:
-        return [failed(check, str(error), "without transactions nothing is exactly once; a worker refuses to start")]
-    return [ok(check, f"a transactional id was given in {(time.monotonic() - began) * 1000:.0f} ms")]
+        return [failed(check, str(error), "exactly-once processing needs transactions; a worker does not start")]
+    return [ok(check, f"a transactional id was assigned in {(time.monotonic() - began) * 1000:.0f} ms")]
 
 
 async def check_topics(settings: Settings) -> list[Finding]:
-    """Check that the topics are there and as they should be."""
+    """Check that the topics exist, with their partitions and configuration."""
     check = "topics"
     layouts = topic_layouts(settings)
     try:
         cluster = await admin.inspect(options_of(settings))
-        there = {t.name: t for t in await admin.show_topics(options_of(settings), [one.name for one in layouts])}
+        shown = await admin.show_topics(options_of(settings), [one.name for one in layouts])
     except KafkaUnusableError:
-        return [failed(check, "can't be looked at: Kafka does not answer", "see Kafka")]
+        return [failed(check, "not checked: Kafka does not answer", _SEE_KAFKA)]
+    existing = {topic.name: topic for topic in shown}
     problems = admin.problems(cluster, settings.topics, layouts)
-    advice = "run `aftersend topics apply`; names begin with AFTERSEND_TOPIC_PREFIX"
+    advice = f"{_APPLY}; AFTERSEND_TOPIC_PREFIX is the prefix of their names"
     findings = [failed(check, problem, advice) for problem in problems]
-    foreign = foreign_topics(settings)
-    replicas = set()
-    fewer: list[str] = []
-    for layout in layouts:
-        found = there.get(layout.name)
-        if found is None:
-            continue
-        replicas.add(found.replicas)
-        if layout.name in foreign:
-            continue
-        for name, (value, wanted) in admin.differing(layout, found).items():
-            told = f"topic {layout.name} has {name}={value or 'not set'}, it should be {wanted}"
-            findings.append(warning(check, told, "run `aftersend topics apply`"))
-        if found.partitions < layout.partitions:
-            fewer.append(f"{layout.name} ({found.partitions})")
-    if fewer:
-        told = f"fewer partitions than AFTERSEND_PARTITIONS ({settings.partitions}) says: {', '.join(fewer)}"
-        findings.append(warning(check, told, "the number can't change: set AFTERSEND_PARTITIONS to what there is"))
+    findings += _differences(settings, existing)
     if not findings:
         events = cluster.partitions[settings.topics.events]
-        few = f", {min(replicas)} replica{'s' if min(replicas) > 1 else ''} each"
-        findings.append(ok(check, f"{len(layouts)} topics as they should be, {events} partitions{few}"))
+        replicas = min(topic.replicas for topic in existing.values())
+        each = f"{replicas} replica{'s' if replicas > 1 else ''} each"
+        findings.append(ok(check, f"{len(layouts)} topics as they should be, {events} partitions, {each}"))
+    return findings
+
+
+def _differences(settings: Settings, existing: dict[str, admin.TopicFound]) -> list[Finding]:
+    """Return the differences of our own topics from their layout."""
+    check = "topics"
+    foreign = foreign_topics(settings)
+    findings: list[Finding] = []
+    fewer: list[str] = []
+    for layout in topic_layouts(settings):
+        topic = existing.get(layout.name)
+        if topic is None or layout.name in foreign:
+            continue
+        for name, (value, wanted) in admin.differing(layout, topic).items():
+            found = f"topic {layout.name} has {name}={value or 'not set'}, it should be {wanted}"
+            findings.append(warning(check, found, _APPLY))
+        if topic.partitions < layout.partitions:
+            fewer.append(f"{layout.name} ({topic.partitions})")
+    if fewer:
+        found = f"fewer partitions than AFTERSEND_PARTITIONS ({settings.partitions}): {', '.join(fewer)}"
+        findings.append(warning(check, found, "the number can't change: set AFTERSEND_PARTITIONS to the existing one"))
     return findings
 
 
 async def check_group(settings: Settings) -> list[Finding]:
-    """Check that workers are there, and how far behind they are."""
+    """Check the members of the consumer group, and their lag."""
     check = "workers"
+    topics = settings.topics
     try:
         async with admin.connect(options_of(settings)) as client:
             state, members = _group(await client.describe_consumer_groups([settings.app_id]))
-        async with LagReader(settings, _PATIENCE) as lag:
-            topics = settings.topics
-            positions = await lag.read([topics.events, topics.clock, *(topics.raw(name) for name in raw_sources())])
+        async with LagReader(settings, _TIMEOUT_SECONDS) as reader:
+            lags = await reader.read([topics.events, topics.clock, *(topics.raw(name) for name in raw_sources())])
     except (KafkaUnusableError, KafkaError) as error:
-        return [failed(check, f"can't be asked for ({error})", "see Kafka")]
-    group = f"consumer group {settings.app_id} (AFTERSEND_APP_ID)"
-    findings = []
-    if members:
-        many = f"{members} member{'s' if members != 1 else ''}"
-        if state == "Stable":
-            findings.append(ok(check, f"{group} is stable, {many}"))
-        else:
-            advice = "look again; if it stays so, see the workers' logs"
-            findings.append(warning(check, f"{group} is moving its partitions: {state}, {many}", advice))
-    else:
-        findings.append(warning(check, f"{group} has no members", "start one: `aftersend worker`"))
-    return [*findings, *_behind(positions), *_lost(positions), *_clock(settings, positions, members)]
+        return [failed(check, f"not checked: {error}", _SEE_KAFKA)]
+    return [_members(settings, state, members), *_behind(lags), *_lost(lags), *_clock(settings, lags, members)]
 
 
 def _group(responses: Any) -> tuple[str, int]:
-    """Return state and number of members of the one group that was asked for."""
+    """Return state and number of members of the only group in the responses."""
     for response in responses:
         for group in response.groups:
             _error, _name, state, _type, _protocol, members = group[:6]
@@ -145,50 +143,62 @@ def _group(responses: Any) -> tuple[str, int]:
     return "unknown", 0
 
 
-def _behind(positions: list[PartitionLag]) -> list[Finding]:
+def _members(settings: Settings, state: str, members: int) -> Finding:
+    check = "workers"
+    group = f"consumer group {settings.app_id} (AFTERSEND_APP_ID)"
+    if not members:
+        return warning(check, f"{group} has no members", "start a worker: `aftersend worker`")
+    many = f"{members} member{'s' if members != 1 else ''}"
+    if state == "Stable":
+        return ok(check, f"{group} is stable, {many}")
+    advice = "run the check again; if the rebalance does not end, check the workers' logs"
+    return warning(check, f"{group} is rebalancing: {state}, {many}", advice)
+
+
+def _behind(lags: list[PartitionLag]) -> list[Finding]:
     check = "workers: lag"
     now = time.time()
-    if not positions:
-        return [warning(check, "there are no topics to be behind on", "run `aftersend topics apply`")]
+    if not lags:
+        return [warning(check, "there are no topics", _APPLY)]
     late: dict[str, tuple[int, float]] = {}
-    for one in positions:
-        if one.lag_seconds(now) > _LATE:
+    for one in lags:
+        if one.lag_seconds(now) > _LATE_SECONDS:
             records, seconds = late.get(one.topic, (0, 0.0))
             late[one.topic] = records + one.waiting, max(seconds, one.lag_seconds(now))
     if not late:
-        waiting = sum(one.waiting for one in positions)
-        return [ok(check, f"{waiting:,} records wait, none for more than {_LATE:g} s")]
+        waiting = sum(one.waiting for one in lags)
+        return [ok(check, f"{waiting:,} records wait, none for more than {_LATE_SECONDS:g} s")]
     advice = (
-        "start more workers (`aftersend worker --processes 0`, or on more machines), up to one for each partition; "
+        "start more workers, up to one for each partition (`aftersend worker --processes 0`, or on more machines); "
     )
-    advice += "if there are enough, see their logs and /live"
+    advice += "if there are enough, check their logs and /live"
     return [
         warning(check, f"{topic}: {records:,} records wait, the first for {seconds:,.0f} s", advice)
         for topic, (records, seconds) in late.items()
     ]
 
 
-def _lost(positions: list[PartitionLag]) -> list[Finding]:
-    advice = "nothing brings them back; raise AFTERSEND_RAW_RETENTION_DAYS and run `aftersend topics apply`, and don't "
-    advice += "leave workers stopped for so long"
+def _lost(lags: list[PartitionLag]) -> list[Finding]:
+    advice = "they can't be recovered; raise AFTERSEND_RAW_RETENTION_DAYS and run `aftersend topics apply`, so that "
+    advice += "records outlast the longest time without workers"
     return [
         failed(
             "workers: losses",
-            f"{one.lost:,} offsets of {one.topic}, partition {one.partition}, were deleted before they were read",
+            f"{one.lost:,} offsets of {one.topic}, partition {one.partition}, were deleted before they were consumed",
             advice,
         )
-        for one in positions
+        for one in lags
         if one.lost
     ]
 
 
-def _clock(settings: Settings, positions: list[PartitionLag], members: int) -> list[Finding]:
-    """Judge the leader's clock by what it has written and nobody has read; a group without members has none."""
-    ticks = [one for one in positions if one.topic == settings.topics.clock]
+def _clock(settings: Settings, lags: list[PartitionLag], members: int) -> list[Finding]:
+    """Check the ticks of the leader's clock that are not consumed; without members, there is no leader."""
+    ticks = [one for one in lags if one.topic == settings.topics.clock]
     if not members or not ticks or ticks[0].oldest is None:
         return []
     waited = ticks[0].lag_seconds(time.time())
-    if waited > _TICKS * settings.clock_interval:
-        advice = "see the workers' logs: without ticks nothing expires and no delivery is frozen"
-        return [warning("workers: clock", f"a tick has not been read for {waited:.0f} s", advice)]
+    if waited > _MISSED_TICKS * settings.clock_interval:
+        advice = "check the workers' logs: without ticks, messages do not expire and deliveries do not become final"
+        return [warning("workers: clock", f"a tick has not been consumed for {waited:.0f} s", advice)]
     return []

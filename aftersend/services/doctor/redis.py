@@ -1,4 +1,4 @@
-"""Checks of Redis: whether it answers, keeps what it is given, and what time it has."""
+"""Checks of Redis: availability, version, memory, eviction, persistence, and its clock."""
 
 from __future__ import annotations
 
@@ -13,22 +13,26 @@ from redis.exceptions import RedisError
 from aftersend.config.settings import Settings
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 
-_PATIENCE: Final = 5.0
+_TIMEOUT_SECONDS: Final = 5.0
+#: Measurements of latency and clock; their median counts.
 _PINGS: Final = 5
 _MIB: Final = 1024 * 1024
-#: The share of `maxmemory` from which on it is worth a word.
+#: Used share of `maxmemory` above which to warn.
 _FULL: Final = 0.85
-#: Scripts with `SCRIPT LOAD`, hashes with several fields: older ones lack some of it.
+#: Oldest version with all commands that the publisher uses.
 _OLDEST: Final = (5, 0)
-#: Clocks that are further apart make times wrong, seconds.
+#: Difference of the clocks above which to warn, seconds.
 _SKEW: Final = 2.0
 
 
 async def check_redis(settings: Settings) -> list[Finding]:
-    """Check Redis; all that it tells comes from one visit."""
+    """Check Redis, over one connection."""
     where = settings.redis_url.rpartition("@")[2]  # without the password
     client = redis_client.from_url(
-        settings.redis_url, decode_responses=True, socket_connect_timeout=_PATIENCE, socket_timeout=_PATIENCE
+        settings.redis_url,
+        decode_responses=True,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
     )
     try:
         await client.ping()
@@ -37,14 +41,14 @@ async def check_redis(settings: Settings) -> list[Finding]:
             sent, before = time.monotonic(), time.time()
             seconds, micros = await client.time()
             pings.append(time.monotonic() - sent)
-            # Asked at some time between sending and hearing.
+            # Redis read its clock about half-way between request and answer.
             skews.append(seconds + micros / 1e6 - (before + pings[-1] / 2))
         info: Mapping[str, Any] = await client.info()
     except (RedisError, OSError) as error:
-        advice = "start it, or set AFTERSEND_REDIS_URL; workers go on without it, but nobody sees the KPIs live"
+        advice = "start it, or set AFTERSEND_REDIS_URL; workers go on without it, but there are no live KPIs"
         return [
-            failed("Redis", f"Redis at {where} (AFTERSEND_REDIS_URL) can't be asked: {error}", advice),
-            warning("clock", "can't be compared: Redis does not answer, and Kafka does not tell the time", "see Redis"),
+            failed("Redis", f"Redis at {where} (AFTERSEND_REDIS_URL) does not answer: {error}", advice),
+            warning("clock", "not compared: Redis does not answer", "see Redis"),
         ]
     finally:
         await client.aclose()
@@ -76,7 +80,7 @@ def _memory(info: Mapping[str, Any]) -> Finding:
         return ok(check, f"{used / _MIB:.1f} MiB used, no limit set")
     found = f"{used / _MIB:.1f} of {most / _MIB:.0f} MiB used"
     if used > _FULL * most:
-        advice = "raise Redis' maxmemory, or lower AFTERSEND_REDIS_EXPIRY_DAYS"
+        advice = "raise maxmemory of Redis, or lower AFTERSEND_REDIS_EXPIRY_DAYS"
         return warning(check, found, advice)
     return ok(check, found)
 
@@ -86,27 +90,33 @@ def _eviction(info: Mapping[str, Any]) -> Finding:
     policy, evicted = info.get("maxmemory_policy", "noeviction"), int(info.get("evicted_keys", 0))
     found = f"maxmemory-policy {policy}, {evicted:,} keys evicted so far"
     if policy != "noeviction":
-        advice = "set Redis' maxmemory-policy to noeviction: what is evicted comes back only with the next event"
+        advice = (
+            "set maxmemory-policy of Redis to noeviction: an evicted delivery is written again with its next event only"
+        )
         return warning(check, found, advice)
     return ok(check, found)
 
 
 def _persistence(info: Mapping[str, Any]) -> Finding:
-    """Judge persistence: nothing is lost without it, but a failing one blocks writes."""
+    """Check persistence: it is not required, but if it fails, Redis refuses writes."""
     check = "Redis: persistence"
     append = bool(int(info.get("aof_enabled", 0)))
     kept = "append-only file" if append else "snapshots, or none"
     if info.get("rdb_last_bgsave_status", "ok") != "ok" or info.get("aof_last_write_status", "ok") != "ok":
-        advice = "see Redis' log and its disk: Redis may refuse writes until it can save"
+        advice = "check the log and the disk of Redis: it may refuse writes until it can save"
         return failed(check, f"{kept}; the last save failed", advice)
     if int(info.get("loading", 0)):
-        return warning(check, "it is loading its data", "wait")
-    return ok(check, f"{kept}; Kafka holds the truth, a Redis that lost everything is filled again")
+        return warning(check, "Redis is loading its data", "wait until it has finished")
+    return ok(check, f"{kept}; after data loss, Redis is repopulated from Kafka")
 
 
 def _skew(skew: float) -> Finding:
     check = "clock"
     found = f"this machine's clock is {abs(skew):.3f} s {'behind' if skew > 0 else 'ahead of'} Redis'"
     if abs(skew) > _SKEW:
-        return warning(check, found, "synchronise the machines' clocks (NTP): arrivals are told by the writer's clock")
+        return warning(
+            check,
+            found,
+            "synchronise the clocks of the machines (NTP): the writer's clock sets the arrival of a record",
+        )
     return ok(check, found)

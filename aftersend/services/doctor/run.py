@@ -1,4 +1,4 @@
-"""All checks, each whatever became of the others."""
+"""Runs all checks, independently of each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aftersend.services.doctor.webhooks import check_webhooks
 
 Check = Callable[[Settings], Awaitable[list[Finding]]]
 
-#: In the order in which they are shown.
+#: Checks by name, in the order of the output.
 CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("Kafka", check_kafka),
     ("Kafka: transactions", check_transactions),
@@ -27,12 +27,12 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("disk", check_disk),
     ("open files", check_files),
 )
-#: What has not answered by then is taken not to, seconds.
-_PATIENCE: Final = 25.0
+#: A check fails after this time, seconds.
+_TIMEOUT_SECONDS: Final = 25.0
 
 
 async def examine() -> AsyncIterator[Finding]:
-    """Yield what the checks find, in their order; they run at the same time."""
+    """Yield the findings in the order of the checks, which run concurrently."""
     findings, settings = check_settings()
     for finding in findings:
         yield finding
@@ -48,11 +48,19 @@ async def examine() -> AsyncIterator[Finding]:
 
 
 async def _guarded(name: str, check: Check, settings: Settings) -> list[Finding]:
-    """Run a check; that it can't come to an end is a finding too."""
+    """Run a check; an error or a timeout is a finding."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
             return await check(settings)
     except TimeoutError:
-        return [failed(name, f"no answer within {_PATIENCE:g} s", "see whether the network lets this machine through")]
-    except Exception as error:  # noqa: BLE001 - the other checks must be heard all the same
-        return [failed(name, f"the check itself failed: {type(error).__name__}: {error}", "report this")]
+        return [
+            failed(
+                name,
+                f"no answer within {_TIMEOUT_SECONDS:g} s",
+                "check the network between this machine and the server",
+            )
+        ]
+    except Exception as error:  # noqa: BLE001 - an error in one check must not stop the others
+        return [
+            failed(name, f"the check itself failed: {type(error).__name__}: {error}", "report it as a bug of Aftersend")
+        ]

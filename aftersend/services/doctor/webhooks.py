@@ -1,6 +1,8 @@
-"""Checks of the gateway's settings: which webhooks are open, to whom, and whether their secrets can be keys."""
+"""Checks of the gateway's settings: sources with secrets, valid keys, and unverified webhooks."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
@@ -9,35 +11,37 @@ from aftersend.gateway.endpoints import Endpoints
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.sources.registry import REGISTRY
 
-_CHECK = "webhooks"
+_CHECK: Final = "webhooks"
 
 
 async def check_webhooks(settings: Settings) -> list[Finding]:
-    """Check the secrets of the webhooks; nothing is asked of a gateway."""
+    """Check the secrets of webhooks; no gateway is contacted."""
     try:
         keys = secrets.load(settings)
-        Endpoints(settings, keys, REGISTRY, _fetch_nothing)
+        Endpoints(settings, keys, REGISTRY, _refuse)
     except SettingsError as error:
-        advice = "correct it: docs/guide/connect-a-source.md has what each provider needs; the gateway will not start"
+        advice = (
+            "correct it, since the gateway does not start; docs/guide/connect-a-source.md has what each provider needs"
+        )
         return [failed(_CHECK, str(error), advice)]
     findings = []
     if settings.gateway_open:
-        advice = "take them out of AFTERSEND_GATEWAY_OPEN unless only trusted machines can reach the gateway"
+        advice = "remove them from AFTERSEND_GATEWAY_OPEN unless only trusted machines can reach the gateway"
         opened = ", ".join(settings.gateway_open)
-        findings.append(warning(_CHECK, f"anybody may post to {opened}, without a signature", advice))
+        findings.append(warning(_CHECK, f"webhooks of {opened} are accepted from anybody, unverified", advice))
     if settings.gateway_certificates:
-        told = f"certificates of {len(settings.gateway_certificates)} address(es) are read from files"
-        advice = "take AFTERSEND_GATEWAY_CERTIFICATES away where real webhooks come in: it is for simulations"
-        findings.append(warning(_CHECK, told, advice))
+        found = f"certificates of {len(settings.gateway_certificates)} address(es) are read from files"
+        advice = "remove AFTERSEND_GATEWAY_CERTIFICATES where real webhooks arrive: it is for simulations"
+        findings.append(warning(_CHECK, found, advice))
     checked = sorted({source for source, _ in keys.secrets})
     closed = sorted(name for name, one in REGISTRY.items() if one.webhook is not None and name not in checked)
-    told = f"secrets for {', '.join(checked)}" if checked else "no secrets, so nothing is taken over HTTP"
+    found = f"secrets for {', '.join(checked)}" if checked else "no secrets, so all webhooks are rejected"
     if checked and closed:
-        told += f"; closed, for want of a secret: {', '.join(closed)}"
-    findings.append(ok(_CHECK, f"{told} (AFTERSEND_GATEWAY_SECRETS, AFTERSEND_GATEWAY_SECRETS_DIR)"))
+        found += f"; rejected without a secret: {', '.join(closed)}"
+    findings.append(ok(_CHECK, f"{found} (AFTERSEND_GATEWAY_SECRETS, AFTERSEND_GATEWAY_SECRETS_DIR)"))
     return findings
 
 
-async def _fetch_nothing(url: str) -> bytes:
-    """Refuse to fetch anything: no request is checked here."""
+async def _refuse(url: str) -> bytes:
+    """Refuse to fetch a certificate: no signature is verified here."""
     raise OSError(f"not fetched: {url}")

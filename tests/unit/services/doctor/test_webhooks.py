@@ -19,7 +19,7 @@ def test_without_secrets_nothing_comes_in() -> None:
     (found,) = check()
 
     assert "ok" == found.result
-    assert "nothing is taken over HTTP" in found.found
+    assert "all webhooks are rejected" in found.found
 
 
 def test_secrets_of_a_folder(tmp_path: Path) -> None:
