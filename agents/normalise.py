@@ -143,19 +143,11 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         made: list[tuple[bytes | None, bytes]],
         unknown: dict[tuple[str, str], int],
     ) -> None:
-        """Encode a raw record's events.
-
-        Args:
-            events: of the record.
-            tenant: set by the gateway; "": none.
-            partition: of the record.
-            offset: of the record.
-            made: key and value of each event are appended; None as the key: for every partition.
-            unknown: the counts of events with an unknown type are added to it.
+        """Encode a raw record's events into `made`: key and value; None as the key: for every partition.
 
         Raises:
-            TooManyEventsError: if there are more than allowed.
-            SourceError: if a part of the record can't be read; the events before it count.
+            TooManyEventsError: if there are more than a record may have.
+            SourceError: if a part of the record can't be read; the events that came before it are in `made`.
         """
         total = 0
         for event in events:

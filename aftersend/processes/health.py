@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.engine.partitions.health import WorkerHealth
-from aftersend.engine.partitions.task import Phase
+from aftersend.engine.partitions.phase import Phase
 
 #: A paused partition's state is there to be read, and a replacement would pause as well.
 _SERVING: Final = frozenset({Phase.RUNNING.value, Phase.PAUSED.value})

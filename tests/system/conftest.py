@@ -1,11 +1,12 @@
 """Real servers for the system tests: one Kafka and one Redis for the whole run, each test with names of its own."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+import redis.asyncio as redis_asyncio
 
 from aftersend.engine.aiokafka import patches
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedProcess, EmbeddedRedis, EmbeddedUnavailableError
@@ -94,3 +95,11 @@ def _start(server: EmbeddedProcess, unavailable: Callable[[str], NoReturn]) -> N
         server.start(PATIENCE)
     except EmbeddedUnavailableError as error:
         unavailable(str(error))
+
+
+@pytest.fixture
+async def client(redis_server: EmbeddedRedis) -> AsyncIterator[redis_asyncio.Redis]:
+    """Return a client of an empty Redis."""
+    async with redis_asyncio.from_url(redis_server.url, decode_responses=True) as connected:
+        await connected.flushall()
+        yield connected

@@ -9,7 +9,8 @@ from aftersend.engine import changelog
 from aftersend.engine.faust.app import WorkerApp
 from aftersend.engine.faust.consumer_thread import ConsumerThread, FetchOffsets
 from aftersend.engine.partitions.health import PartitionHealth, WorkerHealth
-from aftersend.engine.partitions.task import PartitionTask, Phase
+from aftersend.engine.partitions.phase import Phase
+from aftersend.engine.partitions.task import PartitionTask
 
 
 class HealthProbe:

@@ -13,8 +13,9 @@ from aftersend.config.settings import Settings
 from aftersend.engine.group.membership import Membership
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.observer import BatchObserver
+from aftersend.engine.partitions.phase import Phase
 from aftersend.engine.partitions.processor import Processor
-from aftersend.engine.partitions.task import PartitionTask, Phase
+from aftersend.engine.partitions.task import PartitionTask
 from aftersend.engine.transaction import TransactionalWriter
 
 log = structlog.get_logger(__name__)

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
 from aftersend.engine.types import OwnerEpoch, Partition
+from aftersend.errors import AftersendError, ContentError, SourcePausedError, TransactionFailedError
 
 State = TypeVar("State")
 Pending = TypeVar("Pending")
@@ -82,3 +83,31 @@ class Processor(abc.ABC, Generic[State, Pending]):
     def describe(self, state: State) -> dict[str, Any]:  # noqa: ARG002 - for those that have something to log
         """Return fields of a partition's state for the log."""
         return {}
+
+
+def run_processor(
+    processor: Processor[State, Pending], state: State, batch: Batch, output: Output, failed_with: Exception | None
+) -> Pending:
+    """Return a processor's result for a batch.
+
+    Args:
+        processor: of the partition.
+        state: of the partition.
+        batch: to process.
+        output: to fill.
+        failed_with: error of the batch's only record, which is set aside for it; None: the batch is processed.
+
+    Raises:
+        ContentError: if a record makes it fail. Nothing was sent.
+    """
+    try:
+        if failed_with is not None:
+            return processor.set_aside(state, batch, failed_with, output)
+        return processor.process(state, batch, output)
+    except (AftersendError, SourcePausedError, TransactionFailedError, OSError):
+        raise  # a failure of the worker or the store, not of a record
+    except Exception as error:
+        processor.discard(state)
+        if failed_with is not None or isinstance(error, ContentError):
+            raise
+        raise ContentError(f"{type(error).__name__}: {error}") from error

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import enum
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -24,11 +23,11 @@ from faust.types import TP
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.isolation import FaultIsolation
 from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, NullBatchObserver
-from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.phase import Phase
+from aftersend.engine.partitions.processor import Processor, run_processor
 from aftersend.engine.tasks import cancel
-from aftersend.engine.transaction import Output, TransactionalWriter
+from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import (
-    AftersendError,
     ContentError,
     FencedError,
     SourcePausedError,
@@ -44,18 +43,6 @@ _QUEUED_BATCHES: Final = 1
 _BACKOFF_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 #: Errors that a retry may cure: Kafka is unreachable, or busy.
 _TRANSIENT: Final = (KafkaError, OSError, TimeoutError, TransactionFailedError)
-
-
-class Phase(enum.Enum):
-    """The state of a partition's task."""
-
-    RUNNING = "running"
-    RESTORING = "restoring"
-    #: Another worker owns the partition. It is taken back if the group still assigns it to this worker.
-    FENCED = "fenced"
-    #: Too many records of its topic are unreadable; it waits, and is tried again.
-    PAUSED = "paused"
-    CLOSED = "closed"
 
 
 class PartitionTask:
@@ -325,26 +312,6 @@ class PartitionTask:
             error=str(error),
         )
 
-    def _process(self, batch: Batch, output: Output, *, set_aside: bool) -> Any:
-        """Return the processor's result for a batch.
-
-        Raises:
-            ContentError: if a record makes it fail. Nothing was sent.
-        """
-        try:
-            if set_aside:
-                return self.processor.set_aside(self.state, batch, self._content_error, output)
-            return self.processor.process(self.state, batch, output)
-        except (AftersendError, SourcePausedError, TransactionFailedError, OSError):
-            raise  # a failure of the worker or the store, not of a record
-        except Exception as error:
-            self.processor.discard(self.state)
-            if set_aside:
-                raise
-            raise (
-                error if isinstance(error, ContentError) else ContentError(f"{type(error).__name__}: {error}")
-            ) from error
-
     async def _commit(self, batch: Batch, *, set_aside: bool) -> None:
         """Process and commit records in one transaction."""
         writer = self._writer
@@ -354,7 +321,8 @@ class PartitionTask:
         timestamps, stride = batch.timestamps()
         self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
-        pending = self._process(batch, output, set_aside=set_aside)  # Step 9
+        failed_with = self._content_error if set_aside else None
+        pending = run_processor(self.processor, self.state, batch, output, failed_with)  # Step 9
         count = batch.drop_records()
         processed = time.monotonic()
         source = self.tp.topic, self.tp.partition

@@ -11,7 +11,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from aftersend.engine.partitions.health import WorkerHealth
-from aftersend.engine.partitions.task import Phase
+from aftersend.engine.partitions.phase import Phase
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.series import Labels, gauge
 
