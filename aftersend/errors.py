@@ -18,7 +18,7 @@ FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA})
 
 
 class AftersendError(Exception):
-    """An error whose message tells an operator what to do; the process ends with `exit_code`."""
+    """An error with a message for operators on what to do; the process ends with `exit_code`."""
 
     exit_code = EXIT_FAILED
 

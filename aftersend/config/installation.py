@@ -1,6 +1,6 @@
-"""What an installation's settings mean for its sources and topics.
+"""Settings of an installation as its sources and topics need them.
 
-Imports neither Faust nor a client, so that a command that only asks something starts quickly.
+Imports neither Faust nor a client, so that commands start quickly.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ def source_numbers() -> dict[str, int]:
 
 
 def raw_sources() -> tuple[str, ...]:
-    """Return the names of the sources that have a raw topic, the clock excluded."""
+    """Return the names of the sources with a raw topic, without the clock."""
     return tuple(REGISTRY)
 
 
 def response_windows() -> dict[str, float]:
-    """Return how long rows wait for an outcome, by source, where that is not the installation's default; seconds."""
+    """Return the response windows of the sources with one of their own, in seconds."""
     windows = {name: source.response_window_seconds for name, source in REGISTRY.items()}
     return {name: window for name, window in windows.items() if window is not None}
 
 
 def source_options(settings: Settings) -> SourceOptions:
-    """Return what the installation has set for its sources."""
+    """Return the options of the sources."""
     return SourceOptions(
         delivery_keys=settings.delivery_keys,
         message_type_keys=settings.message_type_keys,
@@ -46,7 +46,7 @@ def parsers(settings: Settings) -> dict[str, Parser]:
     """Return the parser of every source, by its name.
 
     Raises:
-        SettingsError: if the sources can't do with their settings.
+        SettingsError: if a setting of the sources is invalid.
     """
     if unknown := sorted(settings.raw_topics.keys() - {*REGISTRY, "clock"}):
         raise SettingsError(f"setting 'raw_topics' (AFTERSEND_RAW_TOPICS): there is no source {', '.join(unknown)}")
@@ -54,15 +54,15 @@ def parsers(settings: Settings) -> dict[str, Parser]:
     try:
         return {name: source.parser(options) for name, source in REGISTRY.items()}
     except ValueError as error:
-        raise SettingsError(f"the settings of the sources (`delivery_keys` and what follows it): {error}") from error
+        raise SettingsError(f"settings of the sources (docs/reference/settings.md): {error}") from error
 
 
 def topic_layouts(settings: Settings) -> tuple[TopicLayout, ...]:
-    """Return how every topic of the installation should be laid out."""
+    """Return the layouts of all topics."""
     return layouts(settings.topics, raw_sources(), settings.partitions, settings.raw_retention_days)
 
 
 def foreign_topics(settings: Settings) -> frozenset[str]:
-    """Return the topics that the installation shares with others, who say how they are laid out."""
+    """Return the topics with names of their own, whose configuration belongs to others."""
     shared = {*settings.raw_topics.values(), settings.events_topic}
     return frozenset(shared - {""})

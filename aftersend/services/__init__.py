@@ -1,1 +1,1 @@
-"""What operators and programs ask for, as functions: no printing, no HTTP."""
+"""Functions for operators and programs: they read and write, but do not print and do not know HTTP."""

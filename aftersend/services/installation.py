@@ -1,6 +1,6 @@
-"""What an installation's settings mean for its rules and tables: timing, alert thresholds, codec.
+"""Settings of an installation as its rules and tables need them: timing, alert thresholds, codec.
 
-Imports neither Faust nor a client, so that a command that only asks something starts quickly.
+Imports neither Faust nor a client, so that commands start quickly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aftersend.tables.codec.public import Codec
 
 
 def fold_timing(settings: Settings) -> Timing:
-    """Return the times that folding needs."""
+    """Return the periods of the rules."""
     return timing(
         freeze=settings.statistics_update_period_days * DAY,
         retention=settings.retention_days * DAY,
@@ -27,17 +27,17 @@ def fold_timing(settings: Settings) -> Timing:
 
 
 def alert_thresholds(settings: Settings) -> Thresholds:
-    """Return what deliveries are alarmed of; what a tenant does not say is as for all, and else as documented."""
+    """Return the thresholds of alerts: a tenant's own, else those for all tenants, else the documented ones."""
     usual = _changed(THRESHOLDS, settings.alert_thresholds.get(ANY_TENANT, {}))
     own = {t: _changed(usual, given) for t, given in settings.alert_thresholds.items() if t != ANY_TENANT}
     return Thresholds(usual, own)
 
 
 def _changed(base: tuple[Threshold, ...], given: Mapping[AlertName, AlertLimit]) -> tuple[Threshold, ...]:
-    said = {str(name): limit.model_dump(exclude_none=True) for name, limit in given.items()}
-    return tuple(threshold._replace(**said.get(threshold.name, {})) for threshold in base)
+    changes = {str(name): limit.model_dump(exclude_none=True) for name, limit in given.items()}
+    return tuple(threshold._replace(**changes.get(threshold.name, {})) for threshold in base)
 
 
 def codec(settings: Settings) -> Codec:
-    """Return what reads and writes the installation's changelogs."""
+    """Return the codec of the changelogs."""
     return Codec(settings.topics, source_numbers())

@@ -1,4 +1,4 @@
-"""Raw bytes to canonical events outside the stream: one record, or one a line."""
+"""Parses raw records outside the stream: one record, or one a line."""
 
 from __future__ import annotations
 
@@ -12,29 +12,32 @@ from aftersend.sources.base import Parser, SourceError
 
 
 class ParsedRecord(msgspec.Struct):
-    """What came of one record."""
+    """Result of parsing one record."""
 
     #: Line number, from 1; 0: the whole input is the record.
     line: int
-    #: Those that could be read, also where another part of the record could not.
+    #: Events that are readable, even if another part of the record is not.
     events: list[Feedback] = []
     error: str = ""
 
 
 def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[ParsedRecord]:
-    """Yield what comes of each record.
+    """Yield the result of each record.
 
-    If the first line is a record, so is each line, and they are parsed as they come. Else the whole input may be one
-    record (JSON over many lines, or whatever the source sends); if it is not, its lines are parsed after all, so that
-    each error is told.
+    If the first line is a record, each line is one, and they are parsed as they arrive. Otherwise the whole input may
+    be one record, such as JSON over several lines; if it is not, its lines are parsed after all, for an error each.
+
+    Args:
+        parse: parser of the source.
+        stream: input.
     """
     lines = iter(stream)
     at, first = next(((number, line) for number, line in enumerate(lines, 1) if line.strip()), (0, b""))
     if not at:
         return
-    attempt = _parse(parse, first, at)
-    if attempt.events or not attempt.error:
-        yield attempt
+    single = _parse(parse, first, at)
+    if single.events or not single.error:
+        yield single
         yield from _lines(parse, lines, at + 1)
         return
     rest = list(lines)
@@ -42,7 +45,7 @@ def parse_stream(parse: Parser, stream: BinaryIO) -> Iterator[ParsedRecord]:
     if whole.events or not whole.error or not any(line.strip() for line in rest):
         yield whole
         return
-    yield attempt
+    yield single
     yield from _lines(parse, rest, at + 1)
 
 

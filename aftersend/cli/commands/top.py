@@ -41,8 +41,8 @@ def top(
     second. At the bottom, the deliveries with their KPIs.
 
     KPIs and decisions are read from Redis, the pipeline from Kafka: committed offsets of the consumer group, ends of
-    the topics, and the timestamp of the next record. Workers are not asked, so the command runs anywhere, and without
-    them.
+    the topics, and the timestamp of the next record. Workers are not contacted, so the command runs anywhere, and
+    without them.
 
     Keys: q or Ctrl-C quits, s sorts by the next column. In a pipe or a file, one screen follows the other, without
     colours.

@@ -99,28 +99,28 @@ class Api:
         if request.method not in route.methods:
             allowed = ", ".join(route.methods)
             raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, f"this path allows {allowed} only", {"Allow": allowed})
-        asked = ApiRequest(route, names, parse_query(raw_query, route), role, request, raw_path.decode("latin-1"))
-        return await self._handlers[route.handler](asked)
+        parsed = ApiRequest(route, names, parse_query(raw_query, route), role, request, raw_path.decode("latin-1"))
+        return await self._handlers[route.handler](parsed)
 
     # KPIs, read from Redis by any process.
 
-    async def _openapi(self, _asked: ApiRequest) -> Response:
+    async def _openapi(self, _request: ApiRequest) -> Response:
         return Response(self._document, media_type="application/json", headers=_HEADERS)
 
-    async def _list(self, asked: ApiRequest) -> Response:
-        limit = parse_limit(asked.query.get("limit"))
-        order = asked.query.get("sort", ORDERS[0])
+    async def _list(self, request: ApiRequest) -> Response:
+        limit = parse_limit(request.query.get("limit"))
+        order = request.query.get("sort", ORDERS[0])
         if order not in ORDERS:
             raise ApiError(ErrorCode.INVALID_PARAMETER, f"sort must be one of {', '.join(ORDERS)}")
-        after = decode_cursor(asked.query["after"]) if "after" in asked.query else None
+        after = decode_cursor(request.query["after"]) if "after" in request.query else None
         page = await self._deliveries.page(order, after, limit)
         answer = answers.ApiDeliveries(deliveries=[_delivery(kpis) for kpis in page.deliveries], total=page.total)
         if page.next is not None:
             answer.next = encode_cursor(page.next)
         return _json(answer)
 
-    async def _one(self, asked: ApiRequest) -> Response:
-        kpis = await self._deliveries.read(delivery_id_of(asked))
+    async def _one(self, request: ApiRequest) -> Response:
+        kpis = await self._deliveries.read(delivery_id_of(request))
         if kpis is None:
             raise ApiError(
                 ErrorCode.UNKNOWN_DELIVERY, "this delivery has no events, or has expired in Redis (redis_expiry_days)"
@@ -129,50 +129,50 @@ class Api:
 
     # Rows, read by the worker that owns the recipient's partition.
 
-    async def _row(self, asked: ApiRequest) -> Response:
-        delivery_id, recipient = delivery_id_of(asked), self._address(asked)
-        if (forwarded := await self._forward(asked, recipient)) is not None:
+    async def _row(self, request: ApiRequest) -> Response:
+        delivery_id, recipient = delivery_id_of(request), self._address(request)
+        if (forwarded := await self._forward(request, recipient)) is not None:
             return forwarded
         state = await self._rows.row(delivery_id, recipient)
         if state is None:
             raise ApiError(ErrorCode.UNKNOWN_ROW, "this delivery has no such recipient")
-        return _for_role(asked.role, to_public(state))
+        return _for_role(request.role, to_public(state))
 
-    async def _recipient(self, asked: ApiRequest) -> Response:
-        recipient = self._address(asked)
-        if (forwarded := await self._forward(asked, recipient)) is not None:
+    async def _recipient(self, request: ApiRequest) -> Response:
+        recipient = self._address(request)
+        if (forwarded := await self._forward(request, recipient)) is not None:
             return forwarded
         record = await self._rows.recipient(recipient)
         if not record.rows and record.contact is None:
             raise ApiError(ErrorCode.UNKNOWN_RECIPIENT, "nothing is stored about this address")
         contact = to_public(record.contact) if record.contact is not None else None
         rows = [to_public(state) for state in record.rows]
-        return _for_role(asked.role, {"recipient": recipient, "deliveries": rows, "contact": contact})
+        return _for_role(request.role, {"recipient": recipient, "deliveries": rows, "contact": contact})
 
-    async def _explanation(self, asked: ApiRequest) -> Response:
-        delivery_id, recipient = delivery_id_of(asked), self._address(asked)
-        options = parse_explain_options(asked.query)
-        if options.raw and asked.role != OPERATOR:
+    async def _explanation(self, request: ApiRequest) -> Response:
+        delivery_id, recipient = delivery_id_of(request), self._address(request)
+        options = parse_explain_options(request.query)
+        if options.raw and request.role != OPERATOR:
             raise ApiError(ErrorCode.FORBIDDEN, "raw records contain personal data: the role must be operator")
-        if (forwarded := await self._forward(asked, recipient)) is not None:
+        if (forwarded := await self._forward(request, recipient)) is not None:
             return forwarded
         explanation = await self._rows.explain(delivery_id, recipient, options)
         if explanation is None:
             verb = "has" if options.as_of is None else "had"
             raise ApiError(ErrorCode.UNKNOWN_ROW, f"this delivery {verb} no such recipient")
-        return _for_role(asked.role, msgspec.to_builtins(explanation))
+        return _for_role(request.role, msgspec.to_builtins(explanation))
 
-    async def _suppression(self, asked: ApiRequest) -> Response:
-        headers = asked.request.headers
-        caller = Caller(asked.path, headers.get("authorization"), FORWARDED in headers, asked.role != OPERATOR)
+    async def _suppression(self, request: ApiRequest) -> Response:
+        headers = request.http.headers
+        caller = Caller(request.path, headers.get("authorization"), FORWARDED in headers, request.role != OPERATOR)
         self._checks.enter()
         try:
-            return _json(await self._checks.answer(await read_body(asked.request), caller))
+            return _json(await self._checks.answer(await read_body(request.http), caller))
         finally:
             self._checks.leave()
 
-    def _address(self, asked: ApiRequest) -> str:
-        given = asked.names["recipient"]
+    def _address(self, request: ApiRequest) -> str:
+        given = request.names["recipient"]
         if len(given) > MAX_ADDRESS:
             raise ApiError(ErrorCode.INVALID_ADDRESS, f"an address has at most {MAX_ADDRESS} characters")
         try:
@@ -180,7 +180,7 @@ class Api:
         except ValueError as error:
             raise ApiError(ErrorCode.INVALID_ADDRESS, f"not an address: {error}") from error
 
-    async def _forward(self, asked: ApiRequest, recipient: str) -> Response | None:
+    async def _forward(self, request: ApiRequest, recipient: str) -> Response | None:
         """Return the answer of the worker that owns the recipient; None: this process owns it.
 
         Raises:
@@ -188,12 +188,12 @@ class Api:
         """
         if self._rows.is_here(recipient):
             return None
-        url = "" if FORWARDED in asked.request.headers else self._rows.owner(recipient)
+        url = "" if FORWARDED in request.http.headers else self._rows.owner(recipient)
         if not url:
             raise ApiError(ErrorCode.PARTITION_MOVING, "the recipient's partition is moving to another worker")
-        seconds = EXPLAIN_SECONDS if asked.route.handler == "explanation" else SECONDS
-        authorization = asked.request.headers.get("authorization")
-        return await self._forwarder.ask(url, asked.path, asked.raw_query, authorization, seconds=seconds)
+        seconds = EXPLAIN_SECONDS if request.route.handler == "explanation" else SECONDS
+        authorization = request.http.headers.get("authorization")
+        return await self._forwarder.ask(url, request.path, request.raw_query, authorization, seconds=seconds)
 
 
 def _for_role(role: str, answer: dict[str, Any]) -> Response:

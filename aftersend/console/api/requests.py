@@ -46,14 +46,15 @@ class ApiRequest(msgspec.Struct):
     names: dict[str, str]
     query: dict[str, str]
     role: str
-    request: Request
+    #: The HTTP request, with its headers and body.
+    http: Request
     #: Percent-encoded, as received.
     path: str
 
     @property
     def raw_query(self) -> str:
         """The query string, as received."""
-        return bytes(self.request.scope.get("query_string", b"")).decode("latin-1")
+        return bytes(self.http.scope.get("query_string", b"")).decode("latin-1")
 
 
 def find_route(raw_path: bytes) -> tuple[Route, dict[str, str]]:
@@ -145,13 +146,13 @@ def parse_explain_options(query: Mapping[str, str]) -> ExplainOptions:
     return ExplainOptions(as_of, views, _parse_boolean("raw", query.get("raw", "false")))
 
 
-def delivery_id_of(asked: ApiRequest) -> str:
+def delivery_id_of(request: ApiRequest) -> str:
     """Return the delivery id in a request's path.
 
     Raises:
         ApiError: 400, if it can't be one.
     """
-    delivery_id = asked.names["delivery_id"]
+    delivery_id = request.names["delivery_id"]
     if len(delivery_id) > MAX_DELIVERY or any(c < " " or c == "\x7f" for c in delivery_id):
         raise ApiError(
             ErrorCode.INVALID_DELIVERY,

@@ -4,9 +4,9 @@ Each delivery has one hash with its totals and, in fields that start with `_p`, 
 `replace_part.lua` replaces a partition's part and adjusts the totals by the difference, unless the stored part has a
 later owner epoch or offset. Totals and parts are in one key, so expiry, eviction and data loss remove both or neither.
 
-Data loss is detected by two keys. `<prefix>:generation` is raised by whoever finds a hash missing that it has written.
-`<prefix>:flushed:<partition>` counts the partition's flushes; a Redis that lost writes has an older count. If either
-differs from the last known value, the partition writes all of its deliveries.
+Data loss is detected by two keys. `<prefix>:generation` is raised by a worker that finds a hash missing that it has
+written. `<prefix>:flushed:<partition>` counts the partition's flushes; a Redis that lost writes has an older count. If
+either differs from the last known value, the partition writes all of its deliveries.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ _ANSWER_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.25
 #: A delivery is read again after this time without an announcement, seconds: announcements may get lost.
 _POLL_SECONDS: Final = 5.0
-#: Pause before Redis is asked again after an error, seconds.
+#: Pause before a retry after an error, seconds.
 _RETRY_SECONDS: Final = 1.0
 
 

@@ -62,7 +62,7 @@ class Snapshot(msgspec.Struct):
 
 
 class SnapshotReader:
-    """Reads snapshots; a server that does not answer is reported in the snapshot and asked again by the next one.
+    """Reads snapshots; a server that does not answer is a problem in the snapshot, and the next snapshot tries again.
 
     Args:
         settings: of the installation.
