@@ -16,7 +16,7 @@ help: ## List the targets
 
 install: $(VENV)/.kafka ## Set up .venv and fetch Kafka; done by the other targets when needed
 
-demo: install ## Start Kafka, Redis and Aftersend here and play a campaign through
+demo: install ## Run a simulated campaign on a local Kafka and Redis, and verify every number
 	@$(BIN)/aftersend demo $(ARGS)
 
 test: install ## Run all tests but the chaos ones

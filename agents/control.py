@@ -17,16 +17,17 @@ from aftersend.schemas.control import ResumeCommand
 
 log = structlog.get_logger(__name__)
 
+#: Before the topic is read again after a failure, seconds: operators repeat a command that shows no effect.
 _RETRY_SECONDS: Final = 5.0
 _decode: Final = msgspec.json.Decoder(ResumeCommand).decode
 
 
-class Control:
-    """Follows the control topic from the moment that it starts.
+class ControlReader:
+    """Reads the control topic from its end at the first connection.
 
     Args:
         settings: of the worker.
-        on_resume: obeys a command.
+        on_resume: executes a command.
     """
 
     def __init__(self, settings: Settings, on_resume: Callable[[ResumeCommand], None]) -> None:
@@ -38,23 +39,23 @@ class Control:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start the task."""
         self._task = asyncio.create_task(self._run(), name="control")
 
     async def stop(self) -> None:
-        """Follow no longer."""
+        """Stop the task."""
         if self._task is not None:
             await cancel(self._task)
 
     async def _run(self) -> None:
         while True:
             try:
-                await self._follow()
+                await self._read()
             except (KafkaError, OSError) as error:
                 log.warning("the control topic can't be read", error=repr(error))
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _follow(self) -> None:
+    async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
             **self._settings.kafka_options(), enable_auto_commit=False, isolation_level="read_committed"
         )
@@ -68,11 +69,11 @@ class Control:
             while True:
                 record = await consumer.getone(self._partition)
                 self._position = record.offset + 1
-                self._obey(record.value or b"")
+                self._execute(record.value or b"")
         finally:
             await consumer.stop()
 
-    def _obey(self, value: bytes) -> None:
+    def _execute(self, value: bytes) -> None:
         try:
             command = _decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

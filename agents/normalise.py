@@ -96,7 +96,7 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         parse, partition, partitions = state.parse, state.partition, self._partitions
         appends = [output.channel(self._topics.events, p).append for p in range(partitions)]
         result = ParsedBatch(len(batch.records), 0, {}, {})
-        tallies = BatchTallies(len(batch.records), self.breakers.closed_tenants(state.topic))
+        tallies = BatchTallies(len(batch.records), self.breakers.paused_tenants(state.topic))
         for record in batch.records:
             timestamp = record.timestamp
             made: list[tuple[bytes | None, bytes]] = []

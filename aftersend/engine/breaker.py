@@ -27,12 +27,12 @@ log = structlog.get_logger(__name__)
 
 #: Tenants of one topic whose breakers are kept. Beyond, they count as records without a tenant.
 _MAX_TENANTS: Final = 10_000
-#: Tenants with an open breaker from which on the topic itself is suspected, if they are the larger part of its tenants.
+#: Tenants with an open breaker that open the topic's own, if they are the larger part of its tenants.
 _MIN_OPEN_TENANTS: Final = 3
 
 
 class BreakerState(Enum):
-    """What a breaker lets through."""
+    """State of a breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -40,7 +40,7 @@ class BreakerState(Enum):
 
 
 class Tally(NamedTuple):
-    """How many records of a batch there were, and how many of them were unreadable."""
+    """Numbers of records and of unreadable records in a batch."""
 
     records: int
     unreadable: int
@@ -55,12 +55,12 @@ class BatchTallies:
 
     Args:
         records: in the batch.
-        closed: tenants whose records are not parsed now.
+        paused: tenants whose records are not parsed now.
     """
 
-    def __init__(self, records: int, closed: frozenset[str]) -> None:
+    def __init__(self, records: int, paused: frozenset[str]) -> None:
         self._records = records
-        self._closed = closed
+        self._paused = paused
         self._of_tenant: dict[str, list[int]] = {}
         self._skipped = self._unreadable = 0
 
@@ -70,10 +70,10 @@ class BatchTallies:
         Raises:
             TenantPausedError: if it is not to be parsed.
         """
-        if tenant in self._closed:
+        if tenant in self._paused:
             self._skipped += 1
             raise TenantPausedError(
-                f"too many records of the tenant {tenant!r} were unreadable, so this one was not parsed: see to its "
+                f"too many records of the tenant {tenant!r} were unreadable, so this one was not parsed: correct its "
                 "source, then `aftersend sources resume` and `aftersend dead-letters replay`"
             )
         self._of_tenant.setdefault(tenant, [0, 0])[0] += 1
@@ -122,7 +122,7 @@ class Breaker:
         self.until = 0.0
 
     def admits(self, now: float) -> bool:
-        """Say whether records may be parsed; an open breaker whose pause is over becomes half-open."""
+        """Return whether records may be parsed; an open breaker whose pause is over becomes half-open."""
         if self.state is BreakerState.OPEN and now >= self.until:
             self.state = BreakerState.HALF_OPEN
         return self.state is not BreakerState.OPEN
@@ -150,13 +150,13 @@ class Breaker:
         return self.state is BreakerState.OPEN
 
     def close(self) -> None:
-        """Forget everything: the next records are counted anew."""
+        """Close the breaker and reset its counts."""
         self.state = BreakerState.CLOSED
         self._batches.clear()
         self._records = self._unreadable = 0
 
     def open(self, now: float) -> None:
-        """Let nothing through until the pause is over."""
+        """Open the breaker until the pause is over."""
         self.state = BreakerState.OPEN
         self.until = now + self._pause
 
@@ -181,10 +181,10 @@ class TopicBreakers:
 
     @classmethod
     def of(cls, settings: Settings) -> TopicBreakers:
-        """Return the breakers that an installation's settings ask for."""
+        """Return the breakers for an installation's settings."""
         return cls(settings.breaker_share, settings.breaker_records, settings.breaker_pause, time.monotonic)
 
-    def closed_tenants(self, topic: str) -> frozenset[str]:
+    def paused_tenants(self, topic: str) -> frozenset[str]:
         """Return the tenants of a topic whose records are not to be parsed now."""
         tenants = self._tenants.get(topic)
         if not tenants:
@@ -263,7 +263,7 @@ class TopicBreakers:
 
     @staticmethod
     def _is_widespread(tenants: Mapping[str, Breaker]) -> bool:
-        """Say whether so many tenants have an open breaker that the parser is suspected rather than they."""
+        """Return whether so many tenants have an open breaker that the parser is the likely cause."""
         opened = sum(breaker.state is BreakerState.OPEN for breaker in tenants.values())
         return opened >= _MIN_OPEN_TENANTS and 2 * opened > len(tenants)
 

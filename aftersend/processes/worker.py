@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from aftersend.agents.alerts import AlertMonitor
 from aftersend.agents.clock import TickWriter
-from aftersend.agents.control import Control
+from aftersend.agents.control import ControlReader
 from aftersend.agents.normalise import Normalise
 from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
@@ -169,7 +169,7 @@ class Worker:
         self.app = app = self._assemble(cluster, publisher)
         clock = TickWriter(settings, self._leads, time.time)
         alerts = self._alert_monitor(cluster)
-        control = Control(settings, self._resume)
+        control = ControlReader(settings, self._resume)
         publisher.start()
         clock.start()
         alerts.start()
@@ -240,7 +240,7 @@ class Worker:
         return app
 
     def _resume(self, command: ResumeCommand) -> None:
-        """Obey an operator's command to parse a paused topic's records again."""
+        """Execute an operator's command to parse a paused topic's records again."""
         for breakers in self._breakers:
             breakers.resume(command.topic, command.tenant)
         if self.app is not None and command.tenant is None:

@@ -105,9 +105,9 @@ class Partition:
         restore._contacts(kept.get(topics.contacts, []), changes)  # type: ignore[arg-type]
         restore._kpis(kept.get(topics.kpis, []), changes)  # type: ignore[arg-type]
         store.apply(changes, {})
-        due: dict[str, float] = {}
-        fold = BatchFold(store, self.number, self.codec, fold_options(self.settings), due)
-        return TrackState(self.number, (0, 0), store, fold, due, 0)
+        first_expiries: dict[str, float] = {}
+        fold = BatchFold(store, self.number, self.codec, fold_options(self.settings), first_expiries)
+        return TrackState(self.number, (0, 0), store, fold, first_expiries, 0)
 
     def restart(self) -> None:
         """Forget all that is not on the changelogs."""

@@ -1,4 +1,4 @@
-"""What a partition of this worker is doing."""
+"""The states of a partition's task."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.isolation import FaultIsolation
 from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, NullBatchObserver
 from aftersend.engine.partitions.phase import Phase
-from aftersend.engine.partitions.processor import Processor, run_processor
+from aftersend.engine.partitions.portions import PortionProcessor
+from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import (
@@ -87,9 +87,7 @@ class PartitionTask:
         self.batches = 0
         self.records = 0
         self.resets = 0
-        self._isolation = FaultIsolation()
-        #: Error of the last transaction that failed for its content.
-        self._content_error: Exception = ContentError("nothing has failed yet")
+        self._portions = PortionProcessor(tp, processor)
         #: Failures since the last commit.
         self._failures = 0
         #: `time.monotonic()` of the last commit, or of the take-over.
@@ -273,44 +271,27 @@ class PartitionTask:
 
         What is left when the partition quiesces is fetched again.
         """
-        isolation = self._isolation
+        portions = self._portions
         left: Batch | None = batch
         while left is not None and self._accepting.is_set():
-            rest: Batch | None = None
-            set_aside = False
-            if isolation.active:
-                count, set_aside = isolation.portion([record.offset for record in left.records])
-                left, rest = left.split(count)
-            first, last = left.records[0].offset, left.records[-1].offset
+            portion, rest, set_aside = portions.split(left)
+            first, last = portion.records[0].offset, portion.records[-1].offset
             try:
-                await self._commit(left, set_aside=set_aside)
+                await self._commit(portion, set_aside=set_aside)
             except ContentError as error:
                 # Nothing was sent, so the same records can be tried again at once.
-                self._suspect(first, last, error)
-                left = left if rest is None else Batch(left.start, left.records + rest.records, left.seek_epoch)
-                continue
+                portions.failed(first, last, error)
+                left = (
+                    portion
+                    if rest is None
+                    else Batch(portion.start, portion.records + rest.records, portion.seek_epoch)
+                )
             except TransactionRejectedError as error:
-                self._suspect(first, last, error)
+                portions.failed(first, last, error)
                 raise
-            isolation.committed(last)
-            left = rest
-
-    def _suspect(self, first: int, last: int, error: Exception) -> None:
-        """Record that a transaction with the offsets from `first` to `last` has failed for its content."""
-        self._isolation.failed(first, last)
-        cause = error.__cause__
-        # The dead letter names the original error.
-        self._content_error = cause if type(error) is ContentError and isinstance(cause, Exception) else error
-        log.warning(
-            "a transaction failed for its content; it is tried again in smaller parts"
-            if first < last
-            else "a record can't be processed and goes to the dead letters",
-            topic=self.tp.topic,
-            partition=self.tp.partition,
-            first_offset=first,
-            last_offset=last,
-            error=str(error),
-        )
+            else:
+                portions.committed(last)
+                left = rest
 
     async def _commit(self, batch: Batch, *, set_aside: bool) -> None:
         """Process and commit records in one transaction."""
@@ -321,8 +302,7 @@ class PartitionTask:
         timestamps, stride = batch.timestamps()
         self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
-        failed_with = self._content_error if set_aside else None
-        pending = run_processor(self.processor, self.state, batch, output, failed_with)  # Step 9
+        pending = self._portions.process(self.state, batch, output, set_aside=set_aside)  # Step 9
         count = batch.drop_records()
         processed = time.monotonic()
         source = self.tp.topic, self.tp.partition

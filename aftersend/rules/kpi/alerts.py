@@ -42,7 +42,7 @@ class Thresholds(NamedTuple):
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """A share that has gone above its limit, and what it was computed from."""
+    """A share that has exceeded its limit, and what it was computed from."""
 
     name: str
     share: float

@@ -1,6 +1,6 @@
-"""A real Kafka and a real Redis, started by Aftersend itself: no Docker, no root, nothing installed beforehand.
+"""Starts a real Kafka and a real Redis as child processes, without Docker, root rights or prior installation.
 
-The demo, the tests and `aftersend demo` run on these; production points the same settings at servers of its own.
+`aftersend demo` and the tests use them; in production, the same settings name the addresses of other servers.
 """
 
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError

@@ -1,4 +1,4 @@
-"""`python -m aftersend.sandbox.embedded`: fetches what the embedded servers need, or runs them in the foreground."""
+"""`python -m aftersend.sandbox.embedded`: downloads the embedded servers, or runs them in the foreground."""
 
 import argparse
 import json
@@ -31,23 +31,23 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def prefetch() -> int:
-    """Fetch Kafka's jars into the user's cache and look for Java, with a line of progress."""
-    shown = sys.stderr.isatty()
+    """Download Kafka's jars into the user's cache and check for Java; a terminal shows the progress."""
+    interactive = sys.stderr.isatty()
 
-    def show(done: int, of: int) -> None:
-        if shown:
-            print(f"\rKafka: {done} of {of} jars", end="", file=sys.stderr, flush=True)
+    def show(done: int, total: int) -> None:
+        if interactive:
+            print(f"\rKafka: {done} of {total} jars", end="", file=sys.stderr, flush=True)
 
     paths = ensure_jars(show)
-    if shown:
+    if interactive:
         print("\r\033[K", end="", file=sys.stderr)
     find_java()
-    print(f"Kafka: all {len(paths)} jars are there", file=sys.stderr)
+    print(f"Kafka: all {len(paths)} jars are in the cache", file=sys.stderr)
     return 0
 
 
 def lock_jars() -> int:
-    """Write the locked list of jars anew."""
+    """Rewrite the lock file of jars."""
     from aftersend.sandbox.embedded.lock import lock_text
 
     with tempfile.TemporaryDirectory() as folder:
@@ -67,20 +67,19 @@ def up(data_dir: Path, kafka_port: int, redis_port: int) -> int:
         while not ended.wait(0.5):
             for server in (kafka, redis):
                 if not server.running:
-                    msg = f"{server.name} has ended by itself (log: {server.log_path})"
-                    raise EmbeddedUnavailableError(msg)
+                    raise EmbeddedUnavailableError(f"{server.name} ended unexpectedly (log: {server.log_path})")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m aftersend.sandbox.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("prefetch", help="fetch Kafka's jars into the user's cache")
-    commands.add_parser("lock-jars", help="write the locked list of jars anew (for a new version of Kafka)")
+    commands.add_parser("prefetch", help="download Kafka's jars into the user's cache")
+    commands.add_parser("lock-jars", help="rewrite the lock file of jars, for a new version of Kafka")
     run = commands.add_parser("up", help="run Kafka and Redis in the foreground")
     run.add_argument("--data", type=Path, required=True, help="folder for the servers' data")
-    run.add_argument("--kafka-port", type=int, default=0, help="0 picks a free one")
-    run.add_argument("--redis-port", type=int, default=0, help="0 picks a free one")
+    run.add_argument("--kafka-port", type=int, default=0, help="0 selects a free port")
+    run.add_argument("--redis-port", type=int, default=0, help="0 selects a free port")
     return parser
 
 

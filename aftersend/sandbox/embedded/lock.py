@@ -1,4 +1,4 @@
-"""Writes the locked list of Kafka's jars anew; for a new version of Kafka."""
+"""Writes the lock file of Kafka's jars, for a new version of Kafka."""
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jgo.maven import Artifact, Dependency, MavenContext
 
-# Kafka's own distribution logs through log4j; here its output goes to one file anyway, for which slf4j-simple will do.
+# Kafka's distribution uses log4j; slf4j-simple is enough to write the log to one file.
 ROOTS = (("org.apache.kafka", "kafka_2.13", "4.3.1"), ("org.slf4j", "slf4j-simple", "1.7.36"))
 
 _HEADER = """\
@@ -17,11 +17,11 @@ _HEADER = """\
 
 
 def lock_text(folder: Path) -> str:
-    """Resolve the roots with all they need, download everything into `folder`, and return the list as text.
+    """Resolve the roots and their dependencies, download all into `folder`, and return the text of the lock file.
 
     Raises:
         requests.RequestException: the repository could not be reached.
-        RuntimeError: the repository lacks a part.
+        RuntimeError: the repository lacks an artifact.
     """
     context = MavenContext(repo_cache=folder, timeout=30)
     roots = [

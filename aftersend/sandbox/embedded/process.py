@@ -1,4 +1,4 @@
-"""The common part of all embedded servers: one child process with a data directory."""
+"""Base class of the embedded servers: one child process with a data directory."""
 
 import logging
 import os
@@ -16,19 +16,19 @@ from aftersend.sandbox.embedded.ports import require_free
 
 _log = logging.getLogger(__name__)
 
-# How often a starting server is asked whether it is ready, in seconds.
+# Time between two readiness checks of a starting server, in seconds.
 _POLL = 0.05
 
 
 class EmbeddedProcess(ABC):
-    """A server as a child process on 127.0.0.1, with its data and its log in a directory of its own.
+    """A server as a child process on 127.0.0.1, with its data and log in its own directory.
 
-    Ports and data stay the same over `stop`, `kill` and `start`. The server is killed when this process ends, however
-    that comes about, unless it was made with `outlive_parent`. Not for use by several threads at once.
+    Ports and data stay the same after `stop`, `kill` and `start`. The server is killed when this process ends for any
+    reason, unless `outlive_parent` is set. Not thread-safe.
     """
 
     name: str
-    """What the server is called in messages."""
+    """Name of the server in messages."""
 
     def __init__(self, data_dir: Path, *, outlive_parent: bool = False) -> None:
         self.data_dir = data_dir.resolve()
@@ -38,23 +38,23 @@ class EmbeddedProcess(ABC):
 
     @abstractmethod
     def ports(self) -> list[int]:
-        """All ports the server listens on."""
+        """All ports that the server listens on."""
 
     @abstractmethod
     def prepare(self) -> list[str]:
-        """Write what the server needs into the data directory and return its command line.
+        """Write the server's files into the data directory and return its command line.
 
         Raises:
-            EmbeddedUnavailableError: a part of the server cannot be had on this machine.
+            EmbeddedUnavailableError: a part of the server is missing on this machine.
         """
 
     @abstractmethod
     def ping(self) -> bool:
-        """Ask the server over the network whether it serves requests; must not take longer than a second."""
+        """Return whether the server answers requests over the network, within a second."""
 
     @property
     def log_path(self) -> Path:
-        """The file that the server's output goes to."""
+        """The file with the server's output."""
         return self.data_dir / f"{self.name.lower()}.log"
 
     @property
@@ -72,17 +72,17 @@ class EmbeddedProcess(ABC):
         return self._alive().pid
 
     def ready(self) -> bool:
-        """Tell whether the server runs and serves requests."""
+        """Return whether the server runs and answers requests."""
         return self.running and self.ping()
 
     def start(self, timeout: float = 60.0) -> None:
-        """Start the server and wait until it serves requests; does nothing where it is running already.
+        """Start the server and wait until it answers requests; does nothing if it is running.
 
         Args:
-            timeout: seconds to wait; the time that a first download takes does not count.
+            timeout: time to wait, in seconds, without the time of a first download.
 
         Raises:
-            EmbeddedUnavailableError: the server cannot be had, ended at once, or was not ready in time.
+            EmbeddedUnavailableError: the server is not available, ended at once, or was not ready in time.
         """
         if self.running:
             return
@@ -99,10 +99,10 @@ class EmbeddedProcess(ABC):
             raise
 
     def stop(self, timeout: float = 30.0) -> None:
-        """End the server in good order (SIGTERM); killed where that takes longer than `timeout` seconds."""
+        """Stop the server gracefully (SIGTERM); kill it after `timeout` seconds."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
-            # One that was paused has to go on to end.
+            # A paused process handles SIGTERM only after SIGCONT.
             self._process.send_signal(signal.SIGCONT)
             try:
                 self._process.wait(timeout)
@@ -111,19 +111,19 @@ class EmbeddedProcess(ABC):
         self.kill()
 
     def kill(self) -> None:
-        """End the server at once (SIGKILL), as a power cut would."""
+        """End the server at once (SIGKILL), without a clean shutdown."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
         self._forget()
 
     def restart(self, timeout: float = 60.0) -> None:
-        """Stop and start; `timeout` is for the start, in seconds."""
+        """Stop and start; `timeout` is that of the start, in seconds."""
         self.stop()
         self.start(timeout)
 
     def pause(self) -> None:
-        """Freeze the server (SIGSTOP) and return once it stands still: connections stay open, nothing answers.
+        """Suspend the server (SIGSTOP) and return once it is suspended: connections stay open without answers.
 
         Raises:
             RuntimeError: the server is not running.
@@ -133,7 +133,7 @@ class EmbeddedProcess(ABC):
         os.waitpid(process.pid, os.WUNTRACED)
 
     def resume(self) -> None:
-        """Let a paused server go on (SIGCONT).
+        """Resume a paused server (SIGCONT).
 
         Raises:
             RuntimeError: the server is not running.
@@ -148,14 +148,14 @@ class EmbeddedProcess(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop in good order."""
+        """Stop gracefully."""
         self.stop()
 
     def _spawn(self, command: list[str]) -> None:
         guard = None if self._outlive_parent else Guard()
         with self.log_path.open("ab") as log:
             try:
-                # A session of its own: Ctrl-C in a terminal reaches this process, which then stops the server in order.
+                # In a session of its own: Ctrl-C in a terminal reaches only this process, which then stops the server.
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
@@ -167,8 +167,7 @@ class EmbeddedProcess(ABC):
             except OSError as error:
                 if guard is not None:
                     guard.release()
-                msg = f"{self.name}: {command[0]} cannot be run: {error.strerror}"
-                raise EmbeddedUnavailableError(msg) from error
+                raise EmbeddedUnavailableError(f"{self.name}: cannot run {command[0]}: {error.strerror}") from error
         if guard is not None:
             guard.watch(self._process.pid)
             self._guard = guard
@@ -177,24 +176,23 @@ class EmbeddedProcess(ABC):
         deadline = time.monotonic() + timeout
         while not self.ready():
             if not self.running:
-                msg = f"{self.name} ended while starting: {self._last_words()} (log: {self.log_path})"
-                raise EmbeddedUnavailableError(msg)
+                raise EmbeddedUnavailableError(
+                    f"{self.name} ended while starting: {self._last_log_line()} (log: {self.log_path})"
+                )
             if time.monotonic() > deadline:
-                msg = f"{self.name} was not ready after {timeout:g} s (log: {self.log_path})"
-                raise EmbeddedUnavailableError(msg)
+                raise EmbeddedUnavailableError(f"{self.name} was not ready after {timeout:g} s (log: {self.log_path})")
             time.sleep(_POLL)
 
-    def _last_words(self) -> str:
+    def _last_log_line(self) -> str:
         lines = [line.strip() for line in self.log_path.read_text(errors="replace").splitlines()[-200:]]
-        # Of a Java stack trace, the message says more than the frames.
-        telling = [line for line in lines if line and not line.startswith(("at ", "...", "\tat "))]
-        errors = [line for line in telling if "ERROR" in line or "Exception" in line]
-        return (errors or telling or ["no output"])[-1]
+        # Of a Java stack trace, the message is more useful than the frames.
+        messages = [line for line in lines if line and not line.startswith(("at ", "...", "\tat "))]
+        errors = [line for line in messages if "ERROR" in line or "Exception" in line]
+        return (errors or messages or ["no output"])[-1]
 
     def _alive(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
-            msg = f"{self.name} is not running"
-            raise RuntimeError(msg)
+            raise RuntimeError(f"{self.name} is not running")
         return self._process
 
     def _forget(self) -> None:

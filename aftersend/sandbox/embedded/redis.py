@@ -1,4 +1,4 @@
-"""A Redis-compatible server (Valkey, which comes as a Python package, or one that is on the machine)."""
+"""A Redis-compatible server: Valkey of a Python package, or an installed Valkey or Redis."""
 
 import shutil
 import socket
@@ -12,19 +12,19 @@ _PING_TIMEOUT = 0.5
 
 
 class EmbeddedRedis(EmbeddedProcess):
-    """A real Redis or Valkey; keeps nothing over a restart unless made with `persistent`."""
+    """A real Redis or Valkey; its data is lost at a restart unless `persistent` is set."""
 
     name = "Redis"
 
     def __init__(
         self, data_dir: Path, port: int = 0, *, persistent: bool = False, outlive_parent: bool = False
     ) -> None:
-        """Choose the port, which then stays the same for the life of this object; start nothing yet.
+        """Choose the port, which stays the same for the life of this object, without starting the server.
 
         Args:
-            data_dir: holds the log, and the data where it is kept.
-            port: where clients connect; 0 picks a free one.
-            persistent: write each change to disk before it is answered, so that even `kill` loses nothing.
+            data_dir: folder of the log and of persistent data.
+            port: port for clients; 0 selects a free one.
+            persistent: write each change to disk before the answer, so that `kill` loses no data.
             outlive_parent: leave the server running when this process ends.
         """
         super().__init__(data_dir, outlive_parent=outlive_parent)
@@ -33,7 +33,7 @@ class EmbeddedRedis(EmbeddedProcess):
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The address for clients, as a URL."""
         return f"redis://{HOST}:{self.port}/0"
 
     def ports(self) -> list[int]:
@@ -41,13 +41,13 @@ class EmbeddedRedis(EmbeddedProcess):
         return [self.port]
 
     def prepare(self) -> list[str]:
-        """Return the server's command line; all settings are on it."""
+        """Return the server's command line; it contains all settings."""
         append = ["yes", "--appendfsync", "always"] if self._persistent else ["no"]
         listen = ["--bind", HOST, "--port", str(self.port)]
         return [_find_server(), *listen, "--dir", str(self.data_dir), "--save", "", "--appendonly", *append]
 
     def ping(self) -> bool:
-        """Send PING; a server that still loads its data does not answer PONG."""
+        """Send PING; a server that is loading its data does not answer PONG."""
         try:
             with socket.create_connection((HOST, self.port), timeout=_PING_TIMEOUT) as connection:
                 connection.sendall(b"PING\r\n")
@@ -71,5 +71,6 @@ def _find_server() -> str:
         found = shutil.which(program)
         if found:
             return found
-    msg = "no Redis here: run \"pip install 'aftersend[embedded]'\", or install redis-server or valkey-server"
-    raise EmbeddedUnavailableError(msg)
+    raise EmbeddedUnavailableError(
+        "no Redis found: run \"pip install 'aftersend[embedded]'\", or install redis-server or valkey-server"
+    )

@@ -180,7 +180,7 @@ class RawCheck:
             self._differences.add(f"{_name(position)}: there is a dead letter of it, but no such record")
 
     def is_set_aside(self, topic: str, partition: int, record: _Record) -> bool:
-        """Say whether an event is among the dead letters, and large enough for that to be right."""
+        """Return whether an event is among the dead letters and large enough to be there."""
         return RecordPosition(topic, partition, record.offset) in self._letters and _size(record) > _LARGE
 
     def _expected(self, event: Feedback, position: RecordPosition, timestamp: int) -> tuple[_FoundEvent, int]:

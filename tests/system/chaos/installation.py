@@ -134,7 +134,11 @@ class Installation:
         for worker in running:
             worker.terminate()
         codes = [await worker.wait() for worker in running]
-        assert [EXIT_OK] * len(running) == codes
+        assert [EXIT_OK] * len(running) == codes, "\n\n".join(
+            f"{worker.name} ended with {code}:\n{worker.tail(40)}"
+            for worker, code in zip(running, codes, strict=True)
+            if code != EXIT_OK
+        )
         after = await check(self.settings)
         for report in (before, after):
             assert report.equal, "\n".join(report.differences)

@@ -50,11 +50,11 @@ def test_only_the_last_records_count() -> None:
 
 def test_a_tenants_junk_closes_the_way_of_that_tenant_alone(breakers: TopicBreakers, clock: Clock) -> None:
     breakers.count(TOPIC, {"a": Tally(1_100, 1_100), "b": Tally(20, 0), "": Tally(20, 0)})
-    assert {"a"} == breakers.closed_tenants(TOPIC)
+    assert {"a"} == breakers.paused_tenants(TOPIC)
     breakers.check(TOPIC)
     assert [OpenBreaker(TOPIC, "a", 160.0)] == list(breakers.open_breakers())
     clock.now = 160.0
-    assert frozenset() == breakers.closed_tenants(TOPIC)
+    assert frozenset() == breakers.paused_tenants(TOPIC)
 
 
 def test_junk_without_a_tenant_pauses_the_topic_and_no_other(breakers: TopicBreakers, clock: Clock) -> None:
@@ -73,7 +73,7 @@ def test_many_tenants_with_junk_are_a_sign_of_a_broken_parser(breakers: TopicBre
     breakers.count(TOPIC, {"a": junk, "b": junk, "c": Tally(100, 0), "d": Tally(100, 0)})
     with pytest.raises(SourcePausedError):
         breakers.count(TOPIC, {"c": Tally(100, 100)})
-    assert frozenset() == breakers.closed_tenants(TOPIC), "they are not to blame"
+    assert frozenset() == breakers.paused_tenants(TOPIC), "they are not to blame"
 
 
 @pytest.mark.parametrize("tenant,left", [("a", [""]), (None, [])])

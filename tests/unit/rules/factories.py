@@ -47,11 +47,11 @@ def event(type_: str, at: float = 0.0, **fields: Any) -> FoldEvent:
 
 def fold_into(row: Row, of: FoldEvent, number: int = 0, tick: float = 0.0, windows: tuple[float, ...] = WINDOWS) -> int:
     """Fold one event as the tables do; return the key under which it is counted."""
-    place = (
+    raw_position = (
         pack_raw_position(0, 0, number) if of.raw_offset < 0 else pack_raw_position(1, of.raw_partition, of.raw_offset)
     )
     kind, source = kind_of(of), NUMBERS.get(of.source, 0)
-    decision = fold(row, of, kind, of.received_at, tick, digest_of(of.event_id), place, source, windows)
+    decision = fold(row, of, kind, of.received_at, tick, digest_of(of.event_id), raw_position, source, windows)
     return pack_event_counter(source, kind, decision)
 
 

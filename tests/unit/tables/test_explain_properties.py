@@ -33,14 +33,14 @@ steps = st.sampled_from([MINUTE, 5 * HOUR, 1.5 * DAY])
 
 def told_of(events: list[FoldEvent], delivery_id: str, recipient: str) -> list[LoggedEvent]:
     """Return what the events topic tells of a row."""
-    told, tick = [], 0.0
+    actual, tick = [], 0.0
     for offset, one in enumerate(events):
         if one.type == "tick":
             tick = max(tick, one.received_at)
         elif one.delivery_id == delivery_id and (one.recipient == recipient or one.type == "declared"):
             event = msgspec.json.decode(msgspec.json.encode(one), type=Feedback)
-            told.append(LoggedEvent(event, offset, one.received_at, tick))
-    return told
+            actual.append(LoggedEvent(event, offset, one.received_at, tick))
+    return actual
 
 
 def explained(
@@ -48,8 +48,8 @@ def explained(
 ) -> RowExplanation:
     partial = partition.store.partial(delivery_id)
     replay = Replay(delivery_id, 0, NUMBERS, TIMES, partial.started_at if partial is not None else None)
-    told = told_of(events, delivery_id, recipient)
-    return explain(partition.row(delivery_id, recipient), told, replay, complete=complete)
+    actual = told_of(events, delivery_id, recipient)
+    return explain(partition.row(delivery_id, recipient), actual, replay, complete=complete)
 
 
 def decided(events: list[FoldEvent]) -> dict[tuple[str, str], list[int]]:
@@ -232,9 +232,9 @@ def test_a_row_that_is_not_what_its_events_make_of_it(change: dict[str, int]) ->
     row = partition.row(DELIVERIES[0], RECIPIENTS[0])
     assert isinstance(row, Row)
     false = msgspec.structs.replace(row, **change)
-    told = told_of(events, DELIVERIES[0], RECIPIENTS[0])
+    actual = told_of(events, DELIVERIES[0], RECIPIENTS[0])
 
-    found = explain(false, told, Replay(DELIVERIES[0], 0, NUMBERS, TIMES), complete=True)
+    found = explain(false, actual, Replay(DELIVERIES[0], 0, NUMBERS, TIMES), complete=True)
 
     assert found.disagreements
 

@@ -12,7 +12,9 @@ from aftersend.schemas.event import NOT_SENT_REASONS
 from tests.unit.rules.factories import DAY, START, event
 
 
-def told(contact: Contact | None, type_: str, at: float = 0.0, *, facts: int = 0, **fields: Any) -> Contact | None:
+def folded_into(
+    contact: Contact | None, type_: str, at: float = 0.0, *, facts: int = 0, **fields: Any
+) -> Contact | None:
     """Tell a contact of an event; return it as it is then."""
     one = event(type_, at, **fields)
     return update(contact, one, kind_of(one), one.received_at, facts) or contact
@@ -21,7 +23,7 @@ def told(contact: Contact | None, type_: str, at: float = 0.0, *, facts: int = 0
 def after(*events: tuple[str, dict[str, Any]]) -> Contact:
     contact: Contact | None = None
     for number, (type_, fields) in enumerate(events):
-        contact = told(contact, type_, number, **fields)
+        contact = folded_into(contact, type_, number, **fields)
     assert contact is not None
     return contact
 
@@ -42,7 +44,7 @@ def test_what_concerns_a_contact() -> None:
 @pytest.mark.parametrize("type_", ["delivered", "resubscribed", "released"])
 def test_good_news_makes_no_contact(type_: str) -> None:
     """An address that nothing is held against has no record."""
-    assert told(None, type_) is None
+    assert folded_into(None, type_) is None
 
 
 CAUSES = [
@@ -127,7 +129,7 @@ def test_a_success_ends_the_row_of_failures() -> None:
     contact = after(("soft_bounce", {"reason": "QuotaIssues"}), ("delivered", {}))
     assert (0, "", 2) == (contact.failures, contact.failure_reason, contact.version)
 
-    again = told(contact, "delivered", 9)
+    again = folded_into(contact, "delivered", 9)
     assert again is not None
     assert 2 == again.version, "nothing changed"
 
@@ -197,7 +199,7 @@ def test_a_contact_knows_its_address_and_schema() -> None:
 
 
 def test_the_last_change_is_an_arrival() -> None:
-    contact = told(after(("soft_bounce", {})), "hard_bounce", DAY, occurred_at=1.0)
+    contact = folded_into(after(("soft_bounce", {})), "hard_bounce", DAY, occurred_at=1.0)
 
     assert contact is not None
     assert (START + DAY, START + DAY) == (contact.updated_at, contact.cause_at)

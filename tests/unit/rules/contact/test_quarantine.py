@@ -13,7 +13,7 @@ from tests.unit.rules.factories import DAY, HOUR, START, event
 NEVER: Contact | None = None
 
 
-def told(contact: Contact | None, type_: str, at: float = 0.0, **fields: Any) -> Contact | None:
+def folded_into(contact: Contact | None, type_: str, at: float = 0.0, **fields: Any) -> Contact | None:
     one = event(type_, at, **fields)
     assert CONTACT_EFFECT[kind_of(one)]
     return update(contact, one, kind_of(one), one.received_at, 0) or contact
@@ -23,7 +23,7 @@ def after(*happened: tuple[str, float]) -> Contact:
     """Return the contact after events at some times, seconds after the start."""
     contact = NEVER
     for type_, at in happened:
-        contact = told(contact, type_, at, reason="NoAnswerFromHost")
+        contact = folded_into(contact, type_, at, reason="NoAnswerFromHost")
     assert contact is not None
     return contact
 
@@ -93,7 +93,7 @@ def test_an_error_that_does_not_count_is_an_error_all_the_same() -> None:
 
 
 def test_a_full_mailbox_takes_thirty_days() -> None:
-    contact = told(NEVER, "soft_bounce", reason="QuotaIssues", enhanced_code="5.2.2")
+    contact = folded_into(NEVER, "soft_bounce", reason="QuotaIssues", enhanced_code="5.2.2")
     assert ("erroneous", "valid") == (state(contact, 30 * DAY - 1), state(contact, 30 * DAY))
 
 
@@ -112,7 +112,7 @@ def test_what_a_full_mailbox_is(reason: str, enhanced_code: str, full: bool) -> 
 
 
 def test_a_success_makes_valid_again() -> None:
-    contact = told(after(*soft(0, 1, 2, 3)), "delivered", 3.5 * DAY)
+    contact = folded_into(after(*soft(0, 1, 2, 3)), "delivered", 3.5 * DAY)
     assert contact is not None
     assert ("valid", 0, None) == (state(contact, 3.5 * DAY), contact.errors, contact.error)
     assert 1 == after(*soft(0, 1, 2, 3), ("delivered", 3.5 * DAY), *soft(4)).errors
@@ -124,9 +124,11 @@ def test_a_quarantine_does_not_end_by_itself() -> None:
 
 
 def test_what_put_the_address_there_stays_readable() -> None:
-    contact = told(NEVER, "hard_bounce", reason="BadDomain", diagnostic="550 gone", code=550, enhanced_code="5.1.2")
-    contact = told(contact, "soft_bounce", 2 * DAY, reason="QuotaIssues")
-    contact = told(contact, "hard_bounce", 3 * DAY, reason="InvalidRecipient")
+    contact = folded_into(
+        NEVER, "hard_bounce", reason="BadDomain", diagnostic="550 gone", code=550, enhanced_code="5.1.2"
+    )
+    contact = folded_into(contact, "soft_bounce", 2 * DAY, reason="QuotaIssues")
+    contact = folded_into(contact, "hard_bounce", 3 * DAY, reason="InvalidRecipient")
     assert contact is not None
     assert ContactError(START, "BadDomain", 550, "5.1.2", "550 gone", "d") == contact.error
     assert START == contact.quarantined_at
@@ -161,7 +163,9 @@ def test_a_deferral_counts_and_leaves_no_notice() -> None:
 
 def test_the_spelling_is_kept() -> None:
     """Quarantine is by the normalised address; a human wants to see the one that he knows."""
-    contact = told(told(NEVER, "soft_bounce", address="R@Example.ORG"), "soft_bounce", DAY, address="r@EXAMPLE.org")
+    contact = folded_into(
+        folded_into(NEVER, "soft_bounce", address="R@Example.ORG"), "soft_bounce", DAY, address="r@EXAMPLE.org"
+    )
     assert contact is not None
     assert ("r@example.org", "R@Example.ORG", 2) == (contact.recipient, contact.address, contact.errors)
 
@@ -171,7 +175,7 @@ def test_the_spelling_is_kept() -> None:
 
 def released(contact: Contact | None, at: float, *, looked: float | None = None) -> Contact | None:
     moment = START + (at if looked is None else looked)
-    return told(contact, "released", at, occurred_at=moment, reason="jane", diagnostic="outage")
+    return folded_into(contact, "released", at, occurred_at=moment, reason="jane", diagnostic="outage")
 
 
 def test_a_release_takes_back_what_the_bounces_have_done() -> None:
@@ -228,17 +232,17 @@ def test_a_release_of_what_is_not_in_quarantine_changes_nothing() -> None:
 
 def test_a_release_that_comes_again_does_not_release_what_was_quarantined_since() -> None:
     contact = released(after(("hard_bounce", 0.0)), 60.0)
-    contact = released(told(contact, "hard_bounce", 90.0), 120.0, looked=60.0)
+    contact = released(folded_into(contact, "hard_bounce", 90.0), 120.0, looked=60.0)
     assert ("quarantined", 3) == (state(contact, 120), contact.version if contact else 0)
 
 
 def test_a_release_begins_a_new_count() -> None:
     contact: Contact | None = released(after(*soft(0, 1, 2, 3, 4)), 4.1 * DAY)
     for number, day in enumerate((5, 6, 7, 8), 1):
-        contact = told(contact, "soft_bounce", day * DAY)
+        contact = folded_into(contact, "soft_bounce", day * DAY)
         assert contact is not None
         assert (number, None) == (contact.errors, contact.quarantined_at)
-    contact = told(contact, "soft_bounce", 9 * DAY)
+    contact = folded_into(contact, "soft_bounce", 9 * DAY)
     assert "quarantined" == state(contact, 9 * DAY)
 
 

@@ -22,7 +22,7 @@ from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, event
 TIMES = timing(numbers=NUMBERS)
 
 
-def told(*events: FoldEvent | str, tick: float = 0.0) -> RowExplanation:
+def explained(*events: FoldEvent | str, tick: float = 0.0) -> RowExplanation:
     """Explain events that the row has all taken; a bare type stands for an event a second after the one before."""
     made = [event(e, i) if isinstance(e, str) else e for i, e in enumerate(events)]
     full = [msgspec.json.decode(msgspec.json.encode(e), type=Feedback) for e in made]
@@ -35,7 +35,7 @@ def told(*events: FoldEvent | str, tick: float = 0.0) -> RowExplanation:
 
 def last(*events: FoldEvent | str, tick: float = 0.0) -> tuple[str, str]:
     """Return the last step's rule and reference."""
-    step = told(*events, tick=tick).steps[-1]
+    step = explained(*events, tick=tick).steps[-1]
     return step.rule, step.reference
 
 
@@ -88,7 +88,7 @@ def test_the_rule_of_a_decision(events: list[str], rule: str, section: str) -> N
 
 def test_a_duplicate_says_since_when_it_is_known() -> None:
     same = event("opened", event_id="same")
-    found = told(same, "clicked", same)
+    found = explained(same, "clicked", same)
 
     assert "since 2025-09-14T12:00:00.000Z" in found.steps[-1].rule
     assert "docs/domain.md §2.5, duplicates" == found.steps[-1].reference
@@ -120,7 +120,7 @@ def test_after_the_retention() -> None:
 
 
 def test_the_end_of_a_wait_is_a_step_of_its_own() -> None:
-    found = told("sent", event("delivered", 49 * HOUR))
+    found = explained("sent", event("delivered", 49 * HOUR))
 
     assert ["sent", "expired", "delivered"] == [KIND_NAME[step.kind] for step in found.steps]
     expiry, after = found.steps[1:]
@@ -133,7 +133,7 @@ def test_the_end_of_a_wait_is_a_step_of_its_own() -> None:
 
 
 def test_an_expiry_that_is_taken_back() -> None:
-    found = told("sent", event("opened", 40 * HOUR), tick=START + 60 * HOUR)
+    found = explained("sent", event("opened", 40 * HOUR), tick=START + 60 * HOUR)
 
     assert [("none", "sent"), ("sent", "unknown"), ("sent", "opened")] == [
         (STATUS_NAME[step.before or 0], STATUS_NAME[step.after or 0]) for step in found.steps
@@ -142,7 +142,7 @@ def test_an_expiry_that_is_taken_back() -> None:
 
 
 def test_places_are_those_of_the_raw_records_or_else_of_the_events() -> None:
-    found = told(event("sent", raw_partition=5, raw_offset=77), "opened")
+    found = explained(event("sent", raw_partition=5, raw_offset=77), "opened")
 
     assert [(NUMBERS["kumomta"], 5, 77), (0, 3, 1)] == [step.raw_position for step in found.steps]
 

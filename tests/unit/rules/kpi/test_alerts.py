@@ -27,10 +27,10 @@ CROSSINGS = [
 ]
 
 
-@pytest.mark.parametrize("told, raised", CROSSINGS)
-def test_the_documented_thresholds(told: dict[str, int], raised: list[str]) -> None:
+@pytest.mark.parametrize("counts, raised", CROSSINGS)
+def test_the_documented_thresholds(counts: dict[str, int], raised: list[str]) -> None:
     """5 %, 5 % and 0.1 %: over, not at; and not before there are enough to tell."""
-    assert raised == names(compare_with_thresholds(NONE, told))
+    assert raised == names(compare_with_thresholds(NONE, counts))
 
 
 def test_an_alert_says_what_it_was_computed_from() -> None:

@@ -15,7 +15,7 @@ from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from tests.unit.rules.factories import DAY, event, folded
 
-cells = st.dictionaries(
+buckets = st.dictionaries(
     st.builds(pack_bucket, st.sampled_from([s.number for s in STATUSES]), st.integers(0, (1 << len(FACT_NAMES)) - 1)),
     st.integers(1, 10**9),
     max_size=20,
@@ -64,47 +64,47 @@ def test_what_counts_whom(types: tuple[str, ...], names: tuple[str, ...]) -> Non
 def test_a_machine_open_and_then_a_human_one() -> None:
     """Case 19: unique opens 1, machine 1, and both kinds of totals."""
     result = folded(event("opened", machine=True), event("opened", 1), event("opened", 2))
-    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    actual = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
     assert (1, 1, 1, 0) == (
-        told["unique_opens"],
-        told["unique_human_opens"],
-        told["unique_machine_opens"],
-        told["unique_machine_opens_only"],
+        actual["unique_opens"],
+        actual["unique_human_opens"],
+        actual["unique_machine_opens"],
+        actual["unique_machine_opens_only"],
     )
-    assert (2, 1) == (told["total_opens"], told["total_machine_opens"])
+    assert (2, 1) == (actual["total_opens"], actual["total_machine_opens"])
 
 
 def test_opens_by_machines_only_are_told_apart() -> None:
     result = folded(event("opened", machine=True), event("clicked", 1, machine=True))
-    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
+    actual = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
     assert (0, 1, 1, 1) == (
-        told["unique_opens"],
-        told["unique_machine_opens"],
-        told["unique_machine_opens_only"],
-        told["unique_machine_clicks"],
+        actual["unique_opens"],
+        actual["unique_machine_opens"],
+        actual["unique_machine_opens_only"],
+        actual["unique_machine_clicks"],
     )
 
 
 def test_unique_and_total_are_kept_apart() -> None:
-    told = of("opened", "opened", "clicked", "clicked", "clicked")
+    actual = of("opened", "opened", "clicked", "clicked", "clicked")
 
     assert (1, 2, 1, 3) == (
-        told["unique_human_opens"],
-        told["total_opens"],
-        told["unique_clicks"],
-        told["total_clicks"],
+        actual["unique_human_opens"],
+        actual["total_opens"],
+        actual["unique_clicks"],
+        actual["total_clicks"],
     )
 
 
 def test_a_click_on_the_unsubscribe_link_counts_as_no_click() -> None:
     """Case 3. But who finds that link has opened the message."""
     result = folded(event("clicked", unsubscribe_link=True))
-    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
+    actual = kpis({pack_bucket(result.row.status, result.row.facts): 1}, dict.fromkeys(result.counted, 1))
 
-    assert (0, 0, 1) == (told["unique_clicks"], told["total_clicks"], told["total_unsubscribe_link_clicks"])
-    assert (1, 0) == (told["unique_opens"], told["unique_human_opens"])
+    assert (0, 0, 1) == (actual["unique_clicks"], actual["total_clicks"], actual["total_unsubscribe_link_clicks"])
+    assert (1, 0) == (actual["unique_opens"], actual["unique_human_opens"])
 
 
 UNSUBSCRIBES = [
@@ -128,9 +128,9 @@ def test_an_unsubscribe_implies_an_open_unless_by_the_one_click_header(
 def test_extra_copies_of_an_address_are_told_apart() -> None:
     """Their recipient was sent to all the same, once."""
     result = folded(event("sent"), event("not_sent", 1, reason="duplicate_address"), event("delivered", 2))
-    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
+    actual = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
-    assert (1, 0, 1, 1) == tuple(told[n] for n in ("duplicate_address", "not_sent", "delivered", "audience"))
+    assert (1, 0, 1, 1) == tuple(actual[n] for n in ("duplicate_address", "not_sent", "delivered", "audience"))
 
 
 def test_a_complaint_never_lowers_what_was_delivered() -> None:
@@ -143,51 +143,51 @@ NOT_COUNTED = [Decision.DUPLICATE, Decision.LATE, Decision.TEST, Decision.UNATTR
 
 @pytest.mark.parametrize("decision", range(len(DECISION_NAMES)))
 def test_totals_count_what_is_no_duplicate_late_or_a_test(decision: int) -> None:
-    told = kpis({}, {pack_event_counter(1, KIND_NUMBER["opened"], decision): 3})
+    actual = kpis({}, {pack_event_counter(1, KIND_NUMBER["opened"], decision): 3})
 
-    assert (0 if decision in NOT_COUNTED else 3) == told["total_opens"]
-    assert 3 == told[DECISION_NAMES[decision]]
-    assert 3 == sum(told[name] for name in DECISION_NAMES)
+    assert (0 if decision in NOT_COUNTED else 3) == actual["total_opens"]
+    assert 3 == actual[DECISION_NAMES[decision]]
+    assert 3 == sum(actual[name] for name in DECISION_NAMES)
 
 
 def test_an_expiry_is_no_event_of_anybody() -> None:
-    told = kpis({}, {pack_event_counter(1, EXPIRED, Decision.APPLIED): 3})
+    actual = kpis({}, {pack_event_counter(1, EXPIRED, Decision.APPLIED): 3})
 
-    assert 0 == told["applied"]
+    assert 0 == actual["applied"]
 
 
 def test_an_expired_row_is_counted_as_such() -> None:
     result = folded(event("sent"), event("autoresponded", 3 * DAY))
-    told = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
+    actual = kpis({pack_bucket(result.row.status, result.row.facts): 1}, {})
 
-    assert (1, 1) == (told["sent"], told["expired"])
+    assert (1, 1) == (actual["sent"], actual["expired"])
     assert {"unknown": 1} == statuses({pack_bucket(result.row.status, result.row.facts): 1})
 
 
-@given(cells)
+@given(buckets)
 def test_the_sum_over_statuses_is_the_audience(histogram: dict[int, int]) -> None:
-    told = statuses(histogram)
+    actual = statuses(histogram)
 
-    assert kpis(histogram, {})["audience"] == sum(told.values())
-    assert told.keys() <= {"none", *STATUS_NAMES}
+    assert kpis(histogram, {})["audience"] == sum(actual.values())
+    assert actual.keys() <= {"none", *STATUS_NAMES}
 
 
-@given(cells)
+@given(buckets)
 def test_nobody_is_counted_twice(histogram: dict[int, int]) -> None:
-    told = kpis(histogram, {})
+    actual = kpis(histogram, {})
 
-    assert all(told[indicator.name] <= told["audience"] for indicator in INDICATORS)
+    assert all(actual[indicator.name] <= actual["audience"] for indicator in INDICATORS)
 
 
 @given(histograms)
 def test_every_event_is_counted_by_one_decision(histogram: dict[int, int]) -> None:
-    told = kpis({}, histogram)
+    actual = kpis({}, histogram)
     events = sum(count for key, count in histogram.items() if key >> 4 & 255 != EXPIRED)
 
-    assert events == sum(told[name] for name in DECISION_NAMES)
+    assert events == sum(actual[name] for name in DECISION_NAMES)
 
 
-@given(cells, cells, histograms, histograms)
+@given(buckets, buckets, histograms, histograms)
 def test_the_kpis_of_two_partitions_add_up(
     one: dict[int, int], other: dict[int, int], events: dict[int, int], others: dict[int, int]
 ) -> None:
@@ -205,11 +205,11 @@ def test_merging_drops_what_came_to_nothing() -> None:
 
 @given(histograms)
 def test_events_are_told_by_their_names(histogram: dict[int, int]) -> None:
-    told = events_by_name(histogram, {i: f"source {i}" for i in range(60)})
-    leaves = [n for kinds in told.values() for decisions in kinds.values() for n in decisions.values()]
+    actual = events_by_name(histogram, {i: f"source {i}" for i in range(60)})
+    leaves = [n for kinds in actual.values() for decisions in kinds.values() for n in decisions.values()]
 
     assert sorted(histogram.values()) == sorted(leaves)
-    assert all(source.removeprefix("source ").isdigit() for source in told), "a number where there is no name"
+    assert all(source.removeprefix("source ").isdigit() for source in actual), "a number where there is no name"
 
 
 def test_rates_are_of_kpis_that_exist() -> None:

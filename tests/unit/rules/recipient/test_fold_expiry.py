@@ -157,10 +157,10 @@ def test_a_status_of_unknown_that_somebody_reported_is_not_taken_back() -> None:
 def test_a_row_that_waits_keeps_the_source_that_has_it_sent() -> None:
     """Its window counts, whoever else tells something of the row meanwhile; outcomes are anybody's."""
     heard = event("sent", source="sendgrid"), event("autoresponded", 1, source="unione")
-    waiting, told = folded(*heard), folded(*heard, event("opened", 2, source="tracking"))
+    waiting, actual = folded(*heard), folded(*heard, event("opened", 2, source="tracking"))
     deferred = folded(*heard, event("deferred", 2, source="unione"))
 
-    assert (4, 2, 3) == (waiting.row.source, told.row.source, deferred.row.source)
+    assert (4, 2, 3) == (waiting.row.source, actual.row.source, deferred.row.source)
     assert "opened" == folded(event("opened", 71 * HOUR), row=waiting.row).status
     assert "unknown" == folded(event("opened", 72 * HOUR), row=waiting.row).status
 

@@ -51,12 +51,12 @@ def without_story(row: Row) -> dict[str, Any]:
 
 def told_kpis(result: Folding) -> dict[str, int]:
     """Return what the delivery's KPIs get from some events, whichever of them was the one to change the status."""
-    told: dict[str, int] = {}
+    actual: dict[str, int] = {}
     for key in result.counted:
         decision = DECISION_NAMES[key & 15]
         counted = "duplicate" if decision == "duplicate" else f"counted {KIND_NAME[key >> 4 & 255]}"
-        told[counted] = told.get(counted, 0) + 1
-    return told
+        actual[counted] = actual.get(counted, 0) + 1
+    return actual
 
 
 @given(st.data())

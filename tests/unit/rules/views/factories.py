@@ -29,10 +29,10 @@ def history(*steps: str | FoldEvent) -> list[Row]:
     for number, step in enumerate(steps):
         row = replace(rows[-1])
         if step == OVER:
-            due = expires_at(row, WINDOWS[row.source])
-            if due is not None:
-                expire(row, due)
-                late = due - START
+            expiry = expires_at(row, WINDOWS[row.source])
+            if expiry is not None:
+                expire(row, expiry)
+                late = expiry - START
         else:
             one = event(step, late + number) if isinstance(step, str) else step
             row = folded(one, row=row).row
@@ -45,7 +45,7 @@ def row_of(*steps: str | FoldEvent) -> Row:
     return history(*steps)[-1]
 
 
-def cell(row: Row) -> int:
+def bucket(row: Row) -> int:
     """Return a row's class in the KPIs."""
     return pack_bucket(row.status, row.facts)
 
@@ -54,7 +54,7 @@ def cells(rows: Iterable[Row]) -> dict[int, int]:
     """Return the histogram of some rows."""
     result: dict[int, int] = {}
     for row in rows:
-        result[cell(row)] = result.get(cell(row), 0) + 1
+        result[bucket(row)] = result.get(bucket(row), 0) + 1
     return result
 
 
@@ -72,8 +72,8 @@ def status(view: str, *steps: str | FoldEvent) -> str:
 def movements(view: str, *steps: str | FoldEvent) -> list[dict[str, int]]:
     """Return what each step does to a view's counts."""
     rows = history(*steps)
-    befores: Sequence[int | None] = [None, *(cell(row) for row in rows[1:-1])]
-    return [VIEWS[view].movement(b, cell(row)) for b, row in zip(befores, rows[1:], strict=True)]
+    befores: Sequence[int | None] = [None, *(bucket(row) for row in rows[1:-1])]
+    return [VIEWS[view].movement(b, bucket(row)) for b, row in zip(befores, rows[1:], strict=True)]
 
 
 def counts(view: str, *steps: str | FoldEvent) -> dict[str, int]:

@@ -77,9 +77,9 @@ def test_case_2_click_alone() -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_case_3_a_click_on_the_unsubscribe_link_is_not_a_click(name: str) -> None:
-    told = counts(name, event("clicked", unsubscribe_link=True))
+    actual = counts(name, event("clicked", unsubscribe_link=True))
 
-    assert not told.keys() & {"clicks", "interacted"}
+    assert not actual.keys() & {"clicks", "interacted"}
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -170,10 +170,10 @@ def test_case_12_a_provider_without_ids() -> None:
 def test_case_13_bounces_that_are_no_delivery_failures(label: str) -> None:
     """SparkPost's classes 60, 80, 90 and 100, by the names that the sources share."""
     type_, _ = outcome(label, 0, None)
-    told = shown("sent", "delivered", type_)
+    actual = shown("sent", "delivered", type_)
 
-    assert {"Sent"} == {told[name] for name in ADOBE}
-    assert not {told["creatio"], told["escala"]} & {"Soft bounce", "Hard bounce", "Bounced", "Delivery error"}
+    assert {"Sent"} == {actual[name] for name in ADOBE}
+    assert not {actual["creatio"], actual["escala"]} & {"Soft bounce", "Hard bounce", "Bounced", "Delivery error"}
     assert (0, 0) == moved("efs", "sent", "delivered", type_)
 
 
@@ -242,8 +242,8 @@ def test_case_19_machine_open_then_human_open() -> None:
         (counts(name, *steps)["opens"], counts(name, *steps)["machine_opens"]) for name in (*ADOBE, "creatio")
     }
     assert {(0, 1)} == {
-        (told.get("opens", 0), told["machine_opens"])
-        for told in (counts(name, steps[0]) for name in (*ADOBE, "creatio"))
+        (actual.get("opens", 0), actual["machine_opens"])
+        for actual in (counts(name, steps[0]) for name in (*ADOBE, "creatio"))
     }
 
 

@@ -98,11 +98,11 @@ def test_every_percentage_is_over_delivered() -> None:
         row_of("opened", "clicked", "complained"),
         row_of("sent", "hard_bounce"),
     ]
-    told = report("creatio", *rows)
+    actual = report("creatio", *rows)
 
-    assert {(4, "delivered")} == {(rate.denominator, rate.denominator_name) for rate in told.rates.values()}
+    assert {(4, "delivered")} == {(rate.denominator, rate.denominator_name) for rate in actual.rates.values()}
     assert (0.25, 0.25, 0.25) == tuple(
-        told.rates[name].value for name in ("opens_rate", "spam_complaints_rate", "hard_bounces_rate")
+        actual.rates[name].value for name in ("opens_rate", "spam_complaints_rate", "hard_bounces_rate")
     )
 
 

@@ -22,7 +22,7 @@ def page(name: str) -> str:
 def rows(name: str, columns: int) -> list[list[str]]:
     """Return the cells of a page's tables of so many columns, headings included."""
     lines = [line.strip("|").split("|") for line in page(name).splitlines() if line.startswith("| ")]
-    return [[cell.strip() for cell in line] for line in lines if len(line) == columns]
+    return [[bucket.strip() for bucket in line] for line in lines if len(line) == columns]
 
 
 def test_every_view_is_explained() -> None:
@@ -60,29 +60,29 @@ def test_the_policy_table_names_each_change_of_status(step: DeliveryStage, colum
 
 
 def test_every_failure_reason_is_explained() -> None:
-    told = {line[0].split(",")[0]: line[1] for line in rows("adobe-campaign", 3)}
+    actual = {line[0].split(",")[0]: line[1] for line in rows("adobe-campaign", 3)}
 
-    assert {str(r.value): r.name for r in REASONS if r not in {NOT_CONNECTED, ERROR_IGNORED}}.items() <= told.items()
+    assert {str(r.value): r.name for r in REASONS if r not in {NOT_CONNECTED, ERROR_IGNORED}}.items() <= actual.items()
 
 
 def test_every_response_is_explained() -> None:
-    told = {line[0]: line[3] for line in rows("creatio", 4)}
+    actual = {line[0]: line[3] for line in rows("creatio", 4)}
     plain = [response for response in RESPONSES if "(" not in response.name or response.name == "Open (machine)"]
 
     for response in plain:
         effects = ["do not use email"] * response.sets_do_not_email + ["not valid"] * response.clears_valid
-        assert "; ".join(effects) == told[response.name]
-    assert {"Canceled (…)", "Stopped (manually), Stopped (time to send expired)"} <= told.keys()
+        assert "; ".join(effects) == actual[response.name]
+    assert {"Canceled (…)", "Stopped (manually), Stopped (time to send expired)"} <= actual.keys()
 
 
 def test_every_reason_on_the_card_is_explained() -> None:
-    told = {line[0].removeprefix("not sent: "): line[1] for line in rows("escala", 2)}
+    actual = {line[0].removeprefix("not sent: "): line[1] for line in rows("escala", 2)}
 
     for reason, shown in FOUR_REASONS.items():
-        assert f"`{reason}`" in told[shown]
+        assert f"`{reason}`" in actual[shown]
 
 
 def test_every_threshold_is_explained() -> None:
-    told = {line[0].strip("`"): (line[3], int(re.sub(r"\D", "", line[4]))) for line in rows("escala", 5)[1:]}
+    actual = {line[0].strip("`"): (line[3], int(re.sub(r"\D", "", line[4]))) for line in rows("escala", 5)[1:]}
 
-    assert {t.name: (f"{t.limit * 100:g} %", t.minimum) for t in THRESHOLDS} == told
+    assert {t.name: (f"{t.limit * 100:g} %", t.minimum) for t in THRESHOLDS} == actual

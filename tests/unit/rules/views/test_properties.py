@@ -16,7 +16,7 @@ from aftersend.schemas.packing import pack_bucket
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import WINDOWS, event, folded
 from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_events
-from tests.unit.rules.views.factories import OVER, cell, cells, history, report
+from tests.unit.rules.views.factories import OVER, bucket, cells, history, report
 
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
 
@@ -49,19 +49,19 @@ def test_every_class_that_a_row_can_reach_has_a_status(name: str, steps: list[st
 @pytest.mark.parametrize("name", VIEWS)
 @given(any_cells)
 def test_the_sum_over_statuses_is_the_audience(name: str, histogram: dict[int, int]) -> None:
-    told = VIEWS[name].kpis(histogram, {})
+    actual = VIEWS[name].kpis(histogram, {})
 
-    assert sum(histogram.values()) == sum(told.statuses.values()) == told.counts["audience"]
+    assert sum(histogram.values()) == sum(actual.statuses.values()) == actual.counts["audience"]
 
 
 @pytest.mark.parametrize("name", VIEWS)
 @given(st.lists(some_steps, max_size=6))
 def test_nobody_is_counted_twice_and_shares_are_shares(name: str, stories: list[list[str | FoldEvent]]) -> None:
-    told = report(name, *(history(*steps)[-1] for steps in stories))
+    actual = report(name, *(history(*steps)[-1] for steps in stories))
 
-    assert all(0 <= number <= told.counts["audience"] for number in told.counts.values())
-    assert told.counts["delivered"] <= told.counts["sent"]
-    for rate in told.rates.values():
+    assert all(0 <= number <= actual.counts["audience"] for number in actual.counts.values())
+    assert actual.counts["delivered"] <= actual.counts["sent"]
+    for rate in actual.rates.values():
         assert rate.value == (rate.numerator / rate.denominator if rate.denominator else None)
 
 
@@ -72,7 +72,7 @@ def test_movements_add_up_to_what_is_counted(name: str, steps: list[str | FoldEv
     rows = history(*steps)
     view = VIEWS[name]
     total = dict.fromkeys((count.name for count in view.counts), 0)
-    classes = [None, *(cell(row) for row in rows[1:])]
+    classes = [None, *(bucket(row) for row in rows[1:])]
     for before, after in pairwise(classes):
         for count, moved in view.movement(before, after).items():
             total[count] += moved
@@ -178,7 +178,7 @@ def test_percentages_move_exactly_as_the_table_says(policy: str, steps: list[str
         was = recipient.counts()
         recipient.take(step)
         moved = tuple(now - then for now, then in zip(recipient.counts(), was, strict=True))
-        after = cell(row)
+        after = bucket(row)
         movement = view.movement(before, after)
 
         assert moved == tuple(movement.get(name, 0) for name in ("sent", "delivered", "bounces_and_errors"))
@@ -190,8 +190,8 @@ def test_percentages_move_exactly_as_the_table_says(policy: str, steps: list[str
 def test_an_end_of_a_wait_is_the_end_of_no_other(steps: list[str | FoldEvent]) -> None:
     """What the histories above end is what the fold lets wait."""
     row = history(*steps)[-1]
-    due = expires_at(row, WINDOWS[row.source])
-    if due is not None:
-        expire(row, due)
+    expiry = expires_at(row, WINDOWS[row.source])
+    if expiry is not None:
+        expire(row, expiry)
 
     assert expires_at(row, WINDOWS[row.source]) is None

@@ -142,7 +142,10 @@ def test_a_server_that_is_not_ready_in_time_is_killed(tmp_path: Path) -> None:
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     server = EchoServer(tmp_path)
-    with socket.create_server((HOST, server.port)), pytest.raises(EmbeddedUnavailableError, match="is taken"):
+    with (
+        socket.create_server((HOST, server.port)),
+        pytest.raises(EmbeddedUnavailableError, match="another process uses port"),
+    ):
         server.start()
 
 

@@ -131,9 +131,9 @@ def test_an_event_without_recipient_or_delivery_is_unattributed() -> None:
 def test_no_outcome_within_the_window_ends_the_wait(kinds: tuple[str, ...], status: str) -> None:
     story = Story().tell(*kinds).tick(46 * HOUR)
     assert not story.row.final
-    due = START + 1 + 48 * HOUR
+    expiry = START + 1 + 48 * HOUR
     story.tick(3 * HOUR)
-    assert (status, True, due, 1) == (story.row.status, story.row.final, story.row.updated_at, story.kpi("expired"))
+    assert (status, True, expiry, 1) == (story.row.status, story.row.final, story.row.updated_at, story.kpi("expired"))
 
 
 def test_a_source_may_have_a_window_of_its_own() -> None:

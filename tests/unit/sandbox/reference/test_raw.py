@@ -63,7 +63,7 @@ def test_all_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    "books, told",
+    "books, expected",
     [
         (Books(b"a b").event("a"), "1 of 2 event(s) missing"),
         (Books(b"a").event("a").event("a"), "1 event(s) too many"),
@@ -78,12 +78,12 @@ def test_all_is_well() -> None:
         (Books(b"a b").event("b", partition=0).event("a", offset=6, partition=0), "comes after"),
     ],
 )
-def test_all_that_may_be_wrong(books: Books, told: str) -> None:
-    assert told in "\n".join(books.check())
+def test_all_that_may_be_wrong(books: Books, expected: str) -> None:
+    assert expected in "\n".join(books.check())
 
 
 @pytest.mark.parametrize(
-    "ticks, told",
+    "ticks, expected",
     [
         ({0: [1, 3], 1: [1, 3], 2: [1, 3], 3: [1, 3]}, ""),
         ({0: [1, 3], 1: [1, 3, 4], 2: [1, 3], 3: [1, 3]}, ""),
@@ -93,7 +93,7 @@ def test_all_that_may_be_wrong(books: Books, told: str) -> None:
     ],
     ids=["all", "one more", "skipped", "twice", "invented"],
 )
-def test_ticks_are_the_same_everywhere(ticks: dict[int, list[int]], told: str) -> None:
+def test_ticks_are_the_same_everywhere(ticks: dict[int, list[int]], expected: str) -> None:
     found = Differences()
     weighing = RawCheck({"kumomta": TOPIC}, PARTITIONS, found)
     for partition, offsets in ticks.items():
@@ -101,8 +101,8 @@ def test_ticks_are_the_same_everywhere(ticks: dict[int, list[int]], told: str) -
             tick = Feedback(f"tick-{offset}", "", "", "tick", source="clock", raw_partition=0, raw_offset=offset)
             weighing.event(partition, Record(0, 1000, b"", msgspec.json.encode(tick)), tick)  # type: ignore[arg-type]
     weighing.tick_source([0, 1, 2, 3, 4])
-    assert told in "\n".join(found.lines())
-    assert bool(told) == bool(found.total)
+    assert expected in "\n".join(found.lines())
+    assert bool(expected) == bool(found.total)
 
 
 def test_what_can_be_read_of_a_record_counts() -> None:

@@ -59,10 +59,14 @@ def test_numbers_that_can_be_stored_come_back(partition: Partition, fields: dict
     assert (fields.get("received_at") or START) == entry.received_at
 
 
-NO_PLACES = [{"raw_offset": 5}, {"raw_partition": 5}, {"raw_partition": 1, "raw_offset": 5, "source": "of no name"}]
+NO_RAW_POSITIONS = [
+    {"raw_offset": 5},
+    {"raw_partition": 5},
+    {"raw_partition": 1, "raw_offset": 5, "source": "of no name"},
+]
 
 
-@pytest.mark.parametrize("fields", NO_PLACES, ids=str)
+@pytest.mark.parametrize("fields", NO_RAW_POSITIONS, ids=str)
 def test_without_a_raw_record_the_event_itself_is_the_place(partition: Partition, fields: dict[str, Any]) -> None:
     """Partition, offset and a source whose topic is known: less than all three says nothing."""
     partition.take(event("planned"), event("sent", 1, **fields))
@@ -109,13 +113,13 @@ def test_contacts_hear_things_in_the_order_of_arrival(partition: Partition) -> N
     ]
 
 
-TOLD = ("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "not_sent")
+UPDATES_CONTACT = ("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "not_sent")
 
 
-@pytest.mark.parametrize("kind", TOLD)
+@pytest.mark.parametrize("kind", UPDATES_CONTACT)
 def test_what_is_held_against_an_address_is_told(partition: Partition, kind: str) -> None:
-    told = event(kind, 1, reason="stopped")
-    partition.take(event("sent"), told, told)
+    actual = event(kind, 1, reason="stopped")
+    partition.take(event("sent"), actual, actual)
 
     assert 1 == partition.contact()["version"], "and told once, however often it comes"
 

@@ -138,18 +138,20 @@ def test_kpis_recomputed_from_the_rows_are_those_that_were_counted(random: Rando
         partition.take(*batch)
         for delivery_id, partial in partition.store.partials():
             rows = partition.rows(delivery_id).values()
-            cells = Counter(row.facts << 8 | row.status for row in rows if not row.facts & Fact.TEST)
-            told = kpis(partial.buckets, partial.events)
+            buckets_by_rows = Counter(row.facts << 8 | row.status for row in rows if not row.facts & Fact.TEST)
+            actual = kpis(partial.buckets, partial.events)
 
-            assert cells == partial.buckets
-            assert len(rows) == told["audience"]
-            assert {i.name: kpis(cells, {})[i.name] for i in INDICATORS} == {i.name: told[i.name] for i in INDICATORS}
+            assert buckets_by_rows == partial.buckets
+            assert len(rows) == actual["audience"]
+            assert {i.name: kpis(buckets_by_rows, {})[i.name] for i in INDICATORS} == {
+                i.name: actual[i.name] for i in INDICATORS
+            }
             assert {
                 "total_opens": sum(row.opens for row in rows),
                 "total_machine_opens": sum(row.machine_opens for row in rows),
                 "total_clicks": sum(row.clicks for row in rows),
                 "total_machine_clicks": sum(row.machine_clicks for row in rows),
-            } == {t.name: told[t.name] for t in TOTALS if "unsubscribe" not in t.name}
+            } == {t.name: actual[t.name] for t in TOTALS if "unsubscribe" not in t.name}
 
 
 @given(randoms, sizes, steps)

@@ -11,7 +11,7 @@ from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage, stage_of
 from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from tests.unit.rules.factories import DAY, event
-from tests.unit.rules.views.factories import OVER, cell, counts, history, movements, report, row_of, status
+from tests.unit.rules.views.factories import OVER, bucket, counts, history, movements, report, row_of, status
 
 TAKEN = "Taken into account by the service provider"
 POLICY_NAMES = ("without-efs", "efs", "v8", "enhanced-mta")
@@ -116,7 +116,7 @@ def test_the_policy_table(policy: str, steps: tuple[str, ...], shown: str, deliv
     rows = history(*steps)
     others = [row_of("sent", "delivered"), row_of("sent"), row_of("sent", "hard_bounce")] if steps[0] == "sent" else []
     before, after = report(policy, rows[-2], *others), report(policy, rows[-1], *others)
-    moved = VIEWS[policy].movement(cell(rows[-2]), cell(rows[-1]))
+    moved = VIEWS[policy].movement(bucket(rows[-2]), bucket(rows[-1]))
 
     assert shown == status(policy, *steps)
     assert (delivered, errors) == (moved.get("delivered", 0), moved.get("bounces_and_errors", 0))
@@ -169,9 +169,9 @@ def test_who_is_planned_is_to_send_and_pending(policy: str) -> None:
 
 @pytest.mark.parametrize("policy", POLICY_NAMES)
 def test_extra_copies_of_an_address_are_told_of_beside_the_one_that_was_sent(policy: str) -> None:
-    told = counts(policy, event("not_sent", reason="duplicate_address"), "sent", "delivered")
+    actual = counts(policy, event("not_sent", reason="duplicate_address"), "sent", "delivered")
 
-    assert {"audience": 1, "to_send": 1, "sent": 1, "delivered": 1, "duplicates": 1} == told
+    assert {"audience": 1, "to_send": 1, "sent": 1, "delivered": 1, "duplicates": 1} == actual
 
 
 def test_an_automatic_reply_shows_that_the_message_was_sent() -> None:
@@ -232,9 +232,9 @@ def test_a_sum_in_a_denominator_is_named() -> None:
 
 
 def test_opens_by_machines_are_kept_apart() -> None:
-    told = counts("efs", "sent", event("opened", machine=True))
+    actual = counts("efs", "sent", event("opened", machine=True))
 
-    assert (1, 0) == (told["machine_opens"], told.get("opens", 0))
+    assert (1, 0) == (actual["machine_opens"], actual.get("opens", 0))
 
 
 def test_every_status_has_a_step() -> None:

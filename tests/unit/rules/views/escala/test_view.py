@@ -34,13 +34,13 @@ def test_what_is_shown(steps: tuple[str | FoldEvent, ...], shown: str) -> None:
 
 @pytest.mark.parametrize("reason", [r for r in NOT_SENT_REASONS if r != "duplicate_address"])
 def test_who_was_not_sent_to_is_skipped(reason: str) -> None:
-    told = counts("escala", "planned", event("not_sent", 5, reason=reason))
+    actual = counts("escala", "planned", event("not_sent", 5, reason=reason))
 
-    assert {"audience": 1, "skipped": 1} == told
+    assert {"audience": 1, "skipped": 1} == actual
 
 
 def test_totals_of_a_campaign() -> None:
-    told = report(
+    actual = report(
         "escala",
         row_of("sent", "delivered"),
         row_of("sent", "delivered", "opened", "clicked"),
@@ -62,7 +62,7 @@ def test_totals_of_a_campaign() -> None:
         "unsubscribed": 1,
         "complained": 2,
         "skipped": 1,
-    } == told.counts
+    } == actual.counts
 
 
 def test_a_later_success_takes_a_bounce_off() -> None:

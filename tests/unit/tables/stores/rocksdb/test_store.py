@@ -355,10 +355,10 @@ def test_kill_9_leaves_whole_batches_only(tmp_path: Path) -> None:
         applied = int(child.stdout.readline())
         time.sleep(rng.uniform(0.05, 0.4))
         child.send_signal(signal.SIGKILL)
-        told = child.stdout.read().split("\n")[:-1]
+        actual = child.stdout.read().split("\n")[:-1]
         child.wait()
         child.stdout.close()
-        applied = max([applied, *map(int, told)])
+        applied = max([applied, *map(int, actual)])
         store = open_stores(directory, 8, 12.0)(0)
         (version,) = set(store.offsets().values())
         value = b"%d" % version * 40
