@@ -145,13 +145,19 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
     ) -> None:
         """Encode a raw record's events into `made`: key and value; None as the key: for every partition.
 
+        Events that name another tenant than `tenant` are left out, unless that is "": whoever can sign for one tenant
+        must not write the events of another.
+
         Raises:
             TooManyEventsError: if there are more than a record may have.
-            SourceError: if a part of the record can't be read; the events that came before it are in `made`.
+            SourceError: if a part of the record can't be read, or names another tenant; the other events are in `made`.
         """
-        total = 0
+        total = foreign = 0
         for event in events:
-            if tenant and not event.tenant:
+            if tenant:
+                if event.tenant and event.tenant != tenant:
+                    foreign += 1
+                    continue
                 event.tenant = tenant
             event.raw_partition = partition
             event.raw_offset = offset
@@ -171,6 +177,10 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
             if event.type == _UNKNOWN:
                 called = event.source, event.detail
                 unknown[called] = unknown.get(called, 0) + 1
+        if foreign:
+            raise SourceError(
+                f"{foreign} event(s) name another tenant than the path that they came by, {tenant[:100]!r}"
+            )
 
     def _reject(
         self, state: NormaliseState, record: FetchedRecord, error: Exception, output: Output, result: ParsedBatch

@@ -6,6 +6,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from aftersend.schemas.times import END_OF_TIME
+
 #: Names of the views (`aftersend.rules.views.VIEWS`), one of which is a delivery's default.
 POLICIES: Final = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
 
@@ -16,7 +18,7 @@ MAX_HOURS: Final = 24 * MAX_DAYS
 _Hours = Annotated[float, msgspec.Meta(gt=0, le=MAX_HOURS)]
 _Days = Annotated[float, msgspec.Meta(gt=0, le=MAX_DAYS)]
 #: Seconds since 1970, to the end of 9999.
-_Time = Annotated[float, msgspec.Meta(ge=0, le=253_402_300_799)]
+_Time = Annotated[float, msgspec.Meta(ge=0, le=END_OF_TIME)]
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 

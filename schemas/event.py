@@ -8,6 +8,7 @@ import msgspec
 
 from aftersend.schemas.delivery import Declaration
 from aftersend.schemas.packing import MAX_OFFSET, MAX_PARTITION
+from aftersend.schemas.times import END_OF_TIME
 
 #: Every value of `Feedback.type`. Any other type is treated as `unknown`.
 EVENT_TYPES: Final = (
@@ -72,8 +73,8 @@ class FoldEvent(msgspec.Struct, gc=False, omit_defaults=True):
     recipient: str
     #: One of `EVENT_TYPES`.
     type: str
-    #: When it happened by the provider's clock, seconds since 1970 (UTC).
-    occurred_at: float = 0.0
+    #: When it happened by the provider's clock, seconds since 1970 (UTC), to the end of 9999.
+    occurred_at: Annotated[float, msgspec.Meta(ge=0, le=END_OF_TIME)] = 0.0
     #: The source's name in `aftersend.sources.registry`.
     source: str = ""
     #: For `not_sent` one of `NOT_SENT_REASONS`, for failures the failure class of the source, for `released` the

@@ -14,8 +14,6 @@ from aftersend.config.settings import Settings
 from aftersend.config.types import PREFIX
 from aftersend.errors import SettingsError
 
-#: Parts of the names of settings whose values error messages do not show.
-_SECRET: Final = ("password", "redis_url", "gateway_secrets", "gateway_tokens", "api_tokens")
 #: Similarity (0 to 1) from which an unknown name counts as misspelt: in our own files, and in the environment, where
 #: orchestrators put variables such as AFTERSEND_PORT for a service called `aftersend`.
 _SIMILAR: Final = 0.6
@@ -54,7 +52,8 @@ def _problem(location: tuple[int | str, ...], message: str, given: object) -> st
         return f"setting {setting!r} is given under two names, {name!r} being the other one: give one of them"
     if name not in Settings.model_fields:
         return f"there is no setting {name!r}{_suggestion(name, _SIMILAR)}"
-    shown = "" if any(secret in name for secret in _SECRET) else f", got {given!r}"
+    # What is not shown with the settings is a secret.
+    shown = f", got {given!r}" if Settings.model_fields[name].repr else ""
     aliases = "".join(f", also {alias}" for alias, setting in ALIASES.items() if setting == name)
     return f"setting {name!r} ({PREFIX}{name.upper()}{aliases}): {message}{shown}"
 

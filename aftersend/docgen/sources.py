@@ -13,7 +13,7 @@ from aftersend.rules.recipient.timing import HOUR
 from aftersend.schemas.event import EVENT_TYPES
 from aftersend.sources.base import Source
 from aftersend.sources.registry import REGISTRY
-from aftersend.sources.webhook import Webhook
+from aftersend.sources.webhook import MAX_FUTURE_SECONDS, Webhook
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -81,7 +81,9 @@ def _of_webhook(webhook: Webhook) -> list[tuple[str, str]]:
         ("provider waits for an answer", f"{webhook.answer_within:g} s"),
     ]
     if webhook.tolerance:
-        facts.append(("age of a signed timestamp", f"at most {webhook.tolerance:,.0f} s"))
+        future = min(webhook.tolerance, MAX_FUTURE_SECONDS)
+        ages = f"at most {webhook.tolerance:,.0f} s, and {future:,.0f} s in the future"
+        facts.append(("age of a signed timestamp", ages))
     if webhook.final_statuses:
         facts.append(("not sent again after", f"a status of {_ranges(webhook.final_statuses)}"))
     return facts

@@ -94,7 +94,7 @@ class GatewayApp:
         self._answers = Answers(settings.gateway_retry_after)
         self._read_timeout = settings.gateway_read_timeout
         self._access = AccessLog(settings.gateway_access_log, show_ip=settings.gateway_log_ip)
-        self._warned_at: dict[str, float] = {}
+        self._warned_at: dict[tuple[str, str], float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Process one request."""
@@ -234,10 +234,12 @@ class GatewayApp:
     def _warn_closed(self, endpoint: Endpoint) -> None:
         """Warn the operator that a provider uses an endpoint without a secret."""
         now = time.monotonic()
-        if now - self._warned_at.get(endpoint.source, -_WARN_INTERVAL_SECONDS) >= _WARN_INTERVAL_SECONDS:
-            self._warned_at[endpoint.source] = now
+        key = endpoint.source, endpoint.tenant
+        if now - self._warned_at.get(key, -_WARN_INTERVAL_SECONDS) >= _WARN_INTERVAL_SECONDS:
+            self._warned_at[key] = now
             log.warning(
-                "a webhook was rejected: its source has no secret; set AFTERSEND_GATEWAY_SECRETS, or put a file into "
-                "AFTERSEND_GATEWAY_SECRETS_DIR",
+                "a webhook was rejected: its source, or the tenant of its path, has no secret; set "
+                "AFTERSEND_GATEWAY_SECRETS, or put a file into AFTERSEND_GATEWAY_SECRETS_DIR",
                 source=endpoint.source,
+                tenant=endpoint.tenant,
             )

@@ -1,9 +1,12 @@
 """The paths of the gateway, and how a request authenticates there.
 
     /webhooks/<source>           the provider signs, or sends credentials in the Authorization header
+    /webhooks/<source>/<tenant>  the same for a tenant with secrets of its own
     /webhooks/<source>/<token>   the same for the tenant of the token; for a source without signatures the token is
                                  enough
-    /webhooks/<source>/<tenant>  a tenant with secrets of its own
+
+A path accepts the secrets of its own tenant only, never those of `/webhooks/<source>`, and no secret belongs to two
+tenants: signatures do not cover the path, so what is signed for one tenant could else be sent to another one's path.
 
 A source without secrets is closed unless `gateway_open` names it: a forgotten setting must not make an endpoint that
 accepts anything from anybody. Tokens are looked up by their hash, so that the time of the lookup does not depend on how
@@ -20,7 +23,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
-from aftersend.gateway.secrets import Secrets
+from aftersend.gateway.secrets import Secrets, check_distinct
 from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import Source
 from aftersend.sources.signing import credentials
@@ -69,7 +72,7 @@ class Endpoints:
         fetch: passed to the sources as `WebhookOptions.fetch`.
 
     Raises:
-        SettingsError: if a secret is for a source that does not exist, or can't be a key.
+        SettingsError: if a secret is for a source that does not exist, can't be a key, or belongs to two tenants.
     """
 
     def __init__(self, settings: Settings, secrets: Secrets, sources: Mapping[str, Source], fetch: Fetch) -> None:
@@ -78,6 +81,7 @@ class Endpoints:
         self._fetch = fetch
         if unknown := sorted({source for source, _ in secrets.secrets} - sources.keys()):
             raise SettingsError(f"setting 'gateway_secrets': there is no source {', '.join(unknown)}")
+        check_distinct(secrets, sources)
         for setting in ("gateway_open", "gateway_token_sources"):
             if unknown := sorted(set(getattr(settings, setting)) - sources.keys()):
                 raise SettingsError(
@@ -98,6 +102,19 @@ class Endpoints:
         by_digest = self._by_digest.get(source)
         return by_digest.get(_digest(rest)) if by_digest else None
 
+    def closed_tenants(self) -> list[tuple[str, str]]:
+        """Return sources and tenants with a token that opens nothing, though the source is in use.
+
+        Such a tenant has no secret of its own for the source.
+        """
+        found = set()
+        for by_digest in self._by_digest.values():
+            for one in by_digest.values():
+                in_use = self.by_source[one.source].verify is not None
+                if one.tenant and one.verify is None and in_use:
+                    found.add((one.source, one.tenant))
+        return sorted(found)
+
     def _for_tenants(self, source: Source) -> Iterable[tuple[bytes, Endpoint]]:
         """Return the endpoints of a source's tokens and tenants, by the hash of the path's last part."""
         for name, tenant in self._secrets.secrets:
@@ -112,8 +129,7 @@ class Endpoints:
                 yield _digest(secret), self._make(source, "", by_token=True)
 
     def _secrets_of(self, source: Source, tenant: str) -> tuple[str, ...]:
-        secrets = self._secrets.secrets
-        return secrets.get((source.name, tenant)) or secrets.get((source.name, "")) or ()
+        return self._secrets.secrets.get((source.name, tenant), ())
 
     def _make(self, source: Source, tenant: str, *, by_token: bool = False) -> Endpoint:
         settings, webhook = self._settings, source.webhook
@@ -140,7 +156,12 @@ class Endpoints:
         tolerance = self._settings.gateway_tolerance
         if tolerance is None:
             tolerance = webhook.tolerance if webhook else 0.0
-        options = WebhookOptions(secrets=secrets, tolerance=tolerance, fetch=self._fetch)
+        options = WebhookOptions(
+            secrets=secrets,
+            tolerance=tolerance,
+            fetch=self._fetch,
+            own_certificates=frozenset(self._settings.gateway_certificates),
+        )
         try:
             return (webhook.verifier if webhook else credentials.verifier)(options)
         except ValueError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -10,6 +10,7 @@ import msgspec
 
 from aftersend.config.settings import Settings
 from aftersend.errors import SettingsError
+from aftersend.sources.base import Source
 from aftersend.sources.signing.credentials import MIN_LENGTH
 
 #: Name of the file of tokens in the directory.
@@ -24,7 +25,7 @@ DirectoryVersion = tuple[tuple[str, int, int, int], ...]
 class Secrets(msgspec.Struct, frozen=True):
     """One version of all secrets."""
 
-    #: By source and tenant; tenant "": for all tenants.
+    #: By source and tenant; tenant "": of the path without a tenant.
     secrets: dict[tuple[str, str], tuple[str, ...]]
     #: Tenants by token.
     tokens: dict[str, str]
@@ -53,6 +54,33 @@ def load(settings: Settings) -> Secrets:
             f"setting 'gateway_tokens' or file {TOKENS_FILE}: a token has less than {MIN_LENGTH} characters"
         )
     return Secrets(secrets, tokens)
+
+
+def check_distinct(secrets: Secrets, sources: Mapping[str, Source]) -> None:
+    """Check that no secret of a source belongs to two tenants, however it is written.
+
+    Args:
+        secrets: all of them.
+        sources: by name.
+
+    Raises:
+        SettingsError: if one does. The message holds no secret.
+    """
+    owners: dict[tuple[str, Hashable], str] = {}
+    for (name, tenant), values in secrets.secrets.items():
+        webhook = sources[name].webhook
+        for value in values:
+            try:
+                identity = webhook.secret_identity(value) if webhook else value.strip()
+            except ValueError:
+                continue  # no key at all, which the source's own check reports
+            other = owners.setdefault((name, identity), tenant)
+            if other != tenant:
+                paths = " and ".join(f"/webhooks/{name}{f'/{one}' if one else ''}" for one in sorted((other, tenant)))
+                raise SettingsError(
+                    f"setting 'gateway_secrets': {paths} have the same secret, so what is signed for one would be "
+                    "accepted for the other: give each tenant a secret of its own, or name the tenant in the events"
+                )
 
 
 def directory_version(settings: Settings) -> DirectoryVersion:

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Final
 
 import uvloop
-from starlette.routing import Route
 
 from aftersend.config.settings import Settings
 from aftersend.engine.aiokafka import patches
 from aftersend.errors import EXIT_OK
 from aftersend.processes import logs
 from aftersend.processes.gateway_server import Gateway
+from aftersend.processes.metrics import metrics_route
 from aftersend.processes.shutdown import Deadline
 from aftersend.publish.prometheus.gateway import GatewayMetrics
 from aftersend.publish.prometheus.page import MetricsPage
@@ -53,6 +53,7 @@ def run_gateway(
         async def main() -> int:
             gateway = Gateway(settings, sources)
             metrics = GatewayMetrics(sources, gateway.in_flight, gateway.ready)
+            route = metrics_route(settings, MetricsPage("gateway", metrics))
 
             def stop() -> None:
                 deadline.start()
@@ -63,7 +64,7 @@ def run_gateway(
                 loop.add_signal_handler(signum, stop)
             loop.add_signal_handler(signal.SIGHUP, gateway.reload)
             gc.freeze()
-            await gateway.run(metrics, [Route("/metrics", MetricsPage("gateway", metrics).__call__)])
+            await gateway.run(metrics, [route])
             return EXIT_OK
 
         return uvloop.run(main())

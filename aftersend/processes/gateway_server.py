@@ -149,7 +149,12 @@ class Gateway:
         )
 
     def _endpoints(self) -> Endpoints:
-        return Endpoints(self._settings, secrets.load(self._settings), self._sources, self._fetcher.fetch)
+        made = Endpoints(self._settings, secrets.load(self._settings), self._sources, self._fetcher.fetch)
+        for source, tenant in made.closed_tenants():
+            log.warning(
+                "a tenant's token opens nothing: the tenant has no secret of its own", source=source, tenant=tenant
+            )
+        return made
 
     async def _check(self) -> None:
         """Check that the raw topics exist."""

@@ -14,7 +14,6 @@ import redis.asyncio as redis
 import structlog
 import uvloop
 from aiokafka.errors import KafkaError
-from starlette.routing import Route
 
 from aftersend.agents.alerts import AlertMonitor
 from aftersend.agents.clock import TickWriter
@@ -30,6 +29,7 @@ from aftersend.engine.faust import app as engine_app
 from aftersend.engine.faust.probe import HealthProbe
 from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
 from aftersend.processes import logs
+from aftersend.processes.metrics import metrics_route
 from aftersend.processes.probes import HealthServer
 from aftersend.processes.query_api import QueryApi
 from aftersend.processes.shutdown import Deadline
@@ -144,7 +144,7 @@ class Worker:
         """
         settings = self.settings
         api = self._api = QueryApi(settings, lambda: self.app)
-        routes = [Route("/metrics", self._metrics.__call__), *api.routes]
+        routes = [metrics_route(settings, self._metrics), *api.routes]
         health = HealthServer(settings, lambda: self.app, routes)
         try:
             await health.start()

@@ -90,6 +90,11 @@ def key_of(prefix: str, delivery_id: str) -> str:
     return f"{prefix}:kpi:{delivery_id}"
 
 
+def part_field(partition: int) -> str:
+    """Return the field of a delivery's hash that holds a partition's part."""
+    return f"{_PART_PREFIX}{partition}"
+
+
 def pattern_of(prefix: str) -> str:
     """Return the pattern of all hashes' keys; special characters of the prefix are escaped."""
     return "".join(f"\\{c}" if c in "*?[]^\\" else c for c in key_of(prefix, "")) + "*"

@@ -5,9 +5,14 @@ The gateway uses nothing else of a source: it stores a body in Kafka unchanged a
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from typing import Final
 
 import msgspec
+
+#: How far in the future a signature's time may be, seconds: clocks that are set by NTP differ by less than a second,
+#: those that are set by hand by minutes.
+MAX_FUTURE_SECONDS: Final = 300.0
 
 
 class SignatureError(ValueError):
@@ -47,11 +52,13 @@ class WebhookOptions(msgspec.Struct, frozen=True, kw_only=True):
     #: Keys that signatures are checked with, in the provider's own form; two while they are being rotated. Where the
     #: provider signs with certificates of its own, what a message may come from, such as topic ARNs.
     secrets: tuple[str, ...] = ()
-    #: How old a signed timestamp may be, and how far in the future, where the scheme has one, seconds; 0: any.
+    #: How old a signed timestamp may be (`check_age`), where the scheme has one, seconds; 0: any.
     #: Providers may keep the first timestamp when they try again.
     tolerance: float = 0.0
     #: GETs an https address and returns the body; raises OSError. Only for addresses that the source has checked.
     fetch: Callable[[str], Awaitable[bytes]]
+    #: Addresses whose certificates `fetch` reads from files of the installation: no authority has to have issued them.
+    own_certificates: frozenset[str] = frozenset()
 
 
 class Webhook(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +76,9 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     secrets_help: str
     #: How old a signed timestamp may be unless the installation says otherwise, seconds.
     tolerance: float = 0.0
+    #: Returns what a secret stands for, so that two ways to write one key are one secret; raises ValueError where it
+    #: can't be one.
+    secret_identity: Callable[[str], Hashable] = str.strip
     #: Whether requests are signed by nobody and show credentials instead (`aftersend.sources.signing.credentials`). The
     #: same secret as the last part of the path is enough then.
     by_credentials: bool = False
@@ -80,11 +90,21 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 def check_age(signed_at: float, received_at: float, tolerance: float) -> None:
     """Check the time of a signature against that of the request, both in seconds since 1970.
 
+    The past is as long as the provider retries. The future is for clocks that differ only, whatever the scheme: a
+    signature from tomorrow could be used until tomorrow and the whole tolerance after it.
+
+    Args:
+        signed_at: the signature's time.
+        received_at: the request's time.
+        tolerance: how old the signature may be, seconds. It may be no further in the future, and no further than
+            `MAX_FUTURE_SECONDS`.
+
     Raises:
-        SignatureError: if they are further apart than `tolerance` seconds.
+        SignatureError: if it is older, or too far in the future.
     """
     age = received_at - signed_at
-    if abs(age) > tolerance:
-        raise SignatureError(
-            f"it was signed {abs(age):.0f} s {'ago' if age > 0 else 'from now'}, more than {tolerance:.0f} s"
-        )
+    if age > tolerance:
+        raise SignatureError(f"it was signed {age:.0f} s ago, more than {tolerance:.0f} s")
+    future = min(tolerance, MAX_FUTURE_SECONDS)
+    if -age > future:
+        raise SignatureError(f"it was signed {-age:.0f} s from now, more than {future:.0f} s")

@@ -323,6 +323,75 @@ async def test_an_old_delivery_stays_away_until_it_is_heard_of_and_is_complete_t
     assert summed(part(10), part(5, 1)) == await totals("d")
 
 
+async def scripts_run(client: redis.Redis) -> int:
+    """Return how many scripts the server has run since it was asked to forget."""
+    found: Any = await client.info("commandstats")
+    return int(found.get("cmdstat_evalsha", {}).get("calls", 0))
+
+
+async def flush_until_quiet(*publishers: KpiPublisher) -> None:
+    """Flush as the task does, as long as something calls for it."""
+    for _ in range(50):
+        for publisher in publishers:
+            publisher._wake.clear()
+            await publisher.flush()
+        if not any(publisher._wake.is_set() for publisher in publishers):
+            break
+
+
+async def test_events_older_than_the_expiry_are_written_to_nobodys_loss(
+    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
+) -> None:
+    """Each would be gone as soon as it is written, and what is gone looks like a loss that all have to make good."""
+    publishers = [publisher_of() for _ in range(2)]
+    partitions = [Partition(publishers[number % 2], number) for number in range(8)]
+    for partition in partitions:
+        partition.take((1, 0))
+        for number in range(20):
+            partition.change(**{f"today{number}": part(1)})
+    await flush_until_quiet(*publishers)
+    await client.config_resetstat()
+
+    old = time.time() - 60 * DAY
+    for number in range(30):
+        partitions[number % 8].change(old=part(1 + number // 8, at=old + number))
+        await flush_until_quiet(*publishers)
+
+    assert 30 == await scripts_run(client)
+    assert 0 == await client.exists(f"{unique}:kpi:old")
+    assert {} == await totals("old")
+    assert summed(*[part(1)] * 8) == await totals("today7")
+
+
+async def test_a_delivery_that_expired_long_ago_is_complete_again_after_its_next_change(
+    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
+) -> None:
+    """Its end was no loss: nobody writes anything else anew."""
+    publishers = [publisher_of() for _ in range(2)]
+    first, second = (Partition(publisher, number) for number, publisher in enumerate(publishers))
+    almost = time.time() - EXPIRY_DAYS * DAY + 1.0
+    for partition in (first, second):
+        partition.take((1, 0))
+        partition.change(d=part(10, at=almost), other=part(7))
+    await flush_until_quiet(*publishers)
+    assert summed(part(10), part(10)) == await totals("d")
+    while await client.exists(f"{unique}:kpi:d"):
+        await asyncio.sleep(0.1)
+    for publisher in publishers:
+        publisher._dormant_until = 0.0
+    await flush_until_quiet(*publishers)
+    await client.config_resetstat()
+
+    second.change(d=part(10, 1))
+    for _ in range(3):
+        for publisher in publishers:
+            publisher._dormant_until = 0.0
+        await flush_until_quiet(*publishers)
+
+    assert summed(part(10), part(10, 1)) == await totals("d")
+    assert 2 == await scripts_run(client)
+
+
 async def test_only_deliveries_and_marks_are_kept(publisher_of: Any, client: redis.Redis, unique: str) -> None:
     """Nothing grows but by deliveries, and each of those goes when its time has come."""
     publisher = publisher_of()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from rich import box
@@ -19,6 +18,7 @@ from rich.text import Text
 from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
+from aftersend.schemas.times import in_this_zone
 
 _ACCENT: Final = "cyan"
 _QUIET: Final = "bright_black"
@@ -272,4 +272,4 @@ def local_time(seconds: float) -> str:
     """Return a time (seconds since 1970) in this machine's time zone; a dash for 0."""
     if not seconds:
         return "-"
-    return datetime.fromtimestamp(seconds, UTC).astimezone().isoformat(sep=" ", timespec="seconds")
+    return in_this_zone(seconds).isoformat(sep=" ", timespec="seconds")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 from rich.console import Console
 from rich.table import Table
+
+from aftersend.schemas.times import in_this_zone
 
 #: Width of tables in a pipe or a file, characters.
 _FILE_WIDTH: Final = 200
@@ -28,7 +29,7 @@ def local(seconds: float | None) -> str:
     """Return a time (seconds since 1970) in this machine's time zone; "" if it is unknown."""
     if not seconds:
         return ""
-    return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+    return in_this_zone(seconds).strftime("%Y-%m-%d %H:%M:%S %z")
 
 
 def count(number: int) -> str:

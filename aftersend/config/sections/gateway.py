@@ -28,12 +28,14 @@ class GatewaySettings(BaseModel):
     gateway_secrets: MappedNames = Field(
         {},
         description="Secrets that webhooks are verified with, one or several, by source or by `source/tenant` (JSON "
-        "object). Each of them is accepted, so that a secret can be rotated without losing webhooks.",
+        "object). Each of them is accepted at its own path, so that a secret can be rotated without losing webhooks; "
+        "no secret may belong to two tenants.",
         repr=False,
     )
     gateway_tokens: Mapped = Field(
         {},
-        description="Tenants by token: a webhook to `/webhooks/<source>/<token>` belongs to that tenant (JSON object).",
+        description="Tenants by token: a webhook to `/webhooks/<source>/<token>` belongs to that tenant (JSON object). "
+        "For a source that signs, the tenant needs a secret of its own as well.",
         repr=False,
     )
     gateway_secrets_dir: Path | None = Field(
@@ -55,7 +57,10 @@ class GatewaySettings(BaseModel):
         (), description="Sources whose webhooks are accepted from anybody, unverified: for trusted networks only."
     )
     gateway_tolerance: float | None = Field(
-        None, gt=0, description="Maximum age of a signed timestamp; none: as long as the provider retries."
+        None,
+        gt=0,
+        description="Maximum age of a signed timestamp; none: as long as the provider retries. In the "
+        "future it may be 300 s at most.",
     )
     gateway_max_body_bytes: int = Field(
         990_000,

@@ -8,7 +8,11 @@ from pydantic import BaseModel, Field, field_validator
 class RedisSettings(BaseModel):
     """Redis or Valkey."""
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey server with the live KPIs.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Redis or Valkey server with the live KPIs; `redis://:PASSWORD@HOST:PORT/0` with a password.",
+        repr=False,
+    )
     redis_prefix: str = Field("aftersend", min_length=1, description="Prefix of every key in Redis.")
     redis_interval: float = Field(0.25, gt=0, le=1.0, description="Interval of writes of changed KPIs to Redis.")
     redis_expiry_days: float = Field(

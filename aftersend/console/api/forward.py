@@ -1,4 +1,8 @@
-"""Forwards a request to the worker that owns the recipient's partition, over one hop at most."""
+"""Forwards a request to the worker that owns the recipient's partition, over one hop at most.
+
+The caller's token goes along. It is sent to URLs of the group's members only, which the assignment names, over TLS if
+this worker is itself reached over TLS (`aftersend.engine.group.membership`); redirects are not followed.
+"""
 
 from __future__ import annotations
 

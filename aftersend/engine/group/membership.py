@@ -6,6 +6,7 @@ from that memory asks here, after reading, whether the worker was certainly stil
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -14,6 +15,9 @@ import msgspec
 
 #: Counts on while the machine is suspended, where there is such a clock: brokers are not suspended with it.
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+#: Scheme and host, and a port: no user, no path.
+_URL: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_TLS: Final = "https://"
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, list[int]]).decode
 
@@ -62,12 +66,19 @@ class Membership:
         return self._urls.get(partition, "")
 
     def update_owners(self, encoded: bytes) -> None:
-        """Replace the owners by those that the group's leader has sent with the assignment (`encode_owners`)."""
+        """Replace the owners by those that the group's leader has sent with the assignment (`encode_owners`).
+
+        Owners with a URL that is not allowed are left out, so that nothing is forwarded to them.
+        """
         try:
             partitions = _decode(encoded) if encoded else {}
         except msgspec.MsgspecError:  # a leader of another version
             partitions = {}
-        self._urls = {number: url for url, numbers in partitions.items() for number in numbers}
+        self._urls = {number: url for url, numbers in partitions.items() if self._is_allowed(url) for number in numbers}
+
+    def _is_allowed(self, url: str) -> bool:
+        """Return whether the tokens of callers may be sent to a URL: over TLS if this worker is itself reached so."""
+        return _URL.fullmatch(url) is not None and url.startswith(_TLS if self.url.startswith(_TLS) else "http")
 
 
 def encode_owners(urls: Mapping[str, str], partitions: Mapping[str, list[int]]) -> bytes:

@@ -7,6 +7,9 @@ later owner epoch or offset. Totals and parts are in one key, so expiry, evictio
 Data loss is detected by two keys. `<prefix>:generation` is raised by a worker that finds a hash missing that it has
 written. `<prefix>:flushed:<partition>` counts the partition's flushes; a Redis that lost writes has an older count. If
 either differs from the last known value, the partition writes all of its deliveries.
+
+A delivery expires when all of its parts are old. That is no data loss: parts that are older than the expiry are
+*dormant*. They are not written until a change of another part has brought the delivery back.
 """
 
 from __future__ import annotations
@@ -23,10 +26,10 @@ import redis.asyncio as redis
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
-from aftersend.publish.kpis import STATUS_PREFIX, key_of
+from aftersend.publish.kpis import STATUS_PREFIX, key_of, part_field
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.redis_writes import RedisMetrics
-from aftersend.publish.redis.scripts import CONFIRM, FENCED, LOST, REPLACE_PART
+from aftersend.publish.redis.scripts import CONFIRM, EXPIRED, FENCED, LOST, REPLACE_PART
 from aftersend.rules.kpi.indicators import KpiTotals, totals_of
 from aftersend.schemas.kpi import KpiPartial
 
@@ -42,7 +45,7 @@ _CHUNK: Final = 200
 _DAY: Final = 86_400.0
 #: Pause after a failed flush, and the longest time without a check for data loss.
 _RETRY_SECONDS: Final = 1.0
-#: Interval of checks whether an expired delivery is in Redis again.
+#: Interval of checks whether parts have expired, and whether an expired delivery is in Redis again.
 _DORMANT_SECONDS: Final = 15.0
 
 
@@ -93,7 +96,8 @@ class KpiPublisher:
         self._expiry = expiry_days * _DAY
         self._owned: dict[int, _OwnedPartition] = {}
         self._changed: dict[PartKey, _Part] = {}
-        self._written: set[PartKey] = set()
+        #: Arrival of the last event in each part that was written, seconds since 1970.
+        self._written: dict[PartKey, float] = {}
         #: Parts that are past the expiry, to be written if another partition's events keep the delivery in Redis.
         self._dormant: dict[PartKey, _Part] = {}
         self._dormant_until = 0.0
@@ -141,7 +145,7 @@ class KpiPublisher:
         for key in [key for key in self._changed if key[0] == partition]:
             del self._changed[key]
         self._dormant = {key: part for key, part in self._dormant.items() if key[0] != partition}
-        self._written = {key for key in self._written if key[0] != partition}
+        self._forget_written(partition)
 
     @property
     def backlog(self) -> int:
@@ -195,7 +199,7 @@ class KpiPublisher:
         for owned in self._owned.values():
             owned.tick_before = owned.tick
         await self._detect_data_loss()
-        await self._wake_dormant()
+        await self._check_dormant()
         # Step 15. Write the changed KPIs, absolute and with the owner's epoch.
         while self._changed:
             keys = list(self._changed)[:_CHUNK]
@@ -221,28 +225,58 @@ class KpiPublisher:
         self._generation = generation
 
     def _queue_all(self, partition: int, owned: _OwnedPartition) -> None:
-        oldest = time.time() - self._expiry
+        oldest = self._oldest
         for delivery_id, partial in owned.partials():
             # A queued part is never newer than this one; it is older if another worker owned the partition meanwhile.
             queue = self._changed if partial.updated_at > oldest else self._dormant
             queue[partition, delivery_id] = _Part(partial)
         self._dormant_until = 0.0
-        self._written = {key for key in self._written if key[0] != partition}
+        self._forget_written(partition)
         owned.flushed = 0
 
-    async def _wake_dormant(self) -> None:
-        """Queue the dormant parts of deliveries that another partition has written to Redis."""
+    def _forget_written(self, partition: int) -> None:
+        self._written = {key: updated_at for key, updated_at in self._written.items() if key[0] != partition}
+
+    async def _check_dormant(self) -> None:
+        """Make written parts dormant that have expired, and queue those whose delivery is in Redis without them."""
         now = time.monotonic()
-        if not self._dormant or now < self._dormant_until:
+        if now < self._dormant_until:
             return
         self._dormant_until = now + _DORMANT_SECONDS
+        self._find_expired()
+        if not self._dormant:
+            return
         deliveries = sorted({delivery_id for _, delivery_id in self._dormant})
         pipe = self._client.pipeline(transaction=False)
         for delivery_id in deliveries:
             pipe.exists(key_of(self._prefix, delivery_id))
         present = {d for d, exists in zip(deliveries, await pipe.execute(), strict=True) if exists}
-        for key in [key for key in self._dormant if key[1] in present]:
-            self._changed.setdefault(key, self._dormant.pop(key))
+        keys = [key for key in self._dormant if key[1] in present]
+        pipe = self._client.pipeline(transaction=False)
+        for partition, delivery_id in keys:
+            pipe.hexists(key_of(self._prefix, delivery_id), part_field(partition))
+        for key, is_there in zip(keys, await pipe.execute() if keys else [], strict=True):
+            # A part that is older than its delivery stays in it, and needs no other write.
+            if not is_there and key in self._dormant:
+                self._changed.setdefault(key, self._dormant.pop(key))
+
+    def _find_expired(self) -> None:
+        """Make written parts dormant that have grown older than the expiry."""
+        oldest = self._oldest
+        expired = {key for key, updated_at in self._written.items() if updated_at <= oldest}
+        for partition in {partition for partition, _ in expired}:
+            owned = self._owned.get(partition)
+            for delivery_id, partial in owned.partials() if owned is not None else ():
+                key = partition, delivery_id
+                if key in expired and key not in self._changed:
+                    self._dormant[key] = _Part(partial)
+        for key in expired:
+            del self._written[key]
+
+    @property
+    def _oldest(self) -> float:
+        """Arrival of the last event of a part that expires now, seconds since 1970."""
+        return time.time() - self._expiry
 
     async def _write(self, parts: dict[PartKey, _Part]) -> None:
         """Write parts; those that fail are queued again, unless a newer part is queued."""
@@ -259,8 +293,13 @@ class KpiPublisher:
             raise
         lost = False
         for key, result in zip(keys, results, strict=True):
+            if result == EXPIRED:
+                self._written.pop(key, None)
+                if key not in self._changed and key[0] in self._owned:
+                    self._dormant[key] = parts[key]
+                continue
             self.writes += 1
-            self._written.add(key)
+            self._written[key] = parts[key].partial.updated_at
             lost |= result == LOST
             if result == FENCED:
                 self.refused += 1
@@ -271,6 +310,7 @@ class KpiPublisher:
     async def _evaluate(self, parts: dict[PartKey, _Part]) -> tuple[list[PartKey], list[Any]]:
         """Run the script for parts of owned partitions; return their keys, and the script's answers."""
         pipe = self._client.pipeline(transaction=False)
+        oldest = self._oldest
         keys = []
         for (partition, delivery_id), part in parts.items():
             owned = self._owned.get(partition)
@@ -287,7 +327,8 @@ class KpiPublisher:
                 str(owned.epoch[1]),
                 str(owned.offset),
                 json.dumps(counters(part.totals or totals_of(part.partial))),
-                "1" if (partition, delivery_id) in self._written else "0",
+                # What was written has not expired since, whatever became of other parts.
+                "1" if self._written.get((partition, delivery_id), 0.0) > oldest else "0",
                 repr(part.partial.started_at),
                 repr(part.partial.updated_at),
                 repr(self._expiry),

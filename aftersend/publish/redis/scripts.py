@@ -5,9 +5,11 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import Final
 
-#: Answers of `REPLACE_PART`: the stored part is newer; the hash was lost since the last write.
+#: Answers of `REPLACE_PART`: the stored part is newer; the hash was lost since the last write; the hash would expire at
+#: once.
 FENCED: Final = 0
 LOST: Final = -1
+EXPIRED: Final = -2
 
 
 def _load(name: str) -> str:

@@ -126,12 +126,16 @@ class RawCheck:
         expected: list[_FoundEvent] = []
         unreadable = False
         try:
-            size = 0
+            size = number = 0
             # The readable events of a record count, even if another part of it is unreadable.
-            for number, event in enumerate(parse(record.value or b"")):
-                one, event_size = self._expected(_of_tenant(event, record), position, record.timestamp)
+            for event in parse(record.value or b""):
+                if not _is_of_tenant(event, record):
+                    unreadable = True
+                    continue
+                one, event_size = self._expected(event, position, record.timestamp)
                 size += event_size
-                if number >= self._max_events or size > self._max_event_bytes:
+                number += 1
+                if number > self._max_events or size > self._max_event_bytes:
                     expected, unreadable = [], True
                     break
                 if event.type == "declared" and not event.recipient:  # comes to all partitions
@@ -218,11 +222,13 @@ def _content(record: _Record, headers: list[tuple[str, bytes | None]]) -> int:
     return hash((record.key, record.value, record.timestamp, fixed))
 
 
-def _of_tenant(event: Feedback, record: _Record) -> Feedback:
-    """Set the tenant of an event that has none from its raw record's header; return the event."""
-    if not event.tenant:
-        event.tenant = (dict(record.headers).get("aftersend.tenant") or b"").decode()
-    return event
+def _is_of_tenant(event: Feedback, record: _Record) -> bool:
+    """Give an event the tenant in its raw record's header, if there is one; False: it names another one."""
+    header = (dict(record.headers).get("aftersend.tenant") or b"").decode()
+    if header and event.tenant not in {"", header}:
+        return False
+    event.tenant = header or event.tenant
+    return True
 
 
 def _name(position: RecordPosition) -> str:

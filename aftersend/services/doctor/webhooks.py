@@ -18,7 +18,7 @@ async def check_webhooks(settings: Settings) -> list[Finding]:
     """Check the secrets of webhooks; no gateway is contacted."""
     try:
         keys = secrets.load(settings)
-        Endpoints(settings, keys, REGISTRY, _refuse)
+        endpoints = Endpoints(settings, keys, REGISTRY, _refuse)
     except SettingsError as error:
         advice = (
             "correct it, since the gateway does not start; docs/guide/connect-a-source.md has what each provider needs"
@@ -29,6 +29,13 @@ async def check_webhooks(settings: Settings) -> list[Finding]:
         advice = "remove them from AFTERSEND_GATEWAY_OPEN unless only trusted machines can reach the gateway"
         opened = ", ".join(settings.gateway_open)
         findings.append(warning(_CHECK, f"webhooks of {opened} are accepted from anybody, unverified", advice))
+    if shut := endpoints.closed_tenants():
+        named = ", ".join(f"{source}/{tenant}" for source, tenant in shut)
+        advice = (
+            "set secrets for them by `source/tenant`, or post to /webhooks/<source> and name the tenant in the events"
+        )
+        found = f"tokens of tenants without a secret of their own are rejected: {named}"
+        findings.append(warning(_CHECK, found, advice))
     if settings.gateway_certificates:
         found = f"certificates of {len(settings.gateway_certificates)} address(es) are read from files"
         advice = "remove AFTERSEND_GATEWAY_CERTIFICATES where real webhooks arrive: it is for simulations"

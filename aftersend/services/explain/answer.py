@@ -17,13 +17,11 @@ from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.rules.views import VIEWS
 from aftersend.schemas.raw import RecordPosition
-from aftersend.schemas.times import iso
+from aftersend.schemas.times import END_OF_TIME, iso
 from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPosition, ApiStatusChange, ApiStep
 
 #: Stands for every view.
 ALL_VIEWS: Final = "all"
-#: The last second of the year 9999.
-_LAST_SECOND: Final = 253_402_300_799
 _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 #: Part of an unknown view's name that an error message repeats, characters.
 _SHOWN: Final = 40
@@ -120,7 +118,7 @@ def time_of(given: str) -> float:
         seconds = float(given) if is_number else _with_zone(given).timestamp()
     except (ValueError, OverflowError) as error:
         raise ValueError("give ISO 8601 with a time zone (2026-01-31T12:00:00Z), or seconds since 1970") from error
-    if not 0 <= seconds <= _LAST_SECOND:
+    if not 0 <= seconds <= END_OF_TIME:
         raise ValueError("not a time between 1970 and 9999")
     return seconds
 

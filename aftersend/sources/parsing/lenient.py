@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from aftersend.sources.base import SourceError
-from aftersend.sources.parsing.times import END_OF_TIME, rfc3339
+from aftersend.sources.parsing.times import check_seconds, rfc3339
 
 _MAX_DIGITS: Final = 40
 
@@ -58,6 +57,5 @@ def seconds(value: object) -> float:
             return rfc3339(value.strip())
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = value
-    if not 0 <= number <= END_OF_TIME:
-        raise SourceError(f"not a time between 1970 and 9999: {str(value)[:_MAX_DIGITS]!r}")
+    check_seconds(number, value)
     return float(number)

@@ -22,6 +22,7 @@ from aftersend.sources.parsing.json_records import UNREADABLE
 from aftersend.sources.parsing.times import rfc3339
 from aftersend.sources.signing.sns_certificates import Certificates, check_address
 from aftersend.sources.signing.sns_envelope import NOTIFICATION, SUBSCRIPTION, UNSUBSCRIPTION, Envelope, read_envelope
+from aftersend.sources.signing.sns_topics import TopicOrigin, read_topic
 from aftersend.sources.webhook import Accepted, SignatureError, Verifier, WebhookOptions, WebhookRequest, check_age
 
 #: What SNS puts on requests of raw delivery, unsigned.
@@ -38,8 +39,8 @@ _OPTIONAL: Final = "Subject"
 #: By `SignatureVersion`.
 _HASHES: Final = {"1": SHA1(), "2": SHA256()}  # noqa: S303 - what SNS signs with unless the topic is set to 2
 
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]+:[A-Za-z0-9_-]+(?:\.fifo)?")
-_CONFIRMATION_PATH: Final = re.compile(r"/?")
+#: What follows the host in the address that confirms a subscription.
+_CONFIRMATION: Final = re.compile(r"/?\?[A-Za-z0-9%&=:._~+/*-]+")
 _RAW: Final = "raw:"
 _MIN_TOKEN: Final = 16
 
@@ -50,7 +51,8 @@ _FIELDS: Final = dict(zip(Envelope.__struct_encode_fields__, Envelope.__struct_f
 class Allowed(NamedTuple):
     """Where messages may come from."""
 
-    topics: frozenset[str]
+    #: By ARN.
+    topics: dict[str, TopicOrigin]
     #: Tokens that stand for a signature in raw delivery, which has none.
     tokens: tuple[bytes, ...]
 
@@ -64,7 +66,7 @@ def read_secrets(secrets: Iterable[str]) -> Allowed:
     Raises:
         ValueError: if one is neither, or there is no topic.
     """
-    topics = []
+    topics = {}
     tokens = []
     for place, secret in enumerate(map(str.strip, secrets), 1):
         if secret.startswith(_RAW):
@@ -72,13 +74,13 @@ def read_secrets(secrets: Iterable[str]) -> Allowed:
             if len(token) < _MIN_TOKEN:
                 raise ValueError(f"entry {place}: a token for raw delivery has at least {_MIN_TOKEN} characters")
             tokens.append(token.encode())
-        elif _ARN.fullmatch(secret):
-            topics.append(secret)
+        elif (origin := read_topic(secret)) is not None:
+            topics[secret] = origin
         else:
             raise ValueError(f"entry {place} is neither the ARN of an SNS topic nor `{_RAW}` and a token")
     if not topics:
         raise ValueError("no SNS topic is allowed: anybody can have SNS sign something for a topic of his own")
-    return Allowed(frozenset(topics), tuple(tokens))
+    return Allowed(topics, tuple(tokens))
 
 
 def verifier(options: WebhookOptions) -> Verifier:
@@ -88,7 +90,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         ValueError: if no topic is allowed, or an entry is no topic.
     """
     allowed = read_secrets(options.secrets)
-    certificates = Certificates(options.fetch)
+    certificates = Certificates(options.fetch, options.own_certificates)
 
     async def verify(request: WebhookRequest) -> Accepted:
         try:
@@ -100,7 +102,8 @@ def verifier(options: WebhookOptions) -> Verifier:
             return Accepted()
         # What costs nothing comes first, so that nobody makes us fetch certificates by guessing.
         signed = _signed_text(envelope)
-        if envelope.topic_arn not in allowed.topics:
+        origin = allowed.topics.get(envelope.topic_arn or "")
+        if origin is None:
             raise SignatureError(f"the topic is not one of those allowed: {(envelope.topic_arn or '')[:200]!r}")
         if options.tolerance:
             check_age(_signed_at(envelope), request.received_at, options.tolerance)
@@ -108,7 +111,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         if algorithm is None:
             raise SignatureError("the signature is of a version that is not known")
         signature = _signature(envelope)
-        key = await certificates.key(envelope.signing_cert_url or "", request.received_at)
+        key = await certificates.key(envelope.signing_cert_url or "", origin, request.received_at)
         try:
             key.verify(signature, signed, PKCS1v15(), algorithm)
         except InvalidSignature as error:
@@ -116,7 +119,7 @@ def verifier(options: WebhookOptions) -> Verifier:
         if envelope.type != SUBSCRIPTION:
             return Accepted()  # whoever ended a subscription wanted that: it is not renewed
         confirm_url = envelope.subscribe_url or ""
-        check_address(confirm_url, _CONFIRMATION_PATH)
+        check_address(confirm_url, origin.host, _CONFIRMATION)
         return Accepted(confirm_url)
 
     return verify

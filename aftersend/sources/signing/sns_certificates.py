@@ -6,11 +6,12 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from aftersend.sources.signing.certificate_chains import check_issuer, names_of
+from aftersend.sources.signing.sns_topics import TopicOrigin
 from aftersend.sources.webhook import SignatureError
 
 #: SNS uses one or two at a time in each region.
@@ -21,7 +22,6 @@ _MAX_FETCHES: Final = 8
 _PAUSE: Final = 10.0
 _MIN_KEY_BITS: Final = 2048
 
-_HOST: Final = re.compile(r"sns\.[a-z0-9-]{1,40}\.amazonaws\.com(?:\.cn)?")
 _PATH: Final = re.compile(r"/SimpleNotificationService-[A-Za-z0-9]{1,64}\.pem")
 
 T = TypeVar("T")
@@ -46,32 +46,36 @@ class Certificates:
 
     Args:
         fetch: GETs an https address; raises OSError.
+        own: addresses whose certificates are the installation's own: nobody has to have issued those.
     """
 
-    def __init__(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
+    def __init__(self, fetch: Callable[[str], Awaitable[bytes]], own: frozenset[str] = frozenset()) -> None:
         self._fetch = fetch
+        self._own = own
         self._kept: dict[str, Certificate] = {}
         self._failures: dict[str, _Failure] = {}
         self._fetches: dict[str, asyncio.Task[Certificate]] = {}
 
-    async def key(self, url: str, now: float) -> RSAPublicKey:
+    async def key(self, url: str, origin: TopicOrigin, now: float) -> RSAPublicKey:
         """Return the public key of the certificate at an address.
 
         Args:
             url: `SigningCertURL` of a message.
+            origin: of the message's topic. One address has one, since its host is in it.
             now: seconds since 1970.
 
         Raises:
-            SignatureError: if the address is not SNS's, or the certificate is not valid now.
-            OSError: if it can't be fetched now.
+            SignatureError: if the address is not that of a certificate at the topic's host, or the certificate is not
+                valid now.
+            OSError: if it can't be fetched now, or what comes is not a certificate of SNS's.
         """
-        check_address(url, _PATH)
-        certificate = self._kept.get(url) or await self._wait_for(url, now)
+        check_address(url, origin.host, _PATH)
+        certificate = self._kept.get(url) or await self._wait_for(url, origin, now)
         if not certificate.not_before <= now <= certificate.not_after:
             raise SignatureError("the certificate that it was signed with is not valid now")
         return certificate.key
 
-    async def _wait_for(self, url: str, now: float) -> Certificate:
+    async def _wait_for(self, url: str, origin: TopicOrigin, now: float) -> Certificate:
         """Return a certificate that is not there yet; all who want it at the same time wait for one fetch."""
         failure = self._failures.get(url)
         if failure is not None and now < failure.until:
@@ -80,7 +84,7 @@ class Certificates:
         if task is None:
             if len(self._fetches) >= _MAX_FETCHES:
                 raise OSError("too many certificates are being fetched")
-            task = self._fetches[url] = asyncio.create_task(self._load(url, now))
+            task = self._fetches[url] = asyncio.create_task(self._load(url, origin, now))
             task.add_done_callback(lambda done: self._forget(url, done))
         # Whoever gives up waiting must not end the fetch for the others.
         return await asyncio.shield(task)
@@ -90,9 +94,11 @@ class Certificates:
         if not task.cancelled():
             task.exception()  # everybody may have given up waiting: then nobody has asked for it
 
-    async def _load(self, url: str, now: float) -> Certificate:
+    async def _load(self, url: str, origin: TopicOrigin, now: float) -> Certificate:
         try:
-            certificate = _read(await self._fetch(url))
+            pem = await self._fetch(url)
+            # The system's trust store may have to be read.
+            certificate = await asyncio.to_thread(_read, pem, origin, now, is_own=url in self._own)
         except OSError as error:
             message = f"the certificate can't be fetched: {error}"
             _keep(self._failures, url, _Failure(now + _PAUSE, message))
@@ -101,46 +107,46 @@ class Certificates:
         return certificate
 
 
-def check_address(url: str, path: re.Pattern[str]) -> None:
+def check_address(url: str, host: str, rest: re.Pattern[str]) -> None:
     """Check that an address is SNS's own: nothing else in a message says whose certificate it names.
+
+    The whole text is compared, so that no parser's view of it matters: nothing fits in between, neither user nor port
+    nor query nor fragment, but for what `rest` has.
 
     Args:
         url: as the message has it.
-        path: what its path has to be.
+        host: where it has to be.
+        rest: what has to follow.
 
     Raises:
         SignatureError: if it is not.
     """
-    # Python strips some characters from an address before it takes it apart; none of them belongs there.
-    plain = url.isascii() and url.isprintable() and not any(c in url for c in " \\")
-    try:
-        parts = urlsplit(url) if plain else None
-    except ValueError:  # half an IPv6 address
-        parts = None
-    if (
-        parts is None
-        or parts.scheme != "https"
-        or not _HOST.fullmatch(parts.netloc)
-        or not path.fullmatch(parts.path)
-        or parts.fragment
-    ):
-        raise SignatureError(f"not an address of Amazon SNS: {url[:200]!r}")
+    start = f"https://{host}"
+    if not url.startswith(start) or not rest.fullmatch(url, len(start)):
+        raise SignatureError(f"not an address of Amazon SNS at {host}: {url[:200]!r}")
 
 
-def _read(pem: bytes) -> Certificate:
-    """Return a certificate.
+def _read(pem: bytes, origin: TopicOrigin, now: float, *, is_own: bool) -> Certificate:
+    """Return a certificate, checked.
 
     Raises:
-        OSError: if it is none: what answered was not SNS.
+        OSError: if it is none of SNS's: what answered was not SNS. A provider takes a refusal for final, and this one
+            is not its fault.
     """
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
-        key = certificate.public_key()
+        chain = x509.load_pem_x509_certificates(pem)
+        key = chain[0].public_key()
+        names = names_of(chain[0])
     except ValueError as error:
         raise OSError("what came is no certificate") from error
     if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
         raise OSError(f"the certificate has no RSA key of {_MIN_KEY_BITS} bits")
-    return Certificate(key, certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp())
+    if not names & origin.certificate_names:
+        raise OSError(f"the certificate is not that of {origin.host}, but of {', '.join(sorted(names))[:200]!r}")
+    if not is_own:
+        check_issuer(chain, min(names & origin.certificate_names), now)
+    valid = chain[0].not_valid_before_utc.timestamp(), chain[0].not_valid_after_utc.timestamp()
+    return Certificate(key, *valid)
 
 
 def _keep(kept: dict[str, T], url: str, value: T) -> None:

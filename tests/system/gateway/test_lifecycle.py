@@ -254,10 +254,11 @@ async def test_what_it_cannot_work_with_is_told_at_start(installation: Installat
 async def test_from_a_webhook_to_the_reference(
     install: Callable[..., Installation], signer: Signer, session: aiohttp.ClientSession
 ) -> None:
-    """All of it: gateway, worker, Redis; and the tenant of the address goes to events that name none."""
+    """All of it: gateway, worker, Redis; and the tenant of the address goes to all events that it lets in."""
     installation = install()
     await installation.start()
-    gateway = GatewayProcess(installation, gateway_secrets={"sendgrid": signer.secret}, gateway_tokens={TOKEN: "brand"})
+    secrets = {"sendgrid/brand": signer.secret}
+    gateway = GatewayProcess(installation, gateway_secrets=secrets, gateway_tokens={TOKEN: "brand"})
     await gateway.start()
     try:
         now = int(time.time())
@@ -270,7 +271,8 @@ async def test_from_a_webhook_to_the_reference(
                 "sg_message_id": f"m{number}",
                 "delivery_id": "autumn",
             }
-            own = {"tenant": "shop"} if number % 5 == 0 else {}
+            # Whoever signs for the brand must not write what becomes of the shop's messages.
+            own = {"tenant": "shop"} if number % 5 == 0 else {"tenant": "brand"} if number % 5 == 1 else {}
             body = json.dumps([made | own]).encode()
             assert 200 == (await post(session, gateway, f"/webhooks/sendgrid/{TOKEN}", body, signer.headers(body)))[0]
         await installation.finish()
@@ -287,4 +289,13 @@ async def test_from_a_webhook_to_the_reference(
 
     events = {(installation.topics.events, partition): None for partition in range(installation.settings.partitions)}
     await changelog.read(installation.settings.kafka_options(), events, count)
-    assert {"brand": 40, "shop": 10} == tenants
+    assert {"brand": 40} == tenants
+    letters: list[FetchedRecord] = []
+    dead = {
+        (installation.topics.dead_letters, partition): None for partition in range(installation.settings.partitions)
+    }
+    await changelog.read(
+        installation.settings.kafka_options(), dead, lambda _topic, _partition, found: letters.extend(found)
+    )
+    assert 10 == len(letters)
+    assert all(b"another tenant" in (dict(letter.headers)["aftersend.message"] or b"") for letter in letters)

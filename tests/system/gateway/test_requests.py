@@ -54,9 +54,15 @@ async def test_a_body_is_stored_byte_for_byte(
 async def test_a_token_stands_for_a_tenant(
     start: Start, session: aiohttp.ClientSession, installation: Installation, signer: Signer
 ) -> None:
-    """For a source that signs it comes on top of the signature; for one that does not it is enough."""
-    gateway = await start()
+    """For a source that signs it comes on top of the tenant's signature; for one that does not it is enough."""
+    everybodys = Signer()
+    secrets = {"sendgrid": everybodys.secret, "sendgrid/brand": signer.secret, "kumomta": KUMO_SECRET}
+    gateway = await start(gateway_secrets=secrets)
     signed = signer.headers(EVENTS)
+    assert 401 == (await post(session, gateway, "/webhooks/sendgrid", EVENTS, signed))[0]
+    everybodys_own = everybodys.headers(EVENTS)
+    assert 401 == (await post(session, gateway, f"/webhooks/sendgrid/{TOKEN}", EVENTS, everybodys_own))[0]
+    assert 401 == (await post(session, gateway, "/webhooks/sendgrid/brand", EVENTS, everybodys_own))[0]
     assert 200 == (await post(session, gateway, f"/webhooks/sendgrid/{TOKEN}", EVENTS, signed))[0]
     assert 401 == (await post(session, gateway, f"/webhooks/sendgrid/{TOKEN}", EVENTS + b" ", signed))[0]
     assert 200 == (await post(session, gateway, f"/webhooks/tracking/{TOKEN}", b"{}", {}))[0]
@@ -154,7 +160,7 @@ async def test_each_request_gets_its_status(
     assert {} == wrong
     for source, bodies in accepted.items():
         assert sorted(bodies) == await raw_bodies(installation, source)
-    assert gateway.log().count("its source has no secret") == 2
+    assert gateway.log().count("its source, or the tenant of its path, has no secret") == 2
 
 
 async def test_a_body_is_counted_while_it_is_read(start: Start, signer: Signer) -> None:
@@ -256,7 +262,7 @@ async def test_an_opened_source_takes_anything(
 
 
 async def test_the_log_has_nothing_personal(start: Start, session: aiohttp.ClientSession, signer: Signer) -> None:
-    gateway = await start(gateway_access_log="all")
+    gateway = await start(gateway_access_log="all", gateway_secrets={"sendgrid/brand": signer.secret})
     for path, body in ((f"/webhooks/sendgrid/{TOKEN}?who=jane@example.org", EVENTS), ("/webhooks/kumomta/x", b"x")):
         await post(session, gateway, path, body, signer.headers(body))
     lines = [json.loads(line) for line in gateway.log().splitlines() if '"webhook"' in line]

@@ -12,6 +12,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES
 from aftersend.schemas.event import Feedback
+from aftersend.schemas.raw import TENANT_HEADER
 from aftersend.sources.base import SourceOptions, readable_part
 from aftersend.sources.bounds import TEXT_BYTES
 from aftersend.sources.registry import REGISTRY
@@ -34,13 +35,14 @@ class Output:
         return SimpleNamespace(append=append)
 
 
-def normalise(parse: Any, *values: bytes) -> tuple[list[Feedback], list[tuple[bytes, Any]], Any]:
+def normalise(parse: Any, *values: bytes, tenant: str = "") -> tuple[list[Feedback], list[tuple[bytes, Any]], Any]:
     """Return the events and the dead letters of raw records, and what was counted."""
     given: dict[str, Any] = {}
     settings = Settings(**given)
     output: Any = Output()
     agent = Normalise(settings, {TOPIC: parse}, 4)
-    records: Any = [Record(offset, 1000, b"", value) for offset, value in enumerate(values)]
+    headers: Any = [(TENANT_HEADER, tenant.encode())] if tenant else []
+    records: Any = [Record(offset, 1000, b"", value, headers) for offset, value in enumerate(values)]
     counted = agent.process(NormaliseState(TOPIC, 0, parse), Batch(0, records), output)
     events = output.topics.get(settings.topics.events, [])
     letters = output.topics.get(settings.topics.dead_letters, [])
@@ -55,6 +57,23 @@ def test_events_beside_an_unreadable_one_count_and_the_record_is_kept() -> None:
     assert [body] == [value for value, _ in letters]
     assert b"1 of 3 can't be read: event 1: the event has no type (`event`)" == letters[0][1]["aftersend.message"]
     assert (2, 3) == (counted.records, counted.events)
+
+
+def test_events_of_another_tenant_than_that_of_their_path_are_left_out() -> None:
+    """Whoever can sign for one tenant must not write the events of another."""
+    own = b'{"event":"open","email":"a@b.example"},{"event":"open","email":"c@d.example","tenant":"brand"}'
+    body = b'[{"event":"click","email":"e@f.example","tenant":"shop"},%b]' % own
+
+    events, letters, counted = normalise(SENDGRID, body, b"[%b]" % own, tenant="brand")
+
+    assert [("opened", "brand", 0)] * 2 + [("opened", "brand", 1)] * 2 == [
+        (event.type, event.tenant, event.raw_offset) for event in events
+    ]
+    assert [body] == [value for value, _ in letters]
+    assert (
+        b"1 event(s) name another tenant than the path that they came by, 'brand'" == letters[0][1]["aftersend.message"]
+    )
+    assert (2, 4) == (counted.records, counted.events)
 
 
 def test_a_replay_of_the_dead_letter_gives_the_same_events() -> None:

@@ -24,6 +24,15 @@ def test_iso_8601_without_a_zone_is_local() -> None:
     assert time.mktime((2026, 7, 1, 12, 30, 0, 0, 0, -1)) == when("2026-07-01 12:30", NOW)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["1969-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00", "0002-01-01", "99999w", f"{'9' * 400}w"],
+)
+def test_a_time_that_nothing_is_counted_with(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a time"):
+        when(text, NOW)
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "2m", "-2h", "2026-13-01", "0001-01-01"])
 def test_other_text_is_an_error(text: str) -> None:
     with pytest.raises(UsageError, match="is not a time"):

@@ -4,6 +4,7 @@ import hmac
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from aftersend.config.loading import load
@@ -115,8 +116,49 @@ async def test_a_tenant_with_keys_of_its_own_signs_with_them() -> None:
     assert made.find("/webhooks/plain/shop") is None
 
 
-async def test_a_token_does_not_stand_for_a_signature() -> None:
+async def test_what_is_signed_for_one_tenant_is_refused_at_the_path_of_another() -> None:
+    secrets: dict[tuple[str, str], tuple[str, ...]]
+    secrets = {("signing", tenant): (f"key of {tenant}",) for tenant in ("", "brand", "shop")}
+    made = endpoints(secrets, {TOKEN: "shop"})
+    paths = {"": "/webhooks/signing", "brand": "/webhooks/signing/brand", "shop": f"/webhooks/signing/{TOKEN}"}
+    accepted = {
+        (signer, path)
+        for signer in paths
+        for path in paths
+        if await accepts(made.find(paths[path]), b"x", signature=sign(f"key of {signer}", b"x"))
+    }
+    assert {(tenant, tenant) for tenant in paths} == accepted
+
+
+@pytest.mark.parametrize("tenants", [("brand", "shop"), ("", "shop")])
+@pytest.mark.parametrize("source", ["signing", "plain"])
+def test_a_secret_of_two_tenants_is_refused(source: str, tenants: tuple[str, str]) -> None:
+    with pytest.raises(SettingsError, match=f"/webhooks/{source}.* and /webhooks/{source}/shop have the same secret"):
+        endpoints({(source, tenant): ("a-key-of-its-own " + tenant, " 0123456789abcdef") for tenant in tenants})
+
+
+def test_one_key_in_two_forms_is_one_secret() -> None:
+    """The source says what a secret stands for."""
+    assert SIGNING.webhook is not None
+    webhook = msgspec.structs.replace(SIGNING.webhook, secret_identity=str.upper)
+    secrets = Secrets({("signing", "brand"): ("key",), ("signing", "shop"): ("KEY",)}, {})
+    with pytest.raises(SettingsError, match="have the same secret") as caught:
+        Endpoints(load(), secrets, {"signing": msgspec.structs.replace(SIGNING, webhook=webhook)}, nothing)
+    assert "KEY" not in str(caught.value)
+
+
+def test_two_sources_and_one_tenant_twice_may_have_one_secret() -> None:
+    endpoints({("signing", ""): (PASSWORD, PASSWORD), ("plain", ""): (PASSWORD,)})
+
+
+async def test_a_tenant_without_secrets_of_its_own_has_none_of_the_source() -> None:
     made = endpoints({("signing", ""): ("k",)}, {TOKEN: "brand"})
+    assert endpoint(made.find(f"/webhooks/signing/{TOKEN}")).verify is None
+    assert [("signing", "brand")] == made.closed_tenants()
+
+
+async def test_a_token_does_not_stand_for_a_signature() -> None:
+    made = endpoints({("signing", "brand"): ("k",)}, {TOKEN: "brand"})
     assert not await accepts(made.find(f"/webhooks/signing/{TOKEN}"))
     assert endpoint(endpoints({}, {TOKEN: "brand"}).find(f"/webhooks/signing/{TOKEN}")).verify is None
 
@@ -134,7 +176,7 @@ async def test_a_token_is_not_enough_where_it_is_not_meant_for() -> None:
     """Such as for operators' orders."""
     closed = endpoints({}, {TOKEN: "brand"}, gateway_token_sources=[])
     assert endpoint(closed.find(f"/webhooks/plain/{TOKEN}")).verify is None
-    guarded = endpoints({("plain", ""): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
+    guarded = endpoints({("plain", "brand"): (PASSWORD,)}, {TOKEN: "brand"}, gateway_token_sources=[])
     found = guarded.find(f"/webhooks/plain/{TOKEN}")
     assert not await accepts(found)
     assert await accepts(found, authorization=f"Bearer {PASSWORD}")

@@ -54,3 +54,11 @@ def test_some_fields_must_be_there(missing: str) -> None:
 def test_the_lists_are_those_of_the_domain_page() -> None:
     assert (21, 13) == (len(set(EVENT_TYPES)), len(set(NOT_SENT_REASONS)))
     assert "tick" == EVENT_TYPES[-1]
+
+
+@pytest.mark.parametrize("occurred_at", [-1.0, -62_135_647_200.0, 253_402_300_800.0, 1e300])
+def test_a_time_that_no_date_can_hold_is_not_folded(occurred_at: float) -> None:
+    value = msgspec.json.encode(Feedback("i", "d", "r@example.org", "sent", occurred_at))
+
+    with pytest.raises(msgspec.ValidationError, match="occurred_at"):
+        msgspec.json.decode(value, type=FoldEvent)

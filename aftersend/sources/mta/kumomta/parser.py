@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.schemas.event import Feedback
+from aftersend.schemas.times import END_OF_TIME
 from aftersend.sources.base import Parser, SourceError, SourceOptions
 from aftersend.sources.mta.kumomta.payload import LogRecord, Response, SkippedHeaders
 from aftersend.sources.parsing.address import normalise
@@ -17,7 +18,7 @@ from aftersend.sources.parsing.bounce_classes import UNCATEGORIZED, Status, outc
 from aftersend.sources.parsing.event_ids import event_id
 from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader
 from aftersend.sources.parsing.metadata import Labels, MetadataReader, label
-from aftersend.sources.parsing.times import rfc3339
+from aftersend.sources.parsing.times import check_seconds, rfc3339
 
 NAME: Final = "kumomta"
 
@@ -178,6 +179,8 @@ class KumoLog:
             delivery_id, tenant = self._other_labels(record, delivery_id, tenant)
         moment = record.event_time
         occurred_at = moment.timestamp() if moment is not None else record.timestamp or 0.0
+        if not 0 <= occurred_at <= END_OF_TIME:
+            check_seconds(occurred_at, moment)
         ident = record.id
         identity = (
             f"{record.nodeid}|{ident}|{recipient}|{record.type}|{int(occurred_at * 1_000_000)}|{record.num_attempts}"

@@ -24,6 +24,7 @@ SOURCE: Final = Source(
         # The sender's own system waits as long as it likes; so long as the specification recommends.
         answer_within=15.0,
         verifier=standard_webhooks.verifier,
+        secret_identity=standard_webhooks.read_secret,
         secrets_help="shared secrets of Standard Webhooks: `whsec_` and base64 of 24 to 64 random bytes",
         tolerance=standard_webhooks.TOLERANCE,
     ),

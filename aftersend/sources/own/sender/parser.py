@@ -21,6 +21,7 @@ from aftersend.sources.parsing.address import normalise
 from aftersend.sources.parsing.event_ids import event_id
 from aftersend.sources.parsing.json_records import UNREADABLE, RecordReader, read_values
 from aftersend.sources.parsing.metadata import label
+from aftersend.sources.parsing.times import check_seconds
 
 NAME: Final = "sender"
 
@@ -134,12 +135,11 @@ def _seconds(moment: float | datetime | None) -> float:
     """Return a time in seconds since 1970, 0.0 for none.
 
     Raises:
-        SourceError: if it is before 1970.
+        SourceError: if it is before 1970 or after 9999.
     """
     if isinstance(moment, datetime):
         seconds = moment.timestamp()
-        if seconds < 0:
-            raise SourceError(f"not a time since 1970: {moment.isoformat()}")
+        check_seconds(seconds, moment.isoformat())
         return seconds
     return moment or 0.0
 

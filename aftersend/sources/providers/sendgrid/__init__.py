@@ -17,6 +17,12 @@ def _verifier(options: WebhookOptions) -> Verifier:
     return verifier(options)
 
 
+def _secret_identity(secret: str) -> bytes:
+    from aftersend.sources.providers.sendgrid.signature import key_bytes  # noqa: PLC0415 - likewise
+
+    return key_bytes(secret)
+
+
 SOURCE: Final = Source(
     name=NAME,
     number=2,
@@ -32,6 +38,7 @@ SOURCE: Final = Source(
         max_bytes=1_000_000,
         answer_within=5.0,
         verifier=_verifier,
+        secret_identity=_secret_identity,
         secrets_help=(
             "the verification key that SendGrid shows under Settings > Mail Settings > Event Webhooks > Security "
             "features (base64), or the same as PEM"

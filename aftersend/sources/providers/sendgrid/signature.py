@@ -12,7 +12,12 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_public_key,
+)
 
 from aftersend.sources.webhook import Accepted, SignatureError, Verifier, WebhookOptions, WebhookRequest, check_age
 
@@ -79,6 +84,15 @@ def read_key(secret: str, place: int = 1) -> EllipticCurvePublicKey:
     if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
         raise ValueError(f"key {place} is no ECDSA key on the curve P-256, which SendGrid signs with")  # noqa: TRY004 - what is wrong is a setting
     return key
+
+
+def key_bytes(secret: str) -> bytes:
+    """Return a public key in the one form that it has (DER).
+
+    Raises:
+        ValueError: if it is no public key on the curve P-256.
+    """
+    return read_key(secret).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _signature(text: str) -> bytes:

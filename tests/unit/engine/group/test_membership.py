@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.protocol.group import HeartbeatRequest, JoinGroupRequest, SyncGroupRequest
@@ -132,6 +133,35 @@ def test_a_leader_of_another_version_tells_nothing(told: bytes) -> None:
     member.update_owners(told)
 
     assert not member.url_of(0)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://w1:6066",
+        "http://w1:6066/path",
+        "http://user@w1:6066",
+        "http://w1:6066#@other",
+        "http://w1:6066?x",
+        "http://w1 .example:6066",
+        "http://w1\\.example",
+        "http://",
+    ],
+)
+def test_tokens_are_not_sent_to_what_is_no_address_of_a_worker(url: str) -> None:
+    member = Membership(LIMIT, "http://w0", "events")
+
+    member.update_owners(msgspec.json.encode({url: [0], "http://w2:6066": [1], "http://[fd00::1]:6066": [2]}))
+
+    assert ["", "http://w2:6066", "http://[fd00::1]:6066"] == [member.url_of(number) for number in range(3)]
+
+
+def test_a_worker_that_is_reached_over_tls_sends_no_token_without_it() -> None:
+    member = Membership(LIMIT, "https://w0.example", "events")
+
+    member.update_owners(msgspec.json.encode({"http://w1.example": [0], "https://w2.example:443": [1]}))
+
+    assert ["", "https://w2.example:443"] == [member.url_of(number) for number in range(2)]
 
 
 def test_one_workers_assignor_is_not_anothers() -> None:

@@ -33,8 +33,9 @@ class Books:
         self.letters: list[Record] = []
         self.found = Differences()
 
-    def event(self, recipient: str, offset: int = 7, partition: int | None = None) -> "Books":
-        event = Feedback(f"{recipient}-1", "d", recipient, "sent", source="kumomta", raw_partition=1, raw_offset=offset)
+    def event(self, recipient: str, offset: int = 7, partition: int | None = None, tenant: str = "") -> "Books":
+        event = Feedback(f"{recipient}-1", "d", recipient, "sent", source="kumomta", tenant=tenant)
+        event.raw_partition, event.raw_offset = 1, offset
         where = crc32(recipient.encode()) % PARTITIONS if partition is None else partition
         self.events.append((where, Record(0, 1000, recipient.encode(), msgspec.json.encode(event))))
         return self
@@ -115,3 +116,20 @@ def test_what_can_be_read_of_a_record_counts() -> None:
     assert [] == Books(b"a", half).event("a").letter(b"a").check()
     assert "missing" in Books(b"a b", half).event("a").letter(b"a b").check()[0]
     assert "not among the dead letters" in Books(b"a", half).event("a").check()[0]
+
+
+def of_tenants(raw: bytes) -> Iterable[Feedback]:
+    """Read `tenant/recipient` a word."""
+    for word in raw.decode().split():
+        tenant, _, recipient = word.partition("/")
+        yield Feedback(f"{recipient}-1", "d", recipient, "sent", source="kumomta", tenant=tenant)
+
+
+def test_an_event_of_another_tenant_than_the_records_is_no_event() -> None:
+    books = Books(b"/a brand/b shop/c", of_tenants)
+    books.raw.headers = [("h", b"1"), ("aftersend.tenant", b"brand")]
+    books.event("a", tenant="brand").event("b", tenant="brand")
+
+    (found,) = books.check()
+
+    assert "can't be read, but is not among the dead letters" in found

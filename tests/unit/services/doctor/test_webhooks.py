@@ -48,3 +48,16 @@ def test_what_is_open_to_anybody_is_told() -> None:
 
     assert ["warning", "ok"] == [one.result for one in found]
     assert "AFTERSEND_GATEWAY_OPEN" in found[0].advice
+
+
+def test_a_token_that_opens_nothing_is_told() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:feedback"
+
+    found = check(gateway_secrets={"ses": topic}, gateway_tokens={"a-token-of-the-brand": "brand"})
+
+    assert ["warning", "ok"] == [one.result for one in found]
+    assert found[0].found.endswith(": ses/brand")
+    (found_with_one,) = check(
+        gateway_secrets={"ses": topic, "ses/brand": f"{topic}-brand"}, gateway_tokens={"a-token-of-the-brand": "brand"}
+    )
+    assert "ok" == found_with_one.result

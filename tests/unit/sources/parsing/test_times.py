@@ -24,7 +24,18 @@ def test_seconds_since_1970(text: str, seconds: float) -> None:
     assert seconds == rfc3339(text)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "1757675281", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "1757675281",
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+23:59",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+    ],
+)
 def test_no_time(text: str) -> None:
     with pytest.raises(SourceError, match="not a time"):
         rfc3339(text)

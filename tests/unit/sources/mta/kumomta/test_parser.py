@@ -357,6 +357,9 @@ def test_several_records_in_one(record: Build) -> None:
         ({"timestamp": 1e300}, "at `$.timestamp`"),
         ({"event_time": "yesterday"}, "Invalid RFC3339 encoded datetime - at `$.event_time`"),
         ({"event_time": "2025-09-12T11:08:01"}, "at `$.event_time`"),
+        ({"event_time": "1969-12-31T23:59:59Z"}, "not a time between 1970 and 9999"),
+        ({"event_time": "0001-01-01T00:00:00+14:00"}, "not a time between 1970 and 9999"),
+        ({"event_time": "9999-12-31T23:59:59-14:00"}, "not a time between 1970 and 9999"),
         ({"meta": []}, "Expected `object | null`, got `array` - at `$.meta`"),
     ],
 )

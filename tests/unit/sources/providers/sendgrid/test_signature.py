@@ -8,7 +8,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from aftersend.sources.providers.sendgrid.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, read_key, verifier
+from aftersend.sources.providers.sendgrid.signature import (
+    SIGNATURE_HEADER,
+    TIMESTAMP_HEADER,
+    key_bytes,
+    read_key,
+    verifier,
+)
 from aftersend.sources.webhook import Accepted, SignatureError, WebhookOptions, WebhookRequest
 
 NOW: Final = 1_757_675_281.0
@@ -85,6 +91,14 @@ async def test_a_timestamp_too_far_away(off: int) -> None:
         await verify(signed(timestamp=f"{NOW + off:.0f}"))
 
 
+async def test_the_future_is_for_clocks_that_differ_however_long_the_past_is() -> None:
+    day = 25 * 3600.0
+    assert Accepted() == await verify(signed(timestamp=f"{NOW + 299:.0f}"), tolerance=day)
+    assert Accepted() == await verify(signed(timestamp=f"{NOW - day + 1:.0f}"), tolerance=day)
+    with pytest.raises(SignatureError, match="301 s from now, more than 300 s"):
+        await verify(signed(timestamp=f"{NOW + 301:.0f}"), tolerance=day)
+
+
 async def test_without_a_tolerance_the_age_is_not_asked() -> None:
     assert Accepted() == await verify(signed(timestamp="a day"), tolerance=0.0)
 
@@ -122,6 +136,11 @@ def test_a_secret_that_is_no_key(secret: str) -> None:
 def test_a_key_of_another_kind(key: ec.EllipticCurvePrivateKey) -> None:
     with pytest.raises(ValueError, match="P-256"):
         read_key(shown(key))
+
+
+def test_a_key_is_the_same_however_it_is_written() -> None:
+    assert 1 == len({key_bytes(shown(KEYS[0])), key_bytes(pem(KEYS[0])), key_bytes(f"{pem(KEYS[0])}\n")})
+    assert key_bytes(shown(KEYS[0])) != key_bytes(shown(KEYS[1]))
 
 
 def test_no_key_at_all() -> None:
