@@ -49,15 +49,15 @@ class SourcePausedError(Exception):
     """Too many of a topic's records are unreadable: its partitions pause, and nothing of the batch is committed.
 
     Args:
-        topic: that pauses.
-        seconds: until it is tried again.
+        topic: name of the topic.
+        seconds: time until the next attempt.
     """
 
     def __init__(self, topic: str, seconds: float) -> None:
         super().__init__(
-            f"too many records of {topic} are unreadable: is this the right topic, and the right version? It pauses "
-            f"for {seconds:.0f} s; nothing is lost. `aftersend sources resume` tries it at once; a larger "
-            "AFTERSEND_BREAKER_SHARE lets more go to the dead letters."
+            f"too many unreadable records in {topic}: check its name and the sender. It pauses for {seconds:.0f} s; "
+            "nothing is lost. `aftersend sources resume` resumes it at once; with a larger "
+            "AFTERSEND_BREAKER_SHARE, more records go to the dead letters before it pauses."
         )
         self.topic = topic
         self.seconds = seconds

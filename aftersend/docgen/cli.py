@@ -21,8 +21,8 @@ from aftersend.errors import (
 )
 
 _EXIT_CODES: Final = {
-    EXIT_OK: "done; for a worker or gateway: stopped when asked to",
-    EXIT_FAILED: "something is not as it should be: drift, unreadable records, nothing found",
+    EXIT_OK: "done; a worker or gateway: stopped by a signal",
+    EXIT_FAILED: "the result is negative: drift, unreadable records, nothing found",
     EXIT_USAGE: "wrong usage",
     EXIT_SETTINGS: "a setting is wrong; the message names it",
     EXIT_KAFKA: "Kafka can't be reached, has no transactions, or lacks topics",

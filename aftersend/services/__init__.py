@@ -1,1 +1,1 @@
-"""Functions for operators and programs: they read and write, but do not print and do not know HTTP."""
+"""Functions for operators and programs: they read and write, but do not print, and do not depend on HTTP."""

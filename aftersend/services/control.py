@@ -1,4 +1,4 @@
-"""Commands to running workers, by the control topic."""
+"""Commands to running workers, through the control topic."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from aftersend.schemas.control import ResumeCommand
 
 
 async def resume(settings: Settings, source: str, tenant: str | None) -> ResumeCommand:
-    """Tell all workers to parse the records of a paused source, or of one of its tenants, again.
+    """Resume a paused source, or one of its tenants: all workers parse its records again.
 
     Args:
         settings: of the installation.
-        source: a source's name, or `events` for the events topic.
+        source: name of a source, or `events` for the events topic.
         tenant: None: the source and all its tenants.
 
     Raises:
         UsageError: if there is no such source.
-        KafkaUnusableError: if Kafka does not take the command.
+        KafkaUnusableError: if Kafka does not acknowledge the command.
     """
     topics = settings.topics
-    known = {name: topics.raw(name) for name in raw_sources()} | {"events": topics.events}
-    if source not in known:
-        raise UsageError(f"there is no source {source!r}: say one of {', '.join(known)}")
-    command = ResumeCommand(known[source], tenant, getpass.getuser(), time.time())
+    sources = {name: topics.raw(name) for name in raw_sources()} | {"events": topics.events}
+    if source not in sources:
+        raise UsageError(f"there is no source {source!r}: use one of {', '.join(sources)}")
+    command = ResumeCommand(sources[source], tenant, getpass.getuser(), time.time())
     producer = AIOKafkaProducer(**settings.kafka_options(), enable_idempotence=True)
     try:
         await producer.start()
         await producer.send_and_wait(topics.control, msgspec.json.encode(command), partition=0)
     except (KafkaError, OSError) as error:
         raise KafkaUnusableError(
-            f"Kafka has not taken the command ({topics.control}): {type(error).__name__}: {error}; is the topic there "
-            "(`aftersend topics apply`)?"
+            f"Kafka has not acknowledged the command: {type(error).__name__}: {error}; `aftersend topics apply` "
+            f"creates the topic {topics.control} if it is missing"
         ) from error
     finally:
         await producer.stop()

@@ -16,7 +16,7 @@ from aftersend.services.drift.check import check_drift
 from aftersend.services.drift.findings import DriftReport
 
 Delivery = Annotated[
-    str | None, Parameter(help="Compare this delivery only. The topics are read completely all the same.")
+    str | None, Parameter(help="Compare this delivery only. The topics are read completely in any case.")
 ]
 Redis = Annotated[bool, Parameter(negative="--no-redis", show_default=False, help="Compare with Redis too.")]
 Metrics = Annotated[
@@ -38,9 +38,9 @@ def compute_stats(
 
     Counts the recipients, opens and clicks of all rows on the status topic, and compares them with the KPI topic, a
     partition at a time; then compares the KPI topic with Redis. Also compares each row's public record with the stored
-    row in its headers, which a restore reads. Every number that differs is printed; there should be none.
+    row in its headers, which a restore reads. Every number that differs is printed.
 
-    Workers may go on meanwhile. A difference is read again up to three times before it is reported: the topics are
+    Workers may run meanwhile. A difference is read again up to three times before it is reported: the topics are
     written in one transaction, but can't be read at one moment, and Redis lags by some tenths of a second.
 
     Decisions and clicks on the unsubscribe link can't be recomputed from rows; they are compared between the KPI topic

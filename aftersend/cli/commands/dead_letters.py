@@ -29,8 +29,8 @@ app: Final = App(
     help="""List and show unreadable records, and replay them.
 
     A raw record that its source's parser can't read is written to the dead-letter topic, byte for byte, with the error
-    in its headers, and the stream goes on. Find the cause (`list`, `show`), fix it (the parser, a setting, the sender),
-    and write the records back to their topics (`replay`).
+    in its headers, and the worker continues. Find the cause (`list`, `show`), fix it (the parser, a setting, the
+    sender), and write the records back to their topics (`replay`).
     """,
 )
 
@@ -47,8 +47,10 @@ Since = Annotated[
     str | None, Parameter(help="Only records that arrived since then: 90s, 15min, 2h, 3d, 1w ago, or ISO 8601.")
 ]
 Until = Annotated[str | None, Parameter(help="Only records that arrived before then.")]
-Limit = Annotated[Natural, Parameter(help="Number of letters to list; all are counted.")]
-AsJson = Annotated[Json, Parameter(help="One line of JSON for each listed letter, and a last line with the counts.")]
+Limit = Annotated[Natural, Parameter(help="Number of dead letters to list; all are counted.")]
+AsJson = Annotated[
+    Json, Parameter(help="One line of JSON for each listed dead letter, and a last line with the counts.")
+]
 
 
 @app.command(name="list")
@@ -69,6 +71,8 @@ def list_(
         aftersend dead-letters list --source tracking --since 2h
         aftersend dead-letters list --error "not valid JSON" --limit 100
         aftersend dead-letters list --json | jq -r .place
+
+    Exit codes: 0 done, 3 invalid settings, 4 Kafka does not answer.
     """
     settings = command_settings()
     selection = _selection(settings, source, error, since, until)
@@ -105,8 +109,8 @@ def show(place: str, /, *, raw: Flag = False, as_json: Json = False) -> None:
     Exit codes: 0 done, 1 no such dead letter, 3 invalid settings, 4 Kafka does not answer.
 
     Args:
-        place: PARTITION:OFFSET in the dead-letter topic, as `list` prints it; or TOPIC-PARTITION-OFFSET of the letter
-            or of the unreadable record, as logs have it (this reads all letters of the record's topic).
+        place: PARTITION:OFFSET in the dead-letter topic, as `list` prints it; or TOPIC-PARTITION-OFFSET of the
+            dead letter or of the unreadable record, as in logs (this reads all dead letters of the record's topic).
         raw: Write exactly the value's bytes to standard output.
         as_json: One JSON object; bytes that are not UTF-8 are in Base64.
     """
@@ -125,8 +129,10 @@ def show(place: str, /, *, raw: Flag = False, as_json: Json = False) -> None:
             print(line)
 
 
-LimitReplay = Annotated[Natural, Parameter(help="Number of letters at most, in the order of the partitions; 0: all.")]
-Replayed = Annotated[Flag, Parameter(help="Include letters that come from a replay.")]
+LimitReplay = Annotated[
+    Natural, Parameter(help="Maximum number of dead letters, in the order of the partitions; 0: all.")
+]
+Replayed = Annotated[Flag, Parameter(help="Include dead letters of replayed records.")]
 AsNew = Annotated[
     Flag, Parameter(help="Use the current time as timestamp: for records whose own timestamp is the error.")
 ]

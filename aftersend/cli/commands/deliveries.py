@@ -42,6 +42,8 @@ def list_(*, declared: Flag = False, tenant: str = "", limit: int = 50, as_json:
         aftersend deliveries list --declared --tenant acme
         aftersend deliveries list --json | jq -r 'select(.declared | not) | .delivery_id'
 
+    Exit codes: 0 done, 3 invalid settings, 4 Kafka does not answer.
+
     Args:
         declared: Only deliveries with a declaration.
         tenant: Only deliveries that are declared for this tenant.
@@ -131,6 +133,8 @@ def set_(
 
         aftersend deliveries set spring-sale --name "Spring sale" --policy efs --validity-days 3.5
         aftersend deliveries set spring-sale --start 2026-03-20T09:00:00+01:00 --replace --dry-run
+
+    Exit codes: 0 done, 2 invalid properties, 3 invalid settings, 4 Kafka does not answer.
     """
     settings = command_settings()
     given: dict[str, Any] = {

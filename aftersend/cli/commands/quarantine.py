@@ -75,6 +75,8 @@ def list_(
         aftersend quarantine list
         aftersend quarantine list --reason "user unknown" --since 2d
         aftersend quarantine list --state erroneous --json | jq -r .recipient
+
+    Exit codes: 0 done, 3 invalid settings, 4 Kafka does not answer.
     """
     settings, now = command_settings(), time.time()
     selection = QuarantineFilter(

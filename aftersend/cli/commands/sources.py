@@ -13,8 +13,8 @@ app = App(
     name="sources",
     help="""List the sources, or resume one that is paused.
 
-    When too many of a source's records are unreadable (AFTERSEND_BREAKER_SHARE), its partitions pause; nothing is lost.
-    When they are all of one tenant, only that tenant's records are not parsed: they go to the dead letters.
+    If too many records of a source are unreadable (AFTERSEND_BREAKER_SHARE), its partitions pause; nothing is lost. If
+    all of these are of one tenant, only that tenant pauses: its records go to the dead letters without being parsed.
     """,
 )
 
@@ -22,6 +22,8 @@ app = App(
 @app.command(name="list")
 def list_sources(*, as_json: Json = False) -> None:
     """List the sources with their raw topics.
+
+    Exit codes: 0 done, 3 invalid settings.
 
     Args:
         as_json: One JSON object, by source.
@@ -45,23 +47,25 @@ def list_sources(*, as_json: Json = False) -> None:
 def resume(source: str, *, tenant: str | None = None, as_json: Json = False) -> None:
     """Resume a paused source: all workers parse its records again, at once.
 
-    If the records are still unreadable the source pauses again. To let them go to the dead letters, raise
-    AFTERSEND_BREAKER_SHARE to 1 and restart the workers; `aftersend dead-letters replay` brings them back.
+    If the records are still unreadable, the source pauses again. To send them to the dead letters instead, set
+    AFTERSEND_BREAKER_SHARE to 1 and restart the workers; `aftersend dead-letters replay` writes them back later.
 
     For example:
 
         aftersend sources resume sender
         aftersend sources resume sender --tenant shop
-        aftersend dead-letters replay --error TenantPausedError    # what was not parsed meanwhile
+        aftersend dead-letters replay --error TenantPausedError    # records that arrived during the pause
+
+    Exit codes: 0 done, 2 no such source, 3 invalid settings, 4 Kafka does not answer.
 
     Args:
-        source: Its name, as `aftersend sources list` has it; or `events`.
-        tenant: Only this tenant of it.
-        as_json: One JSON object: the command as it was written.
+        source: Name of the source, as `aftersend sources list` prints it; or `events`.
+        tenant: Resume this tenant only.
+        as_json: One JSON object: the command that was written.
     """
     command = wait_for(send_resume(command_settings(), source, tenant))
     if as_json:
         print_json({"topic": command.topic, "tenant": command.tenant, "by": command.by})
         return
-    whose = f"the tenant {tenant!r} of {command.topic}" if tenant is not None else command.topic
-    console().print(f"told all workers to resume {whose}")
+    scope = f"tenant {tenant!r} of {command.topic}" if tenant is not None else command.topic
+    console().print(f"all workers resume {scope}")

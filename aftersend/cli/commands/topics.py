@@ -17,7 +17,7 @@ app: Final = App(
     help="""Create the topics, or show them.
 
     Settings: AFTERSEND_TOPIC_PREFIX is the prefix of their names (default "feedback"). AFTERSEND_PARTITIONS is their
-    number of partitions, which can't change once there are rows: choose it rather too high.
+    number of partitions, which can't change once there are rows: choose a generous number.
     AFTERSEND_REPLICATION_FACTOR is their number of replicas, by default the broker's.
     """,
 )

@@ -29,8 +29,10 @@ def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=25
         aftersend worker --processes 0
         AFTERSEND_STORE=rocksdb AFTERSEND_DATA_DIR=/var/lib/aftersend aftersend worker
 
-    Exit codes: 0 stopped by a signal, 3 invalid settings, 4 Kafka is unusable, 5 too many unreadable records in a row
-    (their batch is not committed, so nothing is lost), 6 crashed.
+    If too many records of a source are unreadable (AFTERSEND_BREAKER_SHARE), its partitions pause, and the worker
+    continues with the others (`aftersend sources`).
+
+    Exit codes: 0 stopped by a signal, 3 invalid settings, 4 Kafka is unusable, 6 crashed.
 
     Args:
         processes: Number of worker processes; 0: one for each core. A process that crashes is restarted.

@@ -101,12 +101,12 @@ def parse_query(raw: bytes, route: Route) -> dict[str, str]:
         raise ApiError(ErrorCode.INVALID_ENCODING, "the query is not percent-encoded UTF-8") from error
     except ValueError as error:
         raise ApiError(ErrorCode.INVALID_PARAMETER, f"more than {_MAX_QUERY_FIELDS} parameters") from error
-    known = {parameter.name for parameter in route.query}
+    names = {parameter.name for parameter in route.query}
     query: dict[str, str] = {}
     for name, value in fields:
         if name in query:
             raise ApiError(ErrorCode.INVALID_PARAMETER, f"parameter {name[:_SHOWN]!r} is given twice")
-        if name not in known:
+        if name not in names:
             raise ApiError(ErrorCode.INVALID_PARAMETER, f"this path has no parameter {name[:_SHOWN]!r}")
         query[name] = value
     return query

@@ -110,16 +110,16 @@ class BoundedLabels:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._known: dict[Labels, Labels] = {}
+        self._shortened: dict[Labels, Labels] = {}
 
     def bounded(self, *labels: str) -> Labels:
         """Return the labels to count under: the given ones, or with `__other__` as the last."""
-        known = self._known.get(labels)
-        if known is None:
-            if len(self._known) >= self._limit:
+        shortened = self._shortened.get(labels)
+        if shortened is None:
+            if len(self._shortened) >= self._limit:
                 return (*labels[:-1], OTHER)
-            known = self._known[labels] = tuple(label[:_LONGEST] for label in labels)
-        return known
+            shortened = self._shortened[labels] = tuple(label[:_LONGEST] for label in labels)
+        return shortened
 
 
 def gauge(metric: Metric, values: Mapping[Labels, float]) -> GaugeMetricFamily:

@@ -69,7 +69,7 @@ def detect_columns(path: Path, encoding: str, separator: str, address: str, test
     Args:
         path: of the file.
         encoding: of the file; "": detected.
-        separator: between columns; a backslash and a t stand for a tab; "": detected.
+        separator: between columns; backslash and t mean a tab; "": detected.
         address: heading of the column with the address; "": detected.
         test: heading of the column that marks test addresses; "": there is none.
 
@@ -80,7 +80,7 @@ def detect_columns(path: Path, encoding: str, separator: str, address: str, test
         try:
             first = next(iter(text), "")
         except UnicodeDecodeError as error:
-            raise UsageError(f"{path}: {error}; give the file's --encoding, such as cp1252") from error
+            raise UsageError(f"{path}: {error}; set --encoding to that of the file, such as cp1252") from error
     if len(separator) > 1 and separator != "\\t":
         raise UsageError(f"--separator is one character, not {separator!r}")
     return find_columns(first, separator="\t" if separator == "\\t" else separator, address=address, test=test)
@@ -111,7 +111,9 @@ def find_columns(first: str, *, separator: str = "", address: str = "", test: st
         return AudienceColumns(separator, index, mark, headings=True)
     index = next((i for i, cell in enumerate(names) if "@" in cell), 0 if len(names) <= 1 else -1)
     if index < 0 or test:
-        raise UsageError(f"no column is known to hold the address: give one of {_listed(names)} as --address-column")
+        raise UsageError(
+            f"the column with the address can't be detected: set --address-column to one of {_listed(names)}"
+        )
     return AudienceColumns(separator, index, None, headings=False)
 
 
@@ -152,5 +154,5 @@ def read_lines(lines: Iterable[str], columns: AudienceColumns, name: str) -> Ite
         raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{name}: line {rows.line_num + 1} or after: {error}; give the file's --encoding, such as cp1252"
+            f"{name}: line {rows.line_num + 1} or after: {error}; set --encoding to that of the file, such as cp1252"
         ) from error

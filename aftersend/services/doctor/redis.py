@@ -45,7 +45,7 @@ async def check_redis(settings: Settings) -> list[Finding]:
             skews.append(seconds + micros / 1e6 - (before + pings[-1] / 2))
         info: Mapping[str, Any] = await client.info()
     except (RedisError, OSError) as error:
-        advice = "start it, or set AFTERSEND_REDIS_URL; workers go on without it, but there are no live KPIs"
+        advice = "start it, or set AFTERSEND_REDIS_URL; workers continue without it, but there are no live KPIs"
         return [
             failed("Redis", f"Redis at {where} (AFTERSEND_REDIS_URL) does not answer: {error}", advice),
             warning("clock", "not compared: Redis does not answer", "see Redis"),

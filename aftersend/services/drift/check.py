@@ -91,14 +91,14 @@ async def _compare_redis(
     drift: list[Drift] = []
     for attempt in range(RETRIES + 1):
         # Redis has at least the versions before this reading, and at most those after the next one.
-        offsets = await _read_on(settings, versions, offsets)
+        offsets = await _continue_reading(settings, versions, offsets)
         versions.begin()
         if attempt:
             report.retries += 1
             await asyncio.sleep(_PAUSE_SECONDS)
         ids = client.deliveries() if only is None else [only]
         hashes = {delivery_id: values for delivery_id in ids if (values := client.read_hash(delivery_id))}
-        offsets = await _read_on(settings, versions, offsets)
+        offsets = await _continue_reading(settings, versions, offsets)
         found = DriftReport()
         oldest = time.time() - settings.redis_expiry_days * DAY
         drift = live.compare(hashes, versions, found, oldest, only)
@@ -110,7 +110,7 @@ async def _compare_redis(
     return drift
 
 
-async def _read_on(settings: Settings, versions: live.PartVersions, offsets: Offsets) -> Offsets:
+async def _continue_reading(settings: Settings, versions: live.PartVersions, offsets: Offsets) -> Offsets:
     """Read the KPI topic from some offsets to its end; return the end."""
 
     def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:

@@ -20,7 +20,7 @@ from aftersend.schemas.raw import RecordPosition
 from aftersend.schemas.times import END_OF_TIME, iso
 from aftersend.services.answers import ApiExplanation, ApiRawRecord, ApiRecordPosition, ApiStatusChange, ApiStep
 
-#: Stands for every view.
+#: Selects every view.
 ALL_VIEWS: Final = "all"
 _EPOCH: Final = "1970-01-01T00:00:00.000Z"
 #: Part of an unknown view's name that an error message repeats, characters.
@@ -93,7 +93,7 @@ def views_of(given: Iterable[str]) -> tuple[str, ...]:
     """Return names of views without duplicates, in their usual order.
 
     Args:
-        given: names; `ALL_VIEWS` stands for all of them.
+        given: names; `ALL_VIEWS` selects all of them.
 
     Raises:
         ValueError: if there is no such view.

@@ -40,7 +40,7 @@ class PartitionLag(msgspec.Struct):
 
     @property
     def start(self) -> int:
-        """Offset at which consumption goes on."""
+        """Offset at which consumption continues."""
         return self.first if self.committed is None else max(self.committed, self.first)
 
     @property

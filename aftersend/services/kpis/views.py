@@ -20,7 +20,7 @@ from aftersend.services.kafka.cluster import partitions_of
 from aftersend.tables.codec.keys import SEPARATOR, internal_header
 from aftersend.tables.codec.stored import decode_partial
 
-#: Stands for the view that a delivery's declaration names as its policy.
+#: Selects the view that a delivery's declaration names as its policy.
 DECLARED: Final = "declared"
 
 
@@ -92,7 +92,7 @@ async def read_reports(settings: Settings, delivery_id: str, names: Sequence[str
 async def follow_reports(settings: Settings, delivery_id: str, names: Sequence[str]) -> AsyncIterator[list[ViewReport]]:
     """Yield a delivery in some views, now and after every change; nothing before its first record.
 
-    Args and errors are those of `read_reports`; it goes on until it is closed.
+    Args and errors are those of `read_reports`; it continues until it is closed.
     """
     views = _views(names)
     histograms, ends = await _read(settings, delivery_id)
