@@ -29,7 +29,13 @@ async def test_topics_are_created_once_and_corrected(kafka: EmbeddedKafka, uniqu
     assert {"created"} == {one.result for one in first}
     assert {"unchanged"} == {one.result for one in second}
     updated = {one.name: one.changed for one in third if one.result == "updated"}
-    assert {topics.raw("kumomta"), topics.clock, topics.events, topics.dead_letters} == updated.keys()
+    assert {
+        topics.raw("kumomta"),
+        topics.clock,
+        topics.events,
+        topics.dead_letters,
+        topics.control,
+    } == updated.keys()
     assert {"retention.ms": ("7776000000", "86400000")} == updated[topics.events]
     cluster = await admin.inspect(options(kafka))
     assert [] == admin.problems(cluster, topics, wanted)
