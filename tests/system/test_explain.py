@@ -192,7 +192,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     forgotten = len(kinds) - 10 - MAX_ENTRIES
     assert forgotten == sum(step["decision"] == "" for step in part["steps"])
     assert 10 == part["missing"]
-    assert any("no longer known" in note for note in part["notes"])
+    assert any("not known any more" in note for note in part["notes"])
     assert "opened" == part["steps"][-1]["after"]
 
     await _delete(installation, partition, whole["steps"][-1]["event"]["offset"] + 1)
