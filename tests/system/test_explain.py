@@ -192,7 +192,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     forgotten = len(kinds) - 10 - MAX_ENTRIES
     assert forgotten == sum(step["decision"] == "" for step in part["steps"])
     assert 10 == part["missing"]
-    assert any("not known any more" in note for note in part["notes"])
+    assert any("no longer known" in note for note in part["notes"])
     assert "opened" == part["steps"][-1]["after"]
 
     await _delete(installation, partition, whole["steps"][-1]["event"]["offset"] + 1)
@@ -201,7 +201,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     assert (EXIT_OK, MAX_ENTRIES, len(kinds) - MAX_ENTRIES) == (code, len(last["steps"]), last["missing"])
     code, page = await installation.command("explain", "sale", JANE)
     assert EXIT_OK == code
-    assert "earlier changes are not known any more" in page
+    assert "earlier changes are no longer known" in page
 
 
 async def _delete(installation: Installation, partition: TopicPartition, before: int) -> None:

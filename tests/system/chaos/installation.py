@@ -132,6 +132,8 @@ class Installation:
         before = await check(self.settings)
         running = [worker for worker in self.workers if worker.running]
         for worker in running:
+            await worker.await_assigned()
+        for worker in running:
             worker.terminate()
         codes = [await worker.wait() for worker in running]
         assert [EXIT_OK] * len(running) == codes, "\n\n".join(

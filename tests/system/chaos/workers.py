@@ -40,6 +40,8 @@ class WorkerProcess:
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: Guard | None = None
+        #: Length of the log when the present process was started.
+        self._logged_before = 0
 
     @property
     def running(self) -> bool:
@@ -51,6 +53,7 @@ class WorkerProcess:
         if self.running:
             return
         self._forget()
+        self._logged_before = len(self.log())
         # If the test run is killed, its workers must not live on.
         self._guard = Guard()
         Path(self._environment["AFTERSEND_DATA_DIR"]).mkdir(exist_ok=True)
@@ -119,6 +122,18 @@ class WorkerProcess:
         while self.log().count(words) < times:
             if time.monotonic() > deadline or not self.running:
                 raise TimeoutError(f"{self.name} never logged {words!r}; its log ends with:\n{self.tail()}")
+            await asyncio.sleep(_POLL)
+
+    async def await_assigned(self, timeout: float = PATIENCE) -> None:
+        """Wait until the present process has an assignment: before that, SIGTERM may end it in the midst of its start.
+
+        Raises:
+            TimeoutError: if it gets none, with the end of the log.
+        """
+        deadline = time.monotonic() + timeout
+        while self.running and "partitions assigned" not in self.log()[self._logged_before :]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.name} got no assignment; its log ends with:\n{self.tail()}")
             await asyncio.sleep(_POLL)
 
     def _signal(self, number: signal.Signals) -> None:
