@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ EVENTS: Final = 12_000
 BATCH: Final = 500
 #: Of the processor time that folding the events took; it is less than a fifth.
 MOST_OF_FOLDING: Final = 0.5
+RESTORES: Final = 5
 
 
 class _Record:
@@ -212,9 +214,12 @@ async def test_restoring_is_quick(changelogs: Changelogs, record_property: Calla
     folding = time.process_time()
     await changelogs.fold(EVENTS)
     folding = time.process_time() - folding
-    store = store_opener(load(), "cluster")(0)
-    cpu = time.process_time()
-    records = await restore(changelogs.settings.kafka_options(), store, codec(changelogs.settings), 0)
-    cpu = time.process_time() - cpu
+    cpu = inf
+    # The quickest of some: what else the machine does makes a process slower, never quicker.
+    for _ in range(RESTORES):
+        store = store_opener(load(), "cluster")(0)
+        began = time.process_time()
+        records = await restore(changelogs.settings.kafka_options(), store, codec(changelogs.settings), 0)
+        cpu = min(cpu, time.process_time() - began)
     record_property("records_per_cpu_second", round(records / cpu))
     assert cpu < MOST_OF_FOLDING * folding
