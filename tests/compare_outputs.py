@@ -38,6 +38,7 @@ from aftersend.config.installation import topic_layouts
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.engine import admin, changelog
+from aftersend.engine.aiokafka import patches
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.sandbox.embedded import EmbeddedKafka
 from aftersend.sandbox.reference.progress import committed_offsets
@@ -268,6 +269,7 @@ def differences(one: list[str], other: list[str]) -> list[str]:
 
 def main() -> int:
     """Run a command; return the exit code."""
+    patches.apply()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     raw = commands.add_parser("raw")
