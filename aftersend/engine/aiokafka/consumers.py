@@ -29,7 +29,7 @@ def is_closed(consumer: aiokafka.AIOKafkaConsumer) -> bool:
 
 
 def group_error(consumer: aiokafka.AIOKafkaConsumer) -> KafkaError | None:
-    """Return an error of the group's coordination and let the coordination go on; None: there is none.
+    """Return an error of the group's coordination and let the coordination continue; None: there is none.
 
     Raises:
         KafkaError: if the coordination has ended by the error.

@@ -94,7 +94,7 @@ async def force_close(producer: AIOKafkaProducer) -> None:
     producer._closed = True
     manager = producer._txn_manager
     if manager is not None and manager._transaction_waiter is not None:
-        # The waiter of a transaction that failed before its end has nobody to retrieve its exception.
+        # The waiter of a transaction that failed before its end is never awaited, so its exception is never retrieved.
         manager._transaction_waiter.add_done_callback(retrieve_exception)
     await producer.client.close()
     sender = producer._sender.sender_task

@@ -72,7 +72,7 @@ class Consumer(driver.Consumer):
         await self.seek_all({tp: offset for tp, offset in positions.items() if offset is not None})
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Let transactions in flight end before the rebalance goes on, for a share of the rebalance timeout."""
+        """Let transactions in flight end before the rebalance continues, for a share of the rebalance timeout."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.app.conf.broker_rebalance_timeout * _REVOKE_SHARE):
                 await self.partitions.quiesce()
