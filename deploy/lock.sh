@@ -10,7 +10,9 @@ compile() {
     --no-emit-find-links --custom-compile-command "make lock" "$@"
 }
 
-# What production installs, and on top of the same versions what developers and CI install.
-compile "$@" pyproject.toml --group build --output-file requirements.txt
+# What production installs; what builds the package, which production does without; and on top of the same versions what
+# developers and CI install.
+compile "$@" pyproject.toml --output-file requirements.txt
+compile "$@" --group build --constraint requirements.txt --output-file requirements-build.txt
 compile "$@" pyproject.toml --extra embedded --group build --group dev --constraint requirements.txt \
-  --output-file requirements-dev.txt
+  --constraint requirements-build.txt --output-file requirements-dev.txt

@@ -44,7 +44,7 @@ def records(time_of: Any, number: int) -> list[tuple[str, dict[str, Any]]]:
             "kumomta",
             {"type": "Reception", "recipient": who, "id": f"t{number}", "timestamp": time_of, **kumo(delivery)},
         ),
-        ("tracking", {"event": "opened", "recipient": who, "delivery_id": delivery, "time": time_of}),
+        ("tracking", {"event": "open", "recipient": who, "delivery_id": delivery, "time": time_of}),
         ("sendgrid", {"event": "click", "email": who, "delivery_id": delivery, "timestamp": time_of}),
         ("ses", {"eventType": "Complaint", "mail": mail, "complaint": complaint(time_of, who, number)}),
         ("operations", {"event": "release", "recipient": who, "time": time_of, "by": "me", "why": "a test"}),
@@ -79,7 +79,7 @@ def inputs(installation: Installation) -> list[Input]:
     times = [time_of for time_of in (*SHOWN, *REFUSED) if not isinstance(time_of, str)]
     made += [straight(installation, number, float(time_of), now) for number, time_of in enumerate(times)]
     for arrival in ARRIVALS:
-        record = {"event": "opened", "recipient": "old@example.org", "delivery_id": "old", "time": 1}
+        record = {"event": "open", "recipient": "old@example.org", "delivery_id": "old", "time": 1}
         made.append(Input(installation.topics.raw("tracking"), 0, None, json.dumps(record).encode(), arrival))
     return made
 

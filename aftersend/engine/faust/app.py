@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
 import faust
 from faust.types import TP
+from faust.types.auth import CredentialsT
 
 from aftersend.config.settings import Settings
 from aftersend.engine.faust.consumer import Consumer
@@ -57,6 +58,7 @@ def create(
         observer: counts batches and failures.
     """
     logging.getLogger("faust").setLevel(logging.WARNING)
+    options = settings.kafka_options()
     app = WorkerApp(
         settings.app_id,
         broker=[f"aftersend://{server}" for server in settings.kafka_bootstrap.split(",")],
@@ -81,11 +83,25 @@ def create(
         broker_request_timeout=settings.request_timeout,
         consumer_max_fetch_size=settings.max_raw_fetch_bytes,
         consumer_auto_offset_reset="earliest",
+        broker_credentials=_credentials(options),
     )
-    app.kafka_options = {k: v for k, v in settings.kafka_options().items() if k in _CONNECTION_OPTIONS}
+    app.kafka_options = {name: value for name, value in options.items() if name in _CONNECTION_OPTIONS}
     app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
     app.partitions = PartitionManager(settings, lambda: cast("Consumer", app.consumer), on_fatal, observer)
     return app
+
+
+def _credentials(options: Mapping[str, Any]) -> CredentialsT | None:
+    """Return the connection options in Faust's form, for the producer that it starts; None: neither TLS nor SASL."""
+    context = options.get("ssl_context")
+    if "sasl_mechanism" in options:
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            mechanism=options["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def add_agent(app: WorkerApp, topics: list[str], processor: Processor[Any, Any]) -> None:

@@ -5,7 +5,8 @@
 
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 from aftersend.sandbox.embedded.kafka import EmbeddedKafka
+from aftersend.sandbox.embedded.kafka_config import Credentials
 from aftersend.sandbox.embedded.process import EmbeddedProcess
 from aftersend.sandbox.embedded.redis import EmbeddedRedis
 
-__all__ = ["EmbeddedKafka", "EmbeddedProcess", "EmbeddedRedis", "EmbeddedUnavailableError"]
+__all__ = ["Credentials", "EmbeddedKafka", "EmbeddedProcess", "EmbeddedRedis", "EmbeddedUnavailableError"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from aftersend.sandbox.embedded.errors import EmbeddedUnavailableError
 from aftersend.sandbox.embedded.jars import ensure_jars
 from aftersend.sandbox.embedded.java import find_java
-from aftersend.sandbox.embedded.kafka_config import node_properties, render
+from aftersend.sandbox.embedded.kafka_config import Credentials, node_properties, password_properties, render
 from aftersend.sandbox.embedded.ports import HOST, pick_free
 from aftersend.sandbox.embedded.process import EmbeddedProcess
 
@@ -31,6 +31,7 @@ class EmbeddedKafka(EmbeddedProcess):
         port: int = 0,
         *,
         properties: Mapping[str, str] | None = None,
+        credentials: Credentials | None = None,
         heap: str = "512m",
         outlive_parent: bool = False,
     ) -> None:
@@ -40,13 +41,15 @@ class EmbeddedKafka(EmbeddedProcess):
             data_dir: folder of configuration, logs and data; existing data is used.
             port: port for clients; 0 selects a free one.
             properties: broker settings; they replace built-in ones.
+            credentials: required of clients; None: clients need none.
             heap: maximum size of the Java heap, in the format of Java's -Xmx.
             outlive_parent: leave the broker running when this process ends.
         """
         super().__init__(data_dir, outlive_parent=outlive_parent)
-        free = pick_free(2)
+        free = pick_free(3)
         self.port = port or free[0]
-        self.controller_port = next(other for other in reversed(free) if other != self.port)
+        self.controller_port, self._internal_port = [other for other in reversed(free) if other != self.port][:2]
+        self._credentials = credentials
         self._properties = dict(properties or {})
         self._heap = heap
 
@@ -56,15 +59,19 @@ class EmbeddedKafka(EmbeddedProcess):
         return f"{HOST}:{self.port}"
 
     def ports(self) -> list[int]:
-        """The clients' port and the controller's."""
-        return [self.port, self.controller_port]
+        """The clients' port, the controller's, and the broker's own where it has one."""
+        return [self.port, self.controller_port, *([self._internal_port] if self._credentials else [])]
 
     def prepare(self) -> list[str]:
         """Write the configuration, format the data directory once, and return the broker's command line."""
         java = self._java_command()
         config = self.data_dir / "server.properties"
         logs = self.data_dir / "data"
-        settings = node_properties(logs, self.port, self.controller_port) | self._properties
+        settings = node_properties(logs, self.port, self.controller_port)
+        if self._credentials is not None:
+            settings |= password_properties(self.port, self._internal_port, self.controller_port, self._credentials)
+        settings |= self._properties
+        config.touch(mode=0o600)  # it may hold a password
         config.write_text(render(settings))
         if not (logs / "meta.properties").exists():
             self._format(java, config)

@@ -2,8 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from aftersend.sandbox.embedded.ports import HOST
+
+
+class Credentials(NamedTuple):
+    """What clients authenticate with (SASL/PLAIN)."""
+
+    user: str
+    #: Without quotes and backslashes.
+    password: str
 
 
 def node_properties(log_dir: Path, port: int, controller_port: int) -> dict[str, str]:
@@ -38,6 +47,34 @@ def node_properties(log_dir: Path, port: int, controller_port: int) -> dict[str,
         # For a small machine; Kafka's defaults are for a dedicated server.
         "num.network.threads": "2",
         "num.io.threads": "4",
+    }
+
+
+def password_properties(
+    port: int, internal_port: int, controller_port: int, credentials: Credentials
+) -> dict[str, str]:
+    """Return what differs from `node_properties` where clients need a password, as in `docker-compose.yml`.
+
+    The broker connects to itself on a listener of its own, on the loopback address, so that no password of a broker is
+    needed besides that of the clients.
+
+    Args:
+        port: where clients connect.
+        internal_port: where the broker connects to itself.
+        controller_port: of the controller.
+        credentials: of the clients.
+    """
+    user, password = credentials
+    listeners = f"CLIENT://{HOST}:{port},INTERNAL://{HOST}:{internal_port}"
+    return {
+        "listeners": f"{listeners},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": listeners,
+        "inter.broker.listener.name": "INTERNAL",
+        "listener.security.protocol.map": "CLIENT:SASL_PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.name.client.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.client.plain.sasl.jaas.config": (
+            f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{user}="{password}";'
+        ),
     }
 
 

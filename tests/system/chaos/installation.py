@@ -191,10 +191,9 @@ class Installation:
             rate: records per second; 0: as fast as it goes.
         """
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.kafka.bootstrap,
+            **self.settings.kafka_options() | {"request_timeout_ms": 120_000},
             enable_idempotence=True,
             linger_ms=5,
-            request_timeout_ms=120_000,
             # Hostile records are as large as the broker takes them.
             max_request_size=2_000_000,
         )
@@ -255,11 +254,10 @@ class Installation:
     async def records_left(self, topics: list[str], quiet: float = 1.0) -> list[str]:
         """Return the partitions of some topics that have records which the workers have not committed."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.kafka.bootstrap,
+            **self.settings.kafka_options() | {"request_timeout_ms": 20_000},
             group_id=self.settings.app_id,
             enable_auto_commit=False,
             isolation_level="read_committed",
-            request_timeout_ms=20_000,
         )
         partitions = [TopicPartition(topic, p) for topic in topics for p in range(self.settings.partitions)]
         consumer.assign(partitions)

@@ -1,5 +1,6 @@
 """No Docker runs here, so what `docker compose` would start is compared with what the tests do start."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
+from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.sandbox.embedded.jars import kafka_version, locked_jars
-from aftersend.sandbox.embedded.kafka_config import node_properties
+from aftersend.sandbox.embedded.kafka_config import Credentials, node_properties, password_properties
 from tests.paths import ROOT
 
 COMPOSE = ROOT / "docker-compose.yml"
@@ -19,6 +21,11 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 
 # Where things are differs between a container and this machine.
 PLACES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dirs"}
+#: A variable without a default: `docker compose` ends with the message if it is not set, or empty.
+REQUIRED = re.compile(r"\$\{(?:KAFKA|REDIS)_PASSWORD:\?[^}]+\}")
+KAFKA_PASSWORD = "${KAFKA_PASSWORD:?set it in the file .env}"
+#: An image's exact version, perhaps with a digest.
+EXACT = re.compile(r"[a-z/]+:\d+\.\d+\.\d+(?:-[a-z-]+)?(?:@sha256:[0-9a-f]{64})?")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +43,7 @@ def test_the_file_is_valid() -> None:
 
 def test_kafka_has_the_settings_of_the_embedded_one(services: dict[str, Any]) -> None:
     embedded = node_properties(Path("data"), 9092, 9093)
+    embedded |= password_properties(9092, 9094, 9093, Credentials("aftersend", KAFKA_PASSWORD))
     expected = {f"KAFKA_{name.replace('.', '_').upper()}": value for name, value in embedded.items()}
     places = {f"KAFKA_{name.replace('.', '_').upper()}" for name in PLACES}
     actual = services["kafka"]["environment"]
@@ -47,7 +55,84 @@ def test_kafka_has_the_settings_of_the_embedded_one(services: dict[str, Any]) ->
 
 
 def test_kafka_has_the_version_of_the_embedded_one(services: dict[str, Any]) -> None:
-    assert f"apache/kafka:{kafka_version(locked_jars())}" == services["kafka"]["image"]
+    assert f"${{KAFKA_IMAGE:-apache/kafka:{kafka_version(locked_jars())}}}" == services["kafka"]["image"]
+
+
+def test_images_have_exact_versions_and_a_place_for_their_digest(services: dict[str, Any]) -> None:
+    images = [services[name]["image"] for name in ("kafka", "redis")]
+    images += [service["build"]["args"]["PYTHON_IMAGE"] for service in services.values() if "build" in service]
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE.read_text(), re.MULTILINE))
+
+    defaults = dict(parse_default(image) for image in images)
+
+    assert {"KAFKA_IMAGE", "VALKEY_IMAGE", "PYTHON_IMAGE"} == defaults.keys()
+    assert [] == [image for image in defaults.values() if not EXACT.fullmatch(image)]
+    assert {"PYTHON_IMAGE": defaults["PYTHON_IMAGE"]} == arguments
+
+
+def parse_default(text: str) -> tuple[str, str]:
+    """Return name and default of a variable."""
+    found = re.fullmatch(r"\$\{(\w+):-([^}]+)\}", text)
+    assert found is not None, text
+    return found[1], found[2]
+
+
+def test_no_password_has_a_default(services: dict[str, Any]) -> None:
+    environments = [service.get("environment", {}) for service in services.values()]
+    secrets = [
+        (name, value)
+        for environment in environments
+        for name, value in environment.items()
+        if "PASSWORD" in str(value) or re.search("PASSWORD|AUTH$|JAAS|REDIS_URL", name)
+    ]
+
+    assert len(secrets) >= 6
+    assert [] == [(name, value) for name, value in secrets if not REQUIRED.search(value)]
+
+
+def test_listeners_without_a_password_are_reached_by_nobody_else(services: dict[str, Any]) -> None:
+    environment = services["kafka"]["environment"]
+    protocols = dict(pair.split(":") for pair in environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(","))
+    listeners = dict(listener.split("://") for listener in environment["KAFKA_LISTENERS"].split(","))
+
+    open_to_others = {name for name, address in listeners.items() if not address.startswith("127.0.0.1:")}
+    assert {"CLIENT": "SASL_PLAINTEXT"} == {name: protocols[name] for name in open_to_others}
+    assert "ports" not in services["kafka"]
+    assert "ports" not in services["redis"]
+
+
+def test_every_container_is_confined(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        confined = service["read_only"], service["cap_drop"], service["security_opt"]
+        assert (True, ["ALL"], ["no-new-privileges:true"]) == confined, name
+        assert "privileged" not in service
+        assert "cap_add" not in service
+    # The images of Kafka and of Aftersend have a user of their own; that of Valkey begins as root.
+    assert services["redis"]["user"].split(":")[0] not in {"0", "root"}
+    final = DOCKERFILE.read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"^USER [1-9]\d*$", final, re.MULTILINE)
+
+
+def test_what_is_written_has_a_place_that_can_be_written(services: dict[str, Any]) -> None:
+    for name in ("topics", "worker", "gateway"):
+        assert ["/tmp"] == services[name]["tmpfs"]  # noqa: S108 - of the container
+    assert "worker:/var/lib/aftersend" in services["worker"]["volumes"]
+    assert "VOLUME /var/lib/aftersend" in DOCKERFILE.read_text()
+    written = {place.partition(":")[0] for place in services["kafka"]["tmpfs"]}
+    assert {"/opt/kafka/config", "/opt/kafka/logs", "/tmp"} == written  # noqa: S108 - of the container
+
+
+def test_the_image_has_nothing_to_build_or_install_with() -> None:
+    tools = {"hatchling", "pip", "setuptools", "uv", "wheel"}
+    installed = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    build, final = DOCKERFILE.read_text().split("\nFROM ")[1:]
+
+    assert set() == installed & tools
+    assert "--without-pip /opt/aftersend" in build
+    assert "rm -rf /usr/local/bin/pip*" in final
+    assert "site-packages/*" in final
+    assert ["--from=build /opt/aftersend /opt/aftersend"] == re.findall(r"^COPY (.*)$", final, re.MULTILINE)
+    assert not re.search(r"apt-get|pip install|gcc", final)
 
 
 def test_kafka_keeps_its_data_on_a_volume(services: dict[str, Any]) -> None:
@@ -62,13 +147,23 @@ def test_nothing_starts_before_what_it_needs_is_healthy(services: dict[str, Any]
                 assert "healthcheck" in services[needed], f"{name} waits for {needed}, which has no health check"
 
 
-def test_aftersend_is_told_where_the_servers_are(services: dict[str, Any]) -> None:
-    for name in ("topics", "worker"):
-        environment = services[name]["environment"]
-        assert (
-            environment["AFTERSEND_KAFKA_BOOTSTRAP"] in services["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"]
-        )
-        assert re.fullmatch(r"redis://redis:\d+/\d+", environment["AFTERSEND_REDIS_URL"])
+def test_aftersend_is_told_where_the_servers_are(services: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka = services["kafka"]["environment"]
+    for name in ("topics", "worker", "gateway"):
+        for variable in [variable for variable in os.environ if variable.startswith("AFTERSEND_")]:
+            monkeypatch.delenv(variable)
+        for variable, value in services[name]["environment"].items():
+            monkeypatch.setenv(variable, REQUIRED.sub("secret", value))
+        settings = load()
+        options = settings.kafka_options()
+
+        assert f"CLIENT://{settings.kafka_bootstrap}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
+        assert f"CLIENT:{options['security_protocol']}" in kafka["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")
+        assert options["sasl_mechanism"] == kafka["KAFKA_LISTENER_NAME_CLIENT_SASL_ENABLED_MECHANISMS"]
+        jaas = REQUIRED.sub("secret", kafka["KAFKA_LISTENER_NAME_CLIENT_PLAIN_SASL_JAAS_CONFIG"])
+        assert f'user_{options["sasl_plain_username"]}="{options["sasl_plain_password"]}";' in jaas
+    worker = services["worker"]["environment"]["AFTERSEND_REDIS_URL"]
+    assert "redis://:secret@redis:6379/0" == REQUIRED.sub("secret", worker)
 
 
 def test_the_gateway_is_reached_where_it_listens(services: dict[str, Any]) -> None:
@@ -94,4 +189,5 @@ def test_every_file_that_the_image_copies_is_let_through() -> None:
         "tests",
     }
 
-    assert packages | {"pyproject.toml", "requirements.txt", "LICENSE"} <= let_through
+    copied = {"pyproject.toml", "requirements.txt", "requirements-build.txt", "LICENSE"}
+    assert packages | copied <= let_through
