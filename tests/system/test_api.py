@@ -138,7 +138,7 @@ async def test_any_worker_answers_for_any_recipient(install: Callable[..., Insta
 
 
 @pytest.mark.timeout(720)
-async def test_every_route_answers_as_the_document_says(install: Callable[..., Installation], client: Client) -> None:
+async def test_every_answer_is_valid_for_the_document(install: Callable[..., Installation], client: Client) -> None:
     installation, (port,) = await start(install, 1)
     someone = RECIPIENTS[0]
     for kind in ("sent", "delivered", "clicked", "hard_bounce", "complained"):
@@ -149,7 +149,7 @@ async def test_every_route_answers_as_the_document_says(install: Callable[..., I
         await asyncio.sleep(0.1)
     document = (await client.get(port, "/openapi.json", token="none at all")).body
 
-    asked = {
+    targets = {
         "/openapi.json": ["/openapi.json"],
         "/deliveries": ["/deliveries", "/deliveries?limit=1&sort=delivery_id"],
         "/deliveries/{delivery_id}": ["/deliveries/sale", "/deliveries/none"],
@@ -161,8 +161,8 @@ async def test_every_route_answers_as_the_document_says(install: Callable[..., I
         ],
         "/recipients/{recipient}": [f"/recipients/{someone}", "/recipients/nobody@example.org"],
     }
-    assert {path for path, operations in document["paths"].items() if "get" in operations} == set(asked)
-    for path, examples in asked.items():
+    assert {path for path, operations in document["paths"].items() if "get" in operations} == set(targets)
+    for path, examples in targets.items():
         for example in examples:
             for token in (OPERATOR, VIEWER, "a token of nobody's"):
                 answer = await client.get(port, example, token=token)
@@ -187,7 +187,7 @@ async def test_every_route_answers_as_the_document_says(install: Callable[..., I
 
 
 @pytest.mark.timeout(960)
-async def test_a_frozen_worker_never_answers_from_its_old_memory(
+async def test_a_paused_worker_never_answers_from_outdated_state(
     install: Callable[..., Installation], client: Client
 ) -> None:
     """Its partitions go to another one meanwhile, and rows change; questions wait in its socket until it wakes up."""
@@ -219,7 +219,7 @@ async def test_a_frozen_worker_never_answers_from_its_old_memory(
     answers = await asyncio.gather(*early)
     assert own
     for answer in answers:
-        # Either it knew that it knows nothing, or it asked the owner.
+        # Either it detected that it is outdated, or it forwarded the request to the owner.
         assert answer.status == 503 or (answer.status, answer.body["status"]) == (200, "delivered"), answer
     refused = [answer for answer in answers if answer.status == 503]
     assert all("Retry-After" in answer.headers for answer in refused)
@@ -235,17 +235,17 @@ async def test_a_frozen_worker_never_answers_from_its_old_memory(
 
 
 async def _patiently(port: int, path: str) -> Answer:
-    """Ask on a connection of one's own, and wait for as long as it takes."""
+    """Send a request on a separate connection, and wait for the answer."""
     timeout = aiohttp.ClientTimeout(total=PATIENCE)
     async with aiohttp.ClientSession(timeout=timeout) as session:
         return await Client(session).get(port, path)
 
 
 @pytest.mark.timeout(720)
-async def test_a_worker_frozen_in_the_midst_of_answers_is_right_or_silent(
+async def test_a_worker_paused_while_it_answers_is_correct_or_unavailable(
     install: Callable[..., Installation], client: Client
 ) -> None:
-    """Frozen again and again under questions, while rows change: no answer is older than what was told before."""
+    """Paused repeatedly under requests, while rows change: no answer is older than an earlier one."""
     installation, ports = await start(install, 2)
     victim: WorkerProcess = installation.workers[0]
     someone = RECIPIENTS[0]
@@ -285,47 +285,47 @@ async def test_a_worker_frozen_in_the_midst_of_answers_is_right_or_silent(
 
 
 @pytest.mark.timeout(720)
-async def test_a_suppression_check_is_whole_and_the_same_from_any_worker(
+async def test_a_suppression_check_is_complete_and_equal_from_any_worker(
     install: Callable[..., Installation], client: Client
 ) -> None:
     """Of some addresses' partitions each of the workers has only a part; where one is silent, there is no answer."""
     installation, ports = await start(install, 2, unsubscribe_scope="type")
     kinds = ["hard_bounce", "complained", "unsubscribed", "delivered"]
-    told = dict(zip(RECIPIENTS, kinds * 3, strict=True))
+    kind_of = dict(zip(RECIPIENTS, kinds * 3, strict=True))
     for kind in kinds:
-        await write(installation, kind, [recipient for recipient in RECIPIENTS if told[recipient] == kind])
+        await write(installation, kind, [recipient for recipient in RECIPIENTS if kind_of[recipient] == kind])
     await installation.await_caught_up()
-    asked = [recipient.upper() for recipient in RECIPIENTS] + ["unheard.of@example.org", "no address"]
+    addresses = [recipient.upper() for recipient in RECIPIENTS] + ["unheard.of@example.org", "no address"]
     reasons = {"hard_bounce": "bounced", "complained": "complained", "unsubscribed": "unsubscribed", "delivered": None}
 
     results: list[dict[str, Any]] = []
     for port in ports:
-        answer = await client.check(port, asked)
+        answer = await client.check(port, addresses)
         results = answer.body["results"]
-        assert (200, asked) == (answer.status, [one["address"] for one in results])
-        assert [reasons[told[recipient]] for recipient in RECIPIENTS] == [one.get("reason") for one in results[:12]]
+        assert (200, addresses) == (answer.status, [one["address"] for one in results])
+        assert [reasons[kind_of[recipient]] for recipient in RECIPIENTS] == [one.get("reason") for one in results[:12]]
         assert [(True, None), (False, "invalid")] == [(one["may_be_mailed"], one.get("reason")) for one in results[12:]]
         assert {"sale"} == {found["delivery_id"] for one in results[:12] for found in one.get("objections", ())}
         assert 4 == answer.body["may_be_mailed"]
-        hidden = await client.check(port, asked, token=VIEWER)
+        hidden = await client.check(port, addresses, token=VIEWER)
         assert "erson0" not in str(hidden.body).lower()
         assert [one.get("reason") for one in results] == [one.get("reason") for one in hidden.body["results"]]
     # Of the command, which reads the topic, the answer is the same.
-    file = installation.folder / "asked.csv"
-    file.write_text("\n".join(asked))
-    _, said = await installation.command("suppression", "check", str(file), "--json")
-    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    file = installation.folder / "addresses.csv"
+    file.write_text("\n".join(addresses))
+    _, output = await installation.command("suppression", "check", str(file), "--json")
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     assert [(one["recipient"], one.get("reason")) for one in lines] == [
         (o["recipient"], o.get("reason")) for o in results
     ]
 
     silent, port = installation.workers[1], ports[0]
     silent.pause()
-    refused = await client.check(port, asked)
+    refused = await client.check(port, addresses)
     assert (503, "2") == (refused.status, refused.headers["Retry-After"])
     assert refused.body["error"]["code"] in {"owner_unreachable", "partition_moving"}
     deadline = time.monotonic() + PATIENCE
-    while (found := await client.check(port, asked)).status == 503 and time.monotonic() < deadline:
+    while (found := await client.check(port, addresses)).status == 503 and time.monotonic() < deadline:
         await asyncio.sleep(0.2)
     assert (200, results) == (found.status, found.body["results"]), "the one that is left has all of it now"
     silent.resume()
@@ -345,8 +345,8 @@ async def test_without_tokens_the_api_is_off(install: Callable[..., Installation
     assert "query API is off" in worker.log()
 
 
-async def test_redis_away_is_no_error_of_the_asker(install: Callable[..., Installation], client: Client) -> None:
-    """Rows are there all the same."""
+async def test_an_unavailable_redis_is_no_client_error(install: Callable[..., Installation], client: Client) -> None:
+    """Rows are available without Redis."""
     (nowhere,) = pick_free(1)
     installation, (port,) = await start(install, 1, redis_url=f"redis://127.0.0.1:{nowhere}/0")
     await write(installation, "sent", RECIPIENTS[:1])
@@ -358,7 +358,7 @@ async def test_redis_away_is_no_error_of_the_asker(install: Callable[..., Instal
     assert "Retry-After" in answer.headers
 
 
-async def test_deliveries_come_page_by_page(
+async def test_deliveries_are_paginated(
     install: Callable[..., Installation], client: Client, redis_server: Any
 ) -> None:
     installation, (port,) = await start(install, 1)

@@ -47,7 +47,7 @@ def worker(installation: Installation, topics: Done) -> Iterator[subprocess.Pope
 
 
 def settled(installation: Installation) -> bool:
-    """Tell whether nothing is left to do, and Redis knows all."""
+    """Return whether there is no lag, and Redis is up to date."""
     bodies = [installation.probe("/live", i)[1] for i in range(2)]
     lags = [p["lag"] for body in bodies for p in body.get("partitions", {}).values()]
     sinces = [p["seconds_since_commit"] for body in bodies for name, p in body["partitions"].items() if "kumo" in name]
@@ -65,7 +65,7 @@ def campaign(installation: Installation, worker: subprocess.Popen[bytes]) -> dic
     return result
 
 
-def test_a_worker_without_topics_says_what_to_do(installation: Installation) -> None:
+def test_a_worker_without_topics_ends_with_an_error(installation: Installation) -> None:
     done = installation.run("worker", AFTERSEND_TOPIC_PREFIX="nothing-here", AFTERSEND_WEB_PORT="0")
 
     assert EXIT_KAFKA == done.code
@@ -73,13 +73,13 @@ def test_a_worker_without_topics_says_what_to_do(installation: Installation) -> 
     assert "Traceback" not in done.err
 
 
-def test_a_supervisor_passes_that_on(installation: Installation) -> None:
+def test_a_supervisor_passes_the_exit_code_on(installation: Installation) -> None:
     done = installation.run("worker", "--processes", "2", AFTERSEND_TOPIC_PREFIX="nothing-here", AFTERSEND_WEB_PORT="0")
 
     assert EXIT_KAFKA == done.code
 
 
-def test_a_worker_without_kafka_says_so(installation: Installation) -> None:
+def test_a_worker_without_kafka_ends_with_an_error(installation: Installation) -> None:
     done = installation.run("worker", AFTERSEND_KAFKA_BOOTSTRAP="127.0.0.1:1", AFTERSEND_WEB_PORT="0")
 
     assert EXIT_KAFKA == done.code
@@ -97,7 +97,7 @@ def test_topics_are_applied_and_shown(installation: Installation, topics: Done) 
     assert topics.json.keys() == shown.json["topics"].keys()
 
 
-def test_topics_that_are_missing_are_shown_so(installation: Installation) -> None:
+def test_missing_topics_are_shown(installation: Installation) -> None:
     shown = installation.run("topics", "show", AFTERSEND_TOPIC_PREFIX="nothing-here")
 
     assert EXIT_FAILED == shown.code
@@ -125,15 +125,15 @@ def test_kpis_are_the_same_in_redis_and_kafka(installation: Installation, campai
         assert one["rates"]["open_rate"]["denominator"] == one["kpis"]["delivered"]
 
 
-def test_one_delivery_from_either(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_one_delivery_is_the_same_in_redis_and_kafka(installation: Installation, campaign: dict[str, Any]) -> None:
     live = installation.run("kpi", "autumn-sale", "--json").json
     truth = installation.run("kpi", "autumn-sale", "--from", "kafka", "--json").json
 
     assert live == {name: value for name, value in truth.items() if name != "events"}
 
 
-def test_one_delivery_as_other_products_show_it(installation: Installation, campaign: dict[str, Any]) -> None:
-    """The same recipients in each; and the same as the KPIs where both say the same."""
+def test_one_delivery_is_shown_in_views(installation: Installation, campaign: dict[str, Any]) -> None:
+    """Each view has the same recipients, and equals the KPIs where both define the same number."""
     truth = installation.run("kpi", "autumn-sale", "--from", "kafka", "--json").json["kpis"]
     names = ("without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala")
     views = installation.run("kpi", "autumn-sale", "--json", *(f"--view={name}" for name in names)).json["views"]
@@ -155,18 +155,18 @@ def test_a_view_is_of_one_delivery(installation: Installation, campaign: dict[st
     assert EXIT_FAILED == installation.run("kpi", "nobody-knows", "--view", "efs").code
 
 
-def test_a_delivery_is_shown_as_it_was_declared(installation: Installation, campaign: dict[str, Any]) -> None:
-    asked = ("kpi", "autumn-sale", "--view", "declared", "--json")
-    before = installation.run(*asked)
+def test_a_delivery_is_shown_in_its_declared_view(installation: Installation, campaign: dict[str, Any]) -> None:
+    command = ("kpi", "autumn-sale", "--view", "declared", "--json")
+    before = installation.run(*command)
     assert (EXIT_USAGE, True) == (before.code, "deliveries set autumn-sale --policy" in before.err)
 
     assert EXIT_OK == installation.run("deliveries", "set", "autumn-sale", "--policy", "v8").code
 
-    until(lambda: installation.run(*asked).code == EXIT_OK)
-    assert ["v8"] == list(installation.run(*asked).json["views"])
+    until(lambda: installation.run(*command).code == EXIT_OK)
+    assert ["v8"] == list(installation.run(*command).json["views"])
 
 
-def test_kpis_for_people(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_kpis_are_printed_as_tables(installation: Installation, campaign: dict[str, Any]) -> None:
     shown = installation.run("kpi", campaign["deliveries"][0]).out
 
     assert "unique opens" in shown
@@ -174,7 +174,7 @@ def test_kpis_for_people(installation: Installation, campaign: dict[str, Any]) -
     assert "%" in shown
 
 
-def test_a_delivery_that_nobody_knows(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_an_unknown_delivery_is_an_error(installation: Installation, campaign: dict[str, Any]) -> None:
     done = installation.run("kpi", "nobody-knows")
 
     assert EXIT_FAILED == done.code
@@ -182,7 +182,7 @@ def test_a_delivery_that_nobody_knows(installation: Installation, campaign: dict
     assert 1 == len(done.err.splitlines())
 
 
-def test_a_recipient_with_history_and_card(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_a_recipient_has_history_and_contact(installation: Installation, campaign: dict[str, Any]) -> None:
     address = person(0, SEED).address
     done = installation.run("recipient", address.upper(), "--json")
 
@@ -203,7 +203,7 @@ def test_a_recipient_with_history_and_card(installation: Installation, campaign:
     assert "contact" in people
 
 
-def test_a_recipient_that_nobody_knows(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_an_unknown_recipient_is_an_error(installation: Installation, campaign: dict[str, Any]) -> None:
     done = installation.run("recipient", "nobody@nowhere.example", "--json")
 
     assert EXIT_FAILED == done.code
@@ -220,7 +220,7 @@ def test_recomputing_finds_no_drift(installation: Installation, campaign: dict[s
     assert "no drift" in installation.run("compute-stats", "--no-redis").out
 
 
-def test_recomputing_finds_what_somebody_changed(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_recomputing_finds_a_changed_number(installation: Installation, campaign: dict[str, Any]) -> None:
     key = f"{installation.prefix}:kpi:autumn-sale"
     installation.redis.hincrby(key, "delivered", 3)
     try:
@@ -233,7 +233,7 @@ def test_recomputing_finds_what_somebody_changed(installation: Installation, cam
     assert ("delivered", 3) == (drift["name"], drift["found"] - drift["expected"])
 
 
-def test_a_campaign_in_real_time_while_somebody_watches(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_kpis_are_followed_during_a_campaign_in_real_time(installation: Installation, campaign: dict[str, Any]) -> None:
     watching, in_view = (
         subprocess.Popen(
             [*COMMAND, "kpi", "autumn-sale", "--watch", "--json", *more],
@@ -265,7 +265,7 @@ def test_a_campaign_in_real_time_while_somebody_watches(installation: Installati
     assert EXIT_OK == installation.run("compute-stats").code
 
 
-def test_health_tells_of_every_partition(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_health_includes_every_partition(installation: Installation, campaign: dict[str, Any]) -> None:
     answers = [installation.probe("/live", i) for i in range(2)]
 
     assert [200, 200] == [status for status, _ in answers]
@@ -275,7 +275,7 @@ def test_health_tells_of_every_partition(installation: Installation, campaign: d
     assert 2 * len(raw_sources()) + 2 + 1 == len(names)
 
 
-def test_a_process_that_is_killed_is_started_again(installation: Installation, campaign: dict[str, Any]) -> None:
+def test_a_killed_process_is_restarted(installation: Installation, campaign: dict[str, Any]) -> None:
     started = [line for line in installation.log().splitlines() if "worker started" in line]
     os.kill(json.loads(started[1])["pid"], signal.SIGKILL)
 
@@ -285,7 +285,7 @@ def test_a_process_that_is_killed_is_started_again(installation: Installation, c
     assert EXIT_OK == installation.run("compute-stats").code
 
 
-def test_stopped_when_told_to(
+def test_a_signal_stops_the_worker(
     installation: Installation, worker: subprocess.Popen[bytes], campaign: dict[str, Any]
 ) -> None:
     """The last test with the worker: it stops in order, children and all."""
@@ -311,11 +311,11 @@ def test_parse_needs_no_server(installation: Installation) -> None:
     assert done.err.startswith("standard input:2: ")
 
 
-def test_versions(installation: Installation) -> None:
+def test_versions_are_printed(installation: Installation) -> None:
     assert {"aftersend", "python", "aiokafka"} <= installation.run("version", "--json").json.keys()
 
 
-def test_redis_that_is_away(installation: Installation) -> None:
+def test_an_unavailable_redis_is_an_error(installation: Installation) -> None:
     done = installation.run("kpi", AFTERSEND_REDIS_URL="redis://:hush@127.0.0.1:1/0")
 
     assert EXIT_FAILED == done.code

@@ -121,7 +121,7 @@ async def test_from_the_raw_topic_to_the_dead_letters_and_back(install: Callable
     assert 3 == report.unreadable
 
 
-async def test_what_can_be_read_now_counts_once_however_often_it_is_replayed(
+async def test_a_repaired_record_counts_once_in_repeated_replays(
     install: Callable[..., Installation],
 ) -> None:
     installation = install()
@@ -137,14 +137,14 @@ async def test_what_can_be_read_now_counts_once_however_often_it_is_replayed(
 
     await installation.await_caught_up()
     assert [(1, ARRIVED)] * 2 == [(record.partition, record.timestamp) for record in await read(installation, raw)]
-    code, said = await installation.command("kpi", "d", "--from", "kafka", "--json")
-    told = json.loads(said)
+    code, output = await installation.command("kpi", "d", "--from", "kafka", "--json")
+    result = json.loads(output)
     assert EXIT_OK == code
-    assert (1, 1) == (told["kpis"]["total_opens"], told["kpis"]["unique_opens"])
-    assert {"applied": 1, "duplicate": 1} == {name: n for name, n in told["decisions"].items() if n}
+    assert (1, 1) == (result["kpis"]["total_opens"], result["kpis"]["unique_opens"])
+    assert {"applied": 1, "duplicate": 1} == {name: n for name, n in result["decisions"].items() if n}
 
 
-async def test_filters_limits_and_what_was_never_committed(install: Callable[..., Installation]) -> None:
+async def test_filters_and_limits_select_committed_dead_letters(install: Callable[..., Installation]) -> None:
     installation = install()
     await installation.apply_topics()
     raw, letters = installation.topics.raw("kumomta"), installation.topics.dead_letters
@@ -174,7 +174,7 @@ async def test_filters_limits_and_what_was_never_committed(install: Callable[...
     assert b"letters-0-10" not in (await run(installation, "show", "0:10")).out
 
 
-async def test_what_can_not_be_done_is_said_in_a_line(install: Callable[..., Installation]) -> None:
+async def test_errors_are_one_line(install: Callable[..., Installation]) -> None:
     installation = install()
     await installation.apply_topics()
     gone = Input(installation.topics.dead_letters, 0, None, b"x", ARRIVED, tuple(dead("gone", b"")))

@@ -28,7 +28,7 @@ PEOPLE: Final = [f"r{number}@example.org" for number in range(12)]
 Install = Callable[..., Installation]
 
 
-def said(installation: Installation, at: float, **fields: Any) -> Input:
+def sender_record(installation: Installation, at: float, **fields: Any) -> Input:
     """Return a raw record of the sender that arrives at a time."""
     value = json.dumps(fields).encode()
     topic = installation.topics.raw("sender")
@@ -42,11 +42,11 @@ def happened(installation: Installation, at: float, kind: str, delivery: str, re
 
 
 def declared(installation: Installation, at: float, delivery: str, **fields: Any) -> Input:
-    return said(installation, at, type="delivery", delivery_id=delivery, **fields)
+    return sender_record(installation, at, type="delivery", delivery_id=delivery, **fields)
 
 
 def sent(installation: Installation, at: float, delivery: str) -> list[Input]:
-    return [said(installation, at, type="sent", delivery_id=delivery, recipient=person) for person in PEOPLE]
+    return [sender_record(installation, at, type="sent", delivery_id=delivery, recipient=person) for person in PEOPLE]
 
 
 async def known(installation: Installation) -> dict[str, DeliveryOverview]:
@@ -58,15 +58,15 @@ async def expired(installation: Installation, delivery: str, number: int) -> Non
     deadline = time.monotonic() + PATIENCE
     seen: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        code, said_so = await installation.command("kpi", delivery, "--json")
-        seen = json.loads(said_so)["kpis"] if code == 0 else {}
+        code, output = await installation.command("kpi", delivery, "--json")
+        seen = json.loads(output)["kpis"] if code == 0 else {}
         if seen.get("expired") == number:
             return
         await asyncio.sleep(0.5)
     pytest.fail(f"{number} waits of {delivery} should have ended: {seen}")
 
 
-async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) -> None:
+async def test_rows_follow_the_declaration_of_their_delivery(install: Install) -> None:
     """Expiry by the delivery's own window, freeze by its own period; another delivery goes by the settings."""
     installation = install()
     (worker,) = await installation.start()
@@ -110,7 +110,7 @@ async def test_rows_go_by_what_was_declared_of_their_delivery(install: Install) 
     assert (0, 1, 0) == (plain["expired"], plain["unique_opens"], plain["late"])
 
 
-async def test_a_later_declaration_is_in_force_from_then_on(install: Install) -> None:
+async def test_a_later_declaration_applies_from_then_on(install: Install) -> None:
     """What waits goes by the new window; the same declaration again, or an older one, changes nothing."""
     installation = install()
     await installation.start(2)
@@ -135,7 +135,7 @@ async def test_a_later_declaration_is_in_force_from_then_on(install: Install) ->
     assert ("Two", "2", NOW - 7 * HOUR) == (delivery.name, delivery.event_id, delivery.declared_at)
 
 
-async def test_a_sender_declares_over_the_gateway(install: Install) -> None:
+async def test_a_sender_declares_through_the_gateway(install: Install) -> None:
     """Signed as Standard Webhooks has it; what is not signed, or not now, does not come in."""
     installation = install()
     await installation.start()
@@ -172,7 +172,7 @@ async def test_a_sender_declares_over_the_gateway(install: Install) -> None:
     assert ("Spring sale", 1) == (shown.name, shown.expected_audience)
 
 
-async def test_the_commands(install: Install, tmp_path: Path) -> None:
+async def test_the_commands_list_show_and_declare_deliveries(install: Install, tmp_path: Path) -> None:
     """Declared with `set`, loaded with `audience load` twice, and listed with what was heard of them."""
     installation = install()
     await installation.start()

@@ -39,7 +39,7 @@ def left_behind(folder: Path) -> list[str]:
     return [*map(str, folder.iterdir()), *(line for line in shown.splitlines() if str(folder) in line)]
 
 
-def test_a_small_demo_ends_equal(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_small_demo_ends_with_equal_numbers(environment: dict[str, str], tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, "--recipients", "300", "--rate", "0", "--processes", "2", "--json"],
         env=environment,
@@ -49,32 +49,32 @@ def test_a_small_demo_ends_equal(environment: dict[str, str], tmp_path: Path) ->
         timeout=PATIENCE,
     )
     assert 0 == done.returncode, done.stdout + done.stderr
-    told = json.loads(done.stdout)
-    assert (True, []) == (told["equal"], told["differences"])
-    assert 700 < told["raw_records"] < 1000
-    assert 12 == told["unreadable"]
-    assert {"kumomta", "tracking", "sendgrid", "ses", "postmark"} == told["decisions"].keys()
-    deliveries = told["deliveries"]
+    result = json.loads(done.stdout)
+    assert (True, []) == (result["equal"], result["differences"])
+    assert 700 < result["raw_records"] < 1000
+    assert 12 == result["unreadable"]
+    assert {"kumomta", "tracking", "sendgrid", "ses", "postmark"} == result["decisions"].keys()
+    deliveries = result["deliveries"]
     names = ("autumn-sale", "welcome", "order-confirmation")
     assert {"", "summer-sale"} | {name + end for name in names for end in ENDS} == deliveries.keys()
-    # Two in a row are one person, and what a provider says nothing of, nobody knows.
+    # Two messages in a row are of one person; what a provider does not report is unknown.
     assert 210 == sum(deliveries[name]["audience"] for name in names)
     for end, most in (("-sendgrid", 60), ("-ses", 15), ("-postmark", 15)):
         assert 0.6 * most < sum(deliveries[name + end]["audience"] for name in names) <= most
-    for posted in told["webhooks"].values():
+    for posted in result["webhooks"].values():
         assert posted["requests"] == posted["answers"]["200"] > 0
         assert 3 == posted["broken"]
-    explained = told["explained"]
+    explained = result["explained"]
     assert [] == explained["disagreements"]
     assert explained["steps"]
     for counted in deliveries.values():
         assert counted.get("audience", 0) == sum(n for name, n in counted.items() if name.startswith("status_"))
-    assert sum(told["decisions"]["tracking"].values()) > 180
-    assert sum(told["decisions"]["sendgrid"].values()) > 100
+    assert sum(result["decisions"]["tracking"].values()) > 180
+    assert sum(result["decisions"]["sendgrid"].values()) > 100
     assert [] == left_behind(tmp_path)
 
 
-def test_ctrl_c_ends_it_in_order(environment: dict[str, str], tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_demo(environment: dict[str, str], tmp_path: Path) -> None:
     demo = subprocess.Popen(
         [*COMMAND, "--recipients", "5000", "--rate", "200"],
         env=environment,

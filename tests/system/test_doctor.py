@@ -41,9 +41,9 @@ async def examine(installation: Installation, folder: Path, **changes: str) -> t
     )
     out, err = await process.communicate()
     assert b"" == err, err.decode()
-    told = json.loads(out)
-    assert told["ok"] == (process.returncode == EXIT_OK)
-    return process.returncode or 0, told["findings"]
+    result = json.loads(out)
+    assert result["ok"] == (process.returncode == EXIT_OK)
+    return process.returncode or 0, result["findings"]
 
 
 def of(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def wrong(findings: list[dict[str, Any]]) -> dict[str, str]:
     return {f["check"]: f["result"] for f in findings if f["result"] != "ok" and f["check"] != "open files"}
 
 
-async def test_with_everything_up(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_no_check_fails_on_a_running_installation(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     await installation.start()
 
@@ -70,8 +70,8 @@ async def test_with_everything_up(install: Callable[..., Installation], tmp_path
     }
 
 
-async def test_with_everything_down(install: Callable[..., Installation], tmp_path: Path) -> None:
-    """Each check is made, whatever the others found, and all that is wrong with the settings is told at once."""
+async def test_unavailable_servers_are_failures(install: Callable[..., Installation], tmp_path: Path) -> None:
+    """Each check is made, whatever the others found, and all that is wrong with the settings is text at once."""
     installation = install()
     (tmp_path / "aftersend.toml").write_text('partitons = 3\nweb_port = "none"\n')
     changes = {
@@ -91,10 +91,10 @@ async def test_with_everything_down(install: Callable[..., Installation], tmp_pa
     assert {"settings", "Kafka", "Kafka: transactions", "topics", "workers", "Redis", "webhooks", "disk"} <= {
         finding["check"] for finding in findings if finding["result"] == "failed"
     }
-    told = " ".join(finding["found"] for finding in of(findings, "settings"))
+    text = " ".join(finding["found"] for finding in of(findings, "settings"))
     for expected in ("'partitons'; did you mean 'partitions'", "AFTERSEND_WEB_PORT", "AFTERSEND_REDIS_INTERVAL"):
-        assert expected in told
-    assert "AFTERSEND_KAFKA_BOTSTRAP is no setting; did you mean 'kafka_bootstrap'" in told
+        assert expected in text
+    assert "AFTERSEND_KAFKA_BOTSTRAP is no setting; did you mean 'kafka_bootstrap'" in text
     assert "(AFTERSEND_KAFKA_BOOTSTRAP)" in of(findings, "Kafka")[0]["found"]
     assert "AFTERSEND_DATA_DIR" in of(findings, "disk")[0]["advice"]
     assert "no public key" in of(findings, "webhooks")[0]["found"]
@@ -103,7 +103,7 @@ async def test_with_everything_down(install: Callable[..., Installation], tmp_pa
     assert all(finding["advice"] for finding in findings if finding["result"] != "ok")
 
 
-async def test_a_settings_file_that_can_not_be_read(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_an_unreadable_settings_file_is_a_failure(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     await installation.apply_topics()
     (tmp_path / "aftersend.toml").write_text("app_id = \n")
@@ -114,7 +114,7 @@ async def test_a_settings_file_that_can_not_be_read(install: Callable[..., Insta
     assert {"settings": "failed", "workers": "warning"} == wrong(findings)
 
 
-async def test_with_wrong_topics(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_wrong_topics_are_failures(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     topics = installation.topics
     admin = AIOKafkaAdminClient(bootstrap_servers=installation.kafka.bootstrap)
@@ -134,16 +134,14 @@ async def test_with_wrong_topics(install: Callable[..., Installation], tmp_path:
     assert EXIT_FAILED == code
     failed = [finding["found"] for finding in of(findings, "topics") if finding["result"] == "failed"]
     warned = [finding["found"] for finding in of(findings, "topics") if finding["result"] == "warning"]
-    assert any(f"topic {topics.raw('kumomta')} is missing" in told for told in failed)
-    assert any(f"topic {topics.status} has 3 partitions and {topics.events} has 4" in told for told in failed)
-    assert any(f"topic {topics.clock} has 2 partitions, it needs 1" in told for told in failed)
-    assert any(f"topic {topics.kpis} has cleanup.policy=delete, it should be compact" in told for told in warned)
+    assert any(f"topic {topics.raw('kumomta')} is missing" in text for text in failed)
+    assert any(f"topic {topics.status} has 3 partitions and {topics.events} has 4" in text for text in failed)
+    assert any(f"topic {topics.clock} has 2 partitions, it needs 1" in text for text in failed)
+    assert any(f"topic {topics.kpis} has cleanup.policy=delete, it should be compact" in text for text in warned)
     assert any("has no members" in finding["found"] for finding in of(findings, "workers"))
 
 
-async def test_records_that_wait_and_records_that_were_lost(
-    install: Callable[..., Installation], tmp_path: Path
-) -> None:
+async def test_waiting_and_lost_records_are_counted(install: Callable[..., Installation], tmp_path: Path) -> None:
     """A group that has committed an offset, and then was away while the topic's beginning was deleted."""
     installation = install()
     await installation.apply_topics()

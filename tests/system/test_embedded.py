@@ -54,7 +54,7 @@ async def _read(bootstrap: str, topic: str) -> list[bytes]:
         await consumer.stop()
 
 
-async def test_kafka_keeps_what_was_committed_over_kill_and_restart(kafka: EmbeddedKafka, unique: str) -> None:
+async def test_kafka_keeps_committed_records_after_kill_and_restart(kafka: EmbeddedKafka, unique: str) -> None:
     await _create_topic(kafka.bootstrap, unique)
     await _produce(kafka.bootstrap, unique, b"committed", b"aborted")
     first = kafka.pid
@@ -69,7 +69,7 @@ async def test_kafka_keeps_what_was_committed_over_kill_and_restart(kafka: Embed
     assert [b"committed"] == await _read(kafka.bootstrap, unique)
 
 
-async def test_a_paused_kafka_goes_on_where_it_was(kafka: EmbeddedKafka, unique: str) -> None:
+async def test_a_paused_kafka_continues_after_resume(kafka: EmbeddedKafka, unique: str) -> None:
     await _create_topic(kafka.bootstrap, unique)
     kafka.pause()
     assert not kafka.ready()
@@ -95,7 +95,7 @@ def _command_of(pid: int) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_redis_forgets_by_default_and_keeps_when_asked_to(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
+def test_redis_keeps_data_only_if_persistent(redis_server: EmbeddedRedis, tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path, persistent=True) as keeper:
         for server, expected in ((redis_server, None), (keeper, b"kept")):
             with redis.Redis.from_url(server.url) as client:
@@ -122,7 +122,7 @@ def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_up_says_where_the_servers_are_and_stops_them_when_told_to(up: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_up_prints_addresses_and_stops_the_servers_on_a_signal(up: subprocess.Popen[str], tmp_path: Path) -> None:
     assert up.stdout is not None
     addresses = json.loads(up.stdout.readline())
     with redis.Redis.from_url(addresses["redis_url"]) as client:

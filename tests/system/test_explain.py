@@ -44,13 +44,13 @@ def inputs(installation: Installation, kinds: Iterable[str], at_ms: int, first: 
     return made
 
 
-async def told(installation: Installation, *options: str, delivery: str = "sale") -> tuple[int, Any]:
-    code, said = await installation.command("explain", delivery, JANE, "--json", *options)
-    return code, json.loads(said) if said.startswith("{") else said
+async def explain(installation: Installation, *options: str, delivery: str = "sale") -> tuple[int, Any]:
+    code, output = await installation.command("explain", delivery, JANE, "--json", *options)
+    return code, json.loads(output) if output.startswith("{") else output
 
 
 @pytest.mark.timeout(720)
-async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
+async def test_every_row_of_a_campaign_equals_the_fold_of_its_events(install: Callable[..., Installation]) -> None:
     """Of hundreds of rows, with all that happens in real life, none disagrees; also after a restart."""
     installation: Installation = install()
     await installation.start(1)
@@ -79,7 +79,7 @@ async def test_every_row_of_a_campaign_is_what_its_events_make_of_it(install: Ca
 
 
 @pytest.mark.timeout(720)
-async def test_a_whole_life(install: Callable[..., Installation]) -> None:
+async def test_all_events_of_a_recipient_are_explained(install: Callable[..., Installation]) -> None:
     """Statuses before and after, an expiry and its undoing, duplicates, places, the raw records."""
     installation: Installation = install()
     await installation.start(1)
@@ -93,7 +93,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
     await installation.write(life)
     await installation.await_caught_up()
 
-    code, found = await told(installation, "--raw")
+    code, found = await explain(installation, "--raw")
 
     assert EXIT_OK == code
     assert [] == found["disagreements"]
@@ -118,7 +118,7 @@ async def test_a_whole_life(install: Callable[..., Installation]) -> None:
 
 
 @pytest.mark.timeout(720)
-async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Installation]) -> None:
+async def test_a_recipient_is_explained_as_of_a_time_and_in_views(install: Callable[..., Installation]) -> None:
     """By the command and by a worker's API alike."""
     token = "operator-token-0123456789"
     installation: Installation = install(api_tokens={token: "operator"})
@@ -131,9 +131,9 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
     await installation.write(one for some in life for one in some)
     await installation.await_caught_up()
 
-    async def asked(hours: float) -> dict[str, Any]:
+    async def state_after(hours: float) -> dict[str, Any]:
         at = start / 1000 + hours * 3600
-        code, found = await told(installation, "--as-of", f"{at:.3f}", "--view", "efs", "--view", "without-efs")
+        code, found = await explain(installation, "--as-of", f"{at:.3f}", "--view", "efs", "--view", "without-efs")
         path = f"/api/v1/deliveries/sale/recipients/{JANE}/explanation?as_of={at:.3f}&view=efs,without-efs"
         headers = {"Authorization": f"Bearer {token}"}
         async with (
@@ -147,8 +147,8 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
         assert over_the_api == found
         return dict(found)
 
-    assert {} == await asked(-1)
-    sent, deferred, expired, complained = [await asked(hours) for hours in (0.5, 1.5, 50, 62)]
+    assert {} == await state_after(-1)
+    sent, deferred, expired, complained = [await state_after(hours) for hours in (0.5, 1.5, 50, 62)]
     assert ["sent", "deferred", "soft_bounce", "soft_bounce"] == [
         one["status"] for one in (sent, deferred, expired, complained)
     ]
@@ -159,7 +159,7 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
     assert [1, 2, 3, 4] == [len(one["steps"]) for one in (sent, deferred, expired, complained)]
     assert "terminal_locked" == complained["steps"][-1]["decision"]
     assert (False, True) == ("complained" in expired["facts"], "complained" in complained["facts"])
-    assert (True, complained["version"]) == (complained["final"], (await told(installation))[1]["version"])
+    assert (True, complained["version"]) == (complained["final"], (await explain(installation))[1]["version"])
     _, page = await installation.command("explain", "sale", JANE, "--views")
     assert "efs: Pending → Failed" in page
     assert "creatio: Sent to provider" not in (await installation.command("explain", "sale", JANE))[1]
@@ -168,7 +168,7 @@ async def test_as_it_was_and_as_the_products_show_it(install: Callable[..., Inst
 
 
 @pytest.mark.timeout(720)
-async def test_what_retention_has_removed_is_told(install: Callable[..., Installation]) -> None:
+async def test_events_removed_by_retention_are_noted(install: Callable[..., Installation]) -> None:
     """More events than a row remembers: all of them while the topic has them, the last ones afterwards."""
     installation: Installation = install()
     (worker,) = await installation.start(1)
@@ -176,7 +176,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     kinds = ["sent", "delivered", "opened"] + ["opened"] * 50
     await installation.write(inputs(installation, kinds, now))
     await installation.await_caught_up()
-    code, whole = await told(installation)
+    code, whole = await explain(installation)
 
     assert (EXIT_OK, len(kinds), 0) == (code, len(whole["steps"]), whole["missing"])
     assert ("delivered", "opened") == (whole["steps"][2]["before"], whole["steps"][2]["after"])
@@ -185,7 +185,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     await worker.wait()
     partition = TopicPartition(installation.topics.events, partition_of(JANE, installation.settings.partitions))
     await _delete(installation, partition, whole["steps"][10]["event"]["offset"])
-    code, part = await told(installation)
+    code, part = await explain(installation)
 
     assert EXIT_OK == code
     assert [] == part["disagreements"]
@@ -196,7 +196,7 @@ async def test_what_retention_has_removed_is_told(install: Callable[..., Install
     assert "opened" == part["steps"][-1]["after"]
 
     await _delete(installation, partition, whole["steps"][-1]["event"]["offset"] + 1)
-    code, last = await told(installation)
+    code, last = await explain(installation)
 
     assert (EXIT_OK, MAX_ENTRIES, len(kinds) - MAX_ENTRIES) == (code, len(last["steps"]), last["missing"])
     code, page = await installation.command("explain", "sale", JANE)
@@ -215,8 +215,8 @@ async def _delete(installation: Installation, partition: TopicPartition, before:
 
 
 @pytest.mark.timeout(720)
-async def test_a_row_that_is_not_what_its_events_make_of_it(install: Callable[..., Installation]) -> None:
-    """As when the validity period has been changed since: said aloud, and exit code 1."""
+async def test_a_row_that_differs_from_its_events_is_an_error(install: Callable[..., Installation]) -> None:
+    """As after a changed validity period: there is a warning, and the exit code is 1."""
     installation: Installation = install()
     await installation.start(1)
     start = int(time.time() * 1000) - 40 * HOUR_MS
@@ -232,18 +232,18 @@ async def test_a_row_that_is_not_what_its_events_make_of_it(install: Callable[..
         installation.settings.app_id,
         statistics_update_period_days=0.5,
     )
-    code, found = await told(changed)
+    code, found = await explain(changed)
 
     assert EXIT_FAILED == code
     assert found["disagreements"]
-    assert (EXIT_OK, []) == ((await told(installation))[0], (await told(installation))[1]["disagreements"])
+    assert (EXIT_OK, []) == ((await explain(installation))[0], (await explain(installation))[1]["disagreements"])
 
 
-async def test_nothing_is_known(install: Callable[..., Installation]) -> None:
+async def test_an_unknown_recipient_is_an_error(install: Callable[..., Installation]) -> None:
     installation: Installation = install()
     await installation.apply_topics()
 
-    code, said = await told(installation, delivery="none")
+    code, output = await explain(installation, delivery="none")
 
     assert EXIT_FAILED == code
-    assert "delivery 'none' has no recipient jane@example.org" in said
+    assert "delivery 'none' has no recipient jane@example.org" in output

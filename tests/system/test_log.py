@@ -1,4 +1,4 @@
-"""`aftersend log` on real servers: who is in which log, and that the logs say what the KPIs say."""
+"""`aftersend log` on real servers: the recipients of each log, and equality of logs and KPIs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def objects(installation: Installation, *words: str) -> list[dict[str, Any
     return [json.loads(line) for line in text.splitlines()]
 
 
-async def test_logs(install: Callable[..., Installation]) -> None:
+async def test_logs_are_exported(install: Callable[..., Installation]) -> None:
     installation = await played(install)
 
     # By default the sending log of the policy that the delivery was declared with: v8.
@@ -87,8 +87,8 @@ async def test_logs(install: Callable[..., Installation]) -> None:
     assert tracking[PEOPLE[10]]["first_opened_at"].endswith("Z")
 
     audience = await objects(installation, "--kind", "audience")
-    said = json.loads((await installation.command("kpi", "sale", "--view", "creatio", "--json"))[1])
-    report = said["views"]["creatio"]
+    kpis = json.loads((await installation.command("kpi", "sale", "--view", "creatio", "--json"))[1])
+    report = kpis["views"]["creatio"]
     assert {name: number for name, number in report["statuses"].items() if number} == Counter(
         line["response"] for line in audience
     )

@@ -83,7 +83,7 @@ async def contacts(installation: Installation, *addresses: str) -> dict[str, Con
 
 
 @pytest.mark.slow
-async def test_the_day_after_an_outage(install: Callable[..., Installation]) -> None:
+async def test_addresses_are_released_after_an_outage(install: Callable[..., Installation]) -> None:
     installation = install()
     await installation.start()
     victims = [f"victim{i}@example.org" for i in range(40)]
@@ -150,14 +150,14 @@ async def test_the_day_after_an_outage(install: Callable[..., Installation]) -> 
         "typed@example.org",
         "nobody",
     ]
-    asked = await run(installation, "suppression", "check", "-", stdin="email\n" + "\n".join(audience) + "\n")
-    assert EXIT_OK == asked.code, asked.err
-    rows = list(csv.DictReader(asked.out.splitlines()))
+    checked = await run(installation, "suppression", "check", "-", stdin="email\n" + "\n".join(audience) + "\n")
+    assert EXIT_OK == checked.code, checked.err
+    rows = list(csv.DictReader(checked.out.splitlines()))
     assert audience == [row["address"] for row in rows]
     expected = ["unsubscribed", "complained", "", "bounced", "", "unsubscribed", "invalid"]
     assert expected == [row["reason"] for row in rows]
     assert ["no" if reason else "yes" for reason in expected] == [row["may_be_mailed"] for row in rows]
-    assert "7 addresses, 2 may be mailed" in asked.err
+    assert "7 addresses, 2 may be mailed" in checked.err
     typed = await run(
         installation,
         *("suppression", "check", "--type", "automation", "--json"),
@@ -171,7 +171,7 @@ async def test_the_day_after_an_outage(install: Callable[..., Installation]) -> 
     assert 0 == report.unreadable
 
 
-async def test_without_kafka_the_commands_say_so(install: Callable[..., Installation]) -> None:
+async def test_without_kafka_the_commands_end_with_an_error(install: Callable[..., Installation]) -> None:
     installation = install()
     for words in (("quarantine", "list"), ("suppression", "check")):
         done = await run(installation, *words, stdin="a@example.org", AFTERSEND_KAFKA_BOOTSTRAP="127.0.0.1:1")

@@ -15,7 +15,7 @@ NOW = float(int(time.time())) - 3600.0
 WHO = "jane@example.org"
 
 
-async def test_the_card(install: Callable[..., Installation]) -> None:
+async def test_the_contact_record_is_shown(install: Callable[..., Installation]) -> None:
     """A notice for each message, the newest first, of a campaign or an automation; what went well is not on it."""
     installation = install()
     await installation.start()

@@ -116,8 +116,8 @@ async def test_partitions_add_up_and_corrections_are_signed(publisher_of: Any, t
     assert summed(part(7, 3), part(5, 2)) == await totals("d")
 
 
-async def test_a_stale_owner_is_refused(publisher_of: Any, totals: Any) -> None:
-    """A worker that does not know yet that its partition is somebody else's."""
+async def test_a_write_of_an_earlier_owner_is_rejected(publisher_of: Any, totals: Any) -> None:
+    """A worker whose partition has been taken over, before it is informed."""
     old, new = publisher_of(), publisher_of()
     stale, current = Partition(old, 0), Partition(new, 0)
     stale.take((7, 0))
@@ -140,7 +140,7 @@ async def test_a_stale_owner_is_refused(publisher_of: Any, totals: Any) -> None:
     assert summed(part(12, 1)) == await totals("d")
 
 
-async def test_what_is_older_by_its_offset_is_refused(publisher_of: Any, totals: Any) -> None:
+async def test_a_write_with_an_earlier_offset_is_rejected(publisher_of: Any, totals: Any) -> None:
     one, other = publisher_of(), publisher_of()
     later, earlier = Partition(one, 0), Partition(other, 0)
     for partition in (later, earlier):
@@ -154,8 +154,8 @@ async def test_what_is_older_by_its_offset_is_refused(publisher_of: Any, totals:
     assert 1 == other.refused
 
 
-async def test_a_new_cluster_replaces_what_the_old_one_left(publisher_of: Any, totals: Any) -> None:
-    """Producer ids begin anew there, so they can't be compared."""
+async def test_a_new_cluster_replaces_the_data_of_the_old_one(publisher_of: Any, totals: Any) -> None:
+    """Producer ids start again in a new cluster, so they can't be compared."""
     old, new = publisher_of(cluster="old"), publisher_of(cluster="new")
     before, after = Partition(old, 0), Partition(new, 0)
     before.take((4000, 9))
@@ -167,7 +167,7 @@ async def test_a_new_cluster_replaces_what_the_old_one_left(publisher_of: Any, t
     assert summed(part(3)) == await totals("d")
 
 
-async def test_watchers_are_told(publisher_of: Any, client: redis.Redis, unique: str) -> None:
+async def test_watchers_are_notified(publisher_of: Any, client: redis.Redis, unique: str) -> None:
     publisher = publisher_of()
     partition = Partition(publisher, 0)
     partition.take((1, 0))
@@ -176,16 +176,16 @@ async def test_watchers_are_told(publisher_of: Any, client: redis.Redis, unique:
         for sent in (1, 2):
             partition.change(**{"spring sale": part(sent)})
             await publisher.flush()
-        told: list[Any] = []
-        while len(told) < 2:
+        messages: list[Any] = []
+        while len(messages) < 2:
             message = await watcher.get_message(ignore_subscribe_messages=True, timeout=PATIENCE)
-            assert message is not None or not told
+            assert message is not None or not messages
             if message is not None:
-                told.append(json.loads(message["data"]))
-    assert [("spring sale", 1), ("spring sale", 2)] == [(one["delivery_id"], one["revision"]) for one in told]
+                messages.append(json.loads(message["data"]))
+    assert [("spring sale", 1), ("spring sale", 2)] == [(one["delivery_id"], one["revision"]) for one in messages]
 
 
-async def test_flushall_between_looking_and_writing_is_noticed(
+async def test_flushall_between_reading_and_writing_is_detected(
     publisher_of: Any, client: redis.Redis, totals: Any
 ) -> None:
     """Whatever the moment: here after it was seen that all was well, before the write of something new."""
@@ -200,7 +200,7 @@ async def test_flushall_between_looking_and_writing_is_noticed(
     async def look_and_lose() -> None:
         await look()
         await client.flushall()
-        # Another worker has noticed meanwhile, and looks the same as before.
+        # Another worker has detected the loss meanwhile.
         await client.set(f"{publisher._prefix}:generation", "1")
 
     publisher._detect_data_loss = look_and_lose
@@ -213,7 +213,7 @@ async def test_flushall_between_looking_and_writing_is_noticed(
     assert summed(part(20)) == await totals("e")
 
 
-async def test_a_redis_that_comes_back_with_older_data_gets_everything(
+async def test_a_redis_that_returns_with_older_data_gets_all_deliveries(
     publisher_of: Any, redis_server: EmbeddedRedis, totals: Any
 ) -> None:
     """A restart from the last snapshot, or a failover to a replica that lagged."""
@@ -255,7 +255,7 @@ async def test_an_evicted_delivery_is_complete_again_after_its_next_change(
     assert summed(part(11), part(5)) == await totals("d")
 
 
-async def test_a_partition_that_was_away_is_published_as_it_is_now(
+async def test_a_partition_is_published_as_it_is_when_redis_returns(
     publisher_of: Any, totals: Any, redis_server: EmbeddedRedis
 ) -> None:
     """What was waiting to be written before is older than what another worker has made of it since."""
@@ -284,9 +284,7 @@ async def test_a_partition_that_was_away_is_published_as_it_is_now(
     assert summed(part(15)) == await totals("d")
 
 
-async def test_a_delivery_lives_as_long_as_its_last_news_say(
-    publisher_of: Any, client: redis.Redis, unique: str
-) -> None:
+async def test_a_delivery_expires_after_its_last_event(publisher_of: Any, client: redis.Redis, unique: str) -> None:
     """Whichever partition has them, and whichever writes last."""
     publisher = publisher_of()
     first, second = Partition(publisher, 0), Partition(publisher, 1)
@@ -302,7 +300,7 @@ async def test_a_delivery_lives_as_long_as_its_last_news_say(
     assert EXPIRY_DAYS - 0.1 < left <= EXPIRY_DAYS
 
 
-async def test_an_old_delivery_stays_away_until_it_is_heard_of_and_is_complete_then(
+async def test_an_expired_delivery_is_complete_after_its_next_event(
     publisher_of: Any, client: redis.Redis, totals: Any, unique: str
 ) -> None:
     publisher = publisher_of()
@@ -324,7 +322,7 @@ async def test_an_old_delivery_stays_away_until_it_is_heard_of_and_is_complete_t
 
 
 async def scripts_run(client: redis.Redis) -> int:
-    """Return how many scripts the server has run since it was asked to forget."""
+    """Return the number of scripts that the server has run since its statistics were reset."""
     found: Any = await client.info("commandstats")
     return int(found.get("cmdstat_evalsha", {}).get("calls", 0))
 
@@ -339,10 +337,10 @@ async def flush_until_quiet(*publishers: KpiPublisher) -> None:
             break
 
 
-async def test_events_older_than_the_expiry_are_written_to_nobodys_loss(
+async def test_events_older_than_the_expiry_are_written_without_loss(
     publisher_of: Any, client: redis.Redis, totals: Any, unique: str
 ) -> None:
-    """Each would be gone as soon as it is written, and what is gone looks like a loss that all have to make good."""
+    """A record that expires as it is written would look like data loss, which all workers repair."""
     publishers = [publisher_of() for _ in range(2)]
     partitions = [Partition(publishers[number % 2], number) for number in range(8)]
     for partition in partitions:
@@ -366,7 +364,7 @@ async def test_events_older_than_the_expiry_are_written_to_nobodys_loss(
 async def test_a_delivery_that_expired_long_ago_is_complete_again_after_its_next_change(
     publisher_of: Any, client: redis.Redis, totals: Any, unique: str
 ) -> None:
-    """Its end was no loss: nobody writes anything else anew."""
+    """Its expiry was no data loss: no other delivery is written again."""
     publishers = [publisher_of() for _ in range(2)]
     first, second = (Partition(publisher, number) for number, publisher in enumerate(publishers))
     almost = time.time() - EXPIRY_DAYS * DAY + 1.0
@@ -405,7 +403,7 @@ async def test_only_deliveries_and_marks_are_kept(publisher_of: Any, client: red
     assert all([await client.pttl(f"{unique}:kpi:d{n}") > 0 for n in range(5)])
 
 
-async def test_the_end_does_not_wait_for_a_redis_that_is_away(publisher_of: Any, redis_server: EmbeddedRedis) -> None:
+async def test_stopping_does_not_wait_for_an_unavailable_redis(publisher_of: Any, redis_server: EmbeddedRedis) -> None:
     publisher = publisher_of()
     partition = Partition(publisher, 0)
     partition.take((1, 0))
@@ -420,7 +418,7 @@ async def test_the_end_does_not_wait_for_a_redis_that_is_away(publisher_of: Any,
         redis_server.start(PATIENCE)
 
 
-async def test_the_heartbeat_comes_through_when_redis_has_confirmed_it(publisher_of: Any) -> None:
+async def test_the_heartbeat_is_published_when_redis_has_confirmed_it(publisher_of: Any) -> None:
     """With nothing else to write, too; not while Redis is away, and not for a partition that has gone."""
     publisher = publisher_of()
     first, second = Partition(publisher, 0), Partition(publisher, 1)

@@ -28,7 +28,7 @@ COMMAND = [sys.executable, "-P", "-m", "aftersend.cli.main", "top"]
 
 def environment(installation: Installation, **changes: str) -> dict[str, str]:
     settings = installation.settings
-    # How large the terminal is in which the tests run says nothing of the one that a test makes.
+    # The size of the terminal of the test run does not matter for the one of a test.
     given = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     return {name: value for name, value in given.items() if not name.startswith("AFTERSEND_")} | {
         "AFTERSEND_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
@@ -71,7 +71,7 @@ def opens(first: int, count: int, topic: str, delivery: str = "spring-sale") -> 
     ]
 
 
-async def test_numbers_and_how_they_move(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_snapshots_have_numbers_and_rates(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     await installation.start()
     raw = installation.topics.raw("tracking")
@@ -92,20 +92,20 @@ async def test_numbers_and_how_they_move(install: Callable[..., Installation], t
     enough.set()
     await writing
 
-    told: dict[str, Any] = json.loads(out)
-    assert (EXIT_OK, []) == (code, told["problems"])
-    assert 0 < told["events_per_second"] <= written / 2
-    assert told["events_per_second"] == pytest.approx(sum(told["decisions_per_second"].values()), abs=0.01)
-    topics = {one["topic"]: one for one in told["topics"]}
+    result: dict[str, Any] = json.loads(out)
+    assert (EXIT_OK, []) == (code, result["problems"])
+    assert 0 < result["events_per_second"] <= written / 2
+    assert result["events_per_second"] == pytest.approx(sum(result["decisions_per_second"].values()), abs=0.01)
+    topics = {one["topic"]: one for one in result["topics"]}
     assert 0 < topics[raw]["records_per_second"] <= written / 2
     assert (4, 0) == (topics[raw]["partitions"], topics[raw]["lost_offsets"])
     assert topics[installation.topics.events]["lag_seconds"] < PATIENCE
-    (delivery,) = (one for one in told["deliveries"] if one["delivery_id"] == "spring-sale")
+    (delivery,) = (one for one in result["deliveries"] if one["delivery_id"] == "spring-sale")
     assert delivery["kpis"]["unique_opens"] > 20
     assert delivery["events_per_second"] > 0
 
 
-async def test_lag_when_nobody_works(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_lag_is_shown_without_workers(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     await installation.apply_topics()
     raw = installation.topics.raw("tracking")
@@ -135,7 +135,7 @@ async def test_in_a_pipe_there_are_no_control_codes(install: Callable[..., Insta
     assert ESCAPE not in "".join(lines) + rest
 
 
-async def test_servers_that_are_away_are_told(install: Callable[..., Installation], tmp_path: Path) -> None:
+async def test_unavailable_servers_are_shown_as_problems(install: Callable[..., Installation], tmp_path: Path) -> None:
     installation = install()
     await installation.apply_topics()
     away = {"AFTERSEND_KAFKA_BOOTSTRAP": "127.0.0.1:1", "AFTERSEND_REDIS_URL": "redis://127.0.0.1:1"}
@@ -148,9 +148,9 @@ async def test_servers_that_are_away_are_told(install: Callable[..., Installatio
     code, out = await run(
         installation, tmp_path, "--once", "--json", "--interval", "0.2", AFTERSEND_REDIS_URL="redis://127.0.0.1:1"
     )
-    told = json.loads(out)
-    assert 1 == len(told["problems"])
-    assert told["topics"]
+    result = json.loads(out)
+    assert 1 == len(result["problems"])
+    assert result["topics"]
 
 
 class Terminal:
@@ -219,7 +219,9 @@ def plain(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("way_out", ["q", "SIGINT", "SIGTERM"])
-async def test_on_a_terminal(install: Callable[..., Installation], tmp_path: Path, way_out: str) -> None:
+async def test_the_screen_is_drawn_on_a_terminal(
+    install: Callable[..., Installation], tmp_path: Path, way_out: str
+) -> None:
     installation = install()
     await installation.apply_topics()
     terminal = Terminal(installation, tmp_path, 70, 24)
@@ -239,7 +241,7 @@ async def test_on_a_terminal(install: Callable[..., Installation], tmp_path: Pat
             terminal.process.send_signal(getattr(signal, way_out))
         assert EXIT_OK == await terminal.end()
         assert "Traceback" not in terminal.shown
-        # Back on the screen of before, with its cursor, and keys are shown again.
+        # The former screen and cursor are restored, and typed keys are echoed again.
         assert terminal.shown.rfind("\x1b[?1049l") > terminal.shown.rfind("\x1b[?1049h")
         assert terminal.shown.rfind("\x1b[?25h") > terminal.shown.rfind("\x1b[?25l")
         assert terminal.before == termios.tcgetattr(terminal.slave)

@@ -1,4 +1,4 @@
-"""The command line as a whole: what it tells, and how it ends."""
+"""The command line as a whole: its output and exit codes."""
 
 import importlib
 import subprocess
@@ -19,7 +19,7 @@ def summary_of(help_text: str) -> str:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_the_overview_says_what_the_command_says_of_itself(command: cli_main.Command) -> None:
+def test_the_overview_shows_the_summary_of_each_command(command: cli_main.Command) -> None:
     module, _, name = command.path.partition(":")
     target = getattr(importlib.import_module(module), name)
     text = target.help if isinstance(target, App) else target.__doc__
@@ -30,20 +30,20 @@ def test_the_overview_says_what_the_command_says_of_itself(command: cli_main.Com
 def test_the_overview_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["--help"])
 
-    told = capsys.readouterr().out
-    assert [] == [command.name for command in COMMANDS if command.name not in told]
-    assert "aftersend demo" in told
+    output = capsys.readouterr().out
+    assert [] == [command.name for command in COMMANDS if command.name not in output]
+    assert "aftersend demo" in output
 
 
 @pytest.mark.parametrize("name", [command.name for command in COMMANDS])
-def test_every_command_explains_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_a_help_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main([name, "--help"])
 
     assert f"Usage: aftersend {name}" in capsys.readouterr().out
 
 
-def test_the_overview_needs_no_command() -> None:
-    """It has to be quick: neither Faust nor a client is imported for it."""
+def test_the_overview_imports_no_command() -> None:
+    """The overview is fast: neither Faust nor a client is imported."""
     script = "import sys; from aftersend.cli.main import main; main(['--help']); print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
@@ -66,8 +66,8 @@ def test_the_overview_needs_no_command() -> None:
 def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert EXIT_USAGE == main(arguments)
 
-    told = capsys.readouterr()
-    assert words in " ".join((told.err + told.out).split())
+    output = capsys.readouterr()
+    assert words in " ".join((output.err + output.out).split())
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -84,13 +84,15 @@ def test_an_expected_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert "error: no broker\n" == capsys.readouterr().err
 
 
-def test_what_is_not_to_be_had_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_embedded_server_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert EXIT_FAILED == fail_with(EmbeddedUnavailableError("no Java"), monkeypatch)
 
     assert "error: no Java\n" == capsys.readouterr().err
 
 
-def test_an_unexpected_error_comes_with_its_traceback() -> None:
+def test_an_unexpected_error_has_a_traceback() -> None:
     script = """
 import sys
 from aftersend.cli import main
@@ -105,7 +107,7 @@ sys.exit(main.main(["version"]))
     assert "ZeroDivisionError: oh" in done.stderr
 
 
-def test_a_reader_that_has_seen_enough() -> None:
+def test_a_closed_pipe_ends_the_command() -> None:
     """As in `aftersend kpi | head -1`: no error at all."""
     script = """
 import sys
@@ -121,11 +123,11 @@ sys.exit(code)
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
 
 
-def test_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 130 == fail_with(KeyboardInterrupt(), monkeypatch)
 
 
-def test_create_app_explains_only_what_is_named() -> None:
+def test_create_app_registers_only_the_named_command() -> None:
     app = create_app(["version"])
 
     assert app["version"].help.startswith("Show the versions")

@@ -9,7 +9,7 @@ from aftersend.errors import EXIT_SETTINGS, SettingsError
 
 @pytest.fixture(autouse=True)
 def empty_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work where there is neither `.env` nor `aftersend.toml`, and without settings in the environment."""
+    """Change to a folder without `.env` and `aftersend.toml`, and remove settings from the environment."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("AFTERSEND_")]:
         monkeypatch.delenv(name)
@@ -68,14 +68,14 @@ def test_an_error_names_the_setting_and_the_reason(
     with pytest.raises(SettingsError) as caught:
         load()
 
-    told = str(caught.value)
-    assert words in told
-    assert name.lower() in told
+    message = str(caught.value)
+    assert words in message
+    assert name.lower() in message
     assert EXIT_SETTINGS == caught.value.exit_code
-    assert "\n" not in told
+    assert "\n" not in message
 
 
-def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERSEND_PARTITIONS", "x")
     monkeypatch.setenv("AFTERSEND_WEB_PORT", "y")
 
@@ -83,7 +83,7 @@ def test_all_errors_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
-def test_an_error_does_not_tell_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_does_not_contain_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERSEND_REDIS_URL", "http://:hush@redis")
 
     with pytest.raises(SettingsError) as caught:
@@ -92,18 +92,20 @@ def test_an_error_does_not_tell_a_password(monkeypatch: pytest.MonkeyPatch) -> N
     assert "hush" not in str(caught.value)
 
 
-def test_nor_do_the_settings_themselves() -> None:
+def test_printed_settings_do_not_contain_a_password() -> None:
     assert "hush" not in repr(load(kafka_password="hush"))
 
 
 @pytest.mark.parametrize("given, expected", [("a, b", ("a", "b")), ('["a","b"]', ("a", "b")), ("a", ("a",))])
-def test_a_list_by_commas_or_as_json(given: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_is_separated_by_commas_or_json(
+    given: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AFTERSEND_DELIVERY_KEYS", given)
 
     assert expected == load().delivery_keys
 
 
-def test_lists_and_maps_in_a_file() -> None:
+def test_lists_and_maps_are_read_from_a_file() -> None:
     Path("aftersend.toml").write_text('test_keys = ["proof"]\n[raw_topics]\nkumomta = "mta-log"\n')
 
     settings = load()
@@ -112,35 +114,35 @@ def test_lists_and_maps_in_a_file() -> None:
     assert "mta-log" == settings.topics.raw("kumomta")
 
 
-def test_others_may_use_the_env_file_too() -> None:
+def test_other_variables_in_the_env_file_are_ignored() -> None:
     Path(".env").write_text("DATABASE_URL=postgres://x\nAFTERSEND_APP_ID=ours\n")
 
     assert "ours" == load().app_id
 
 
-def test_a_slip_of_the_pen_in_the_env_file() -> None:
+def test_a_misspelt_setting_in_the_env_file_is_an_error() -> None:
     Path(".env").write_text("AFTERSEND_KAFKA_BOOTSRAP=kafka:9092\n")
 
     with pytest.raises(SettingsError, match="no setting 'kafka_bootsrap'; did you mean 'kafka_bootstrap'"):
         load()
 
 
-def test_a_slip_of_the_pen_in_the_file() -> None:
+def test_a_misspelt_setting_in_the_file_is_an_error() -> None:
     Path("aftersend.toml").write_text("partition = 3\n")
 
     with pytest.raises(SettingsError, match="no setting 'partition'; did you mean 'partitions'"):
         load()
 
 
-def test_a_file_that_is_no_toml() -> None:
+def test_an_invalid_toml_file_is_an_error() -> None:
     Path("aftersend.toml").write_text("partitions = ")
 
     with pytest.raises(SettingsError, match=r"aftersend\.toml can't be read"):
         load()
 
 
-def test_a_slip_of_the_pen_in_the_environment() -> None:
-    """Is worth a hint; what an orchestrator puts there is not."""
+def test_a_misspelt_variable_has_a_hint() -> None:
+    """Variables of an orchestrator have no hint."""
     hints = misspelt(["AFTERSEND_KAFKA_BOOTSRAP", "AFTERSEND_STORE", "AFTERSEND_PORT", "AFTERSEND_CI", "HOME"])
 
     assert ["AFTERSEND_KAFKA_BOOTSRAP is no setting; did you mean 'kafka_bootstrap' (AFTERSEND_KAFKA_BOOTSTRAP)?"] == (
@@ -148,7 +150,7 @@ def test_a_slip_of_the_pen_in_the_environment() -> None:
     )
 
 
-def test_a_certificate_file_without_certificates(tmp_path: Path) -> None:
+def test_a_certificate_file_without_certificates_is_an_error(tmp_path: Path) -> None:
     empty = tmp_path / "ca.pem"
     empty.write_text("")
 
@@ -156,7 +158,7 @@ def test_a_certificate_file_without_certificates(tmp_path: Path) -> None:
         load(kafka_ca_file=empty)
 
 
-def test_the_options_of_a_connection() -> None:
+def test_connection_options_are_those_of_aiokafka() -> None:
     options = load(
         kafka_bootstrap="a:1, b:2",
         kafka_security_protocol="SASL_SSL",
@@ -169,14 +171,14 @@ def test_the_options_of_a_connection() -> None:
     assert options["ssl_context"] is not None
 
 
-def test_a_plain_connection_has_no_options_of_others() -> None:
+def test_a_plain_connection_has_no_security_options() -> None:
     assert not {"ssl_context", "sasl_mechanism"} & load().kafka_options().keys()
 
 
 @pytest.mark.parametrize(
     "variable", ["AFTERSEND_MailingStatisticUpdatePeriod", "AFTERSEND_MAILINGSTATISTICUPDATEPERIOD"]
 )
-def test_the_name_that_creatio_has_for_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_alias_of_creatio_is_accepted(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From every source, which keep their order of precedence whichever name they use."""
     Path("aftersend.toml").write_text("MailingStatisticUpdatePeriod = 7\n")
     assert 7.0 == load().statistics_update_period_days
@@ -190,7 +192,7 @@ def test_the_name_that_creatio_has_for_it(variable: str, monkeypatch: pytest.Mon
     assert 10.0 == load().statistics_update_period_days
 
 
-def test_one_setting_under_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_setting_under_two_names_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERSEND_MAILINGSTATISTICUPDATEPERIOD", "9")
     monkeypatch.setenv("AFTERSEND_STATISTICS_UPDATE_PERIOD_DAYS", "10")
 
@@ -198,7 +200,7 @@ def test_one_setting_under_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
         load()
 
 
-def test_a_wrong_value_under_the_other_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_value_under_the_alias_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERSEND_MAILINGSTATISTICUPDATEPERIOD", "-1")
 
     with pytest.raises(SettingsError, match=r"also MailingStatisticUpdatePeriod.*greater than 0"):

@@ -44,7 +44,7 @@ class Memory:
         #: Options of each explanation.
         self.explain_options: list[ExplainOptions] = []
         #: Addresses of each suppression check.
-        self.asked: list[tuple[str, ...]] = []
+        self.requested: list[tuple[str, ...]] = []
 
     async def read(self, delivery_id: str) -> Kpis | None:
         return from_counters("sale", {"audience": 4, "delivered": 2}, 1.0, 2.0) if delivery_id == "sale" else None
@@ -74,7 +74,7 @@ class Memory:
 
     async def check_suppression(self, recipients: Sequence[str], message_type: str) -> list[SuppressionResult]:
         self._check()
-        self.asked += [tuple(recipients)]
+        self.requested += [tuple(recipients)]
         assert len({self.partition(recipient) for recipient in recipients}) == 1
         return [check(CONTACT if recipient == KNOWN else None, message_type) for recipient in recipients]
 

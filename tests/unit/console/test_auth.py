@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""Authentication of requests."""
 
 import pytest
 
@@ -12,14 +12,14 @@ HOST = "127.0.0.1:6066"
 
 @pytest.mark.parametrize("token, role", TOKENS.items())
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
-def test_a_token_has_its_role(token: str, role: str, scheme: str) -> None:
+def test_each_token_has_its_role(token: str, role: str, scheme: str) -> None:
     assert role == TokenAuth(TOKENS).role(f"{scheme} {token}", HOST)
 
 
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", OPERATOR, f"Basic {OPERATOR}", f"Bearer {OPERATOR}x", "Bearer \udcff"]
 )
-def test_without_a_token_of_ours_nobody_is_let_in(header: str | None) -> None:
+def test_a_request_without_a_valid_token_is_rejected(header: str | None) -> None:
     with pytest.raises(ApiError) as refused:
         TokenAuth(TOKENS).role(header, HOST)
 
@@ -34,19 +34,19 @@ async def test_without_tokens_the_api_is_off() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:6066", "localhost:6066", "localhost", "[::1]:6066", "LOCALHOST"])
-def test_open_to_all_on_this_machine(host: str) -> None:
+def test_an_open_api_serves_this_machine(host: str) -> None:
     assert "operator" == TokenAuth({}, open_to_all=True).role(None, host)
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:6066", "127.0.0.1.evil.example", "", None])
-def test_open_to_all_is_not_open_to_pages_from_elsewhere(host: str | None) -> None:
-    """A name that somebody has made lead to this machine."""
+def test_an_open_api_rejects_requests_to_other_hosts(host: str | None) -> None:
+    """DNS rebinding: a foreign name that resolves to this machine."""
     with pytest.raises(ApiError) as refused:
         TokenAuth({}, open_to_all=True).role(None, host)
 
     assert 403 == refused.value.status
 
 
-def test_tokens_close_what_was_open() -> None:
+def test_tokens_close_an_open_api() -> None:
     with pytest.raises(ApiError):
         TokenAuth(TOKENS, open_to_all=True).role(None, HOST)

@@ -12,7 +12,7 @@ PAGES = render_all()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_current(name: str) -> None:
-    """If this fails, run `python -m aftersend.docgen` and look at what has changed for readers."""
+    """If this fails, run `python -m aftersend.docgen` and review the changes of the pages."""
     page = (REFERENCE / name).read_text(encoding="utf-8")
 
     assert PAGES[name] == page, f"docs/reference/{name} is out of date: run `python -m aftersend.docgen`"
@@ -32,6 +32,6 @@ def test_the_pages_can_be_written_elsewhere(tmp_path: Path) -> None:
     assert PAGES == written
 
 
-def test_a_part_that_the_template_does_not_have_is_an_error() -> None:
+def test_a_part_without_a_place_in_the_template_is_an_error() -> None:
     with pytest.raises(ValueError, match="differ in"):
         fill("settings", {"no such place": ""})

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `docs/reference/schemas` say the truth about what is written."""
+"""Written records are valid for the JSON Schemas in `docs/reference/schemas`."""
 
 import json
 import re
@@ -36,8 +36,8 @@ def test_they_are_schemas(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_they_speak_of_nothing_inside(name: str) -> None:
-    """Consumers know neither our modules nor our constants."""
+def test_descriptions_name_no_internals(name: str) -> None:
+    """Modules and constants of the package mean nothing to consumers."""
     assert [] == re.findall(r"\b(?:rules|schemas|sources|tables)\.\w+|`[A-Z_]+`", documents()[f"{name}.json"])
 
 
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_not_valid(name: str, field: str, wrong: Any) -> None:
 
 
 def test_fields_of_the_future_are_valid() -> None:
-    """Fields are added without a new version: consumers pass over what they do not know."""
+    """Fields are added without a new version: consumers ignore unknown fields."""
     check("recipient-state", json.dumps(json.loads(CODEC.state("d", "r", _row())) | {"of_the_future": 1}).encode())
 
 

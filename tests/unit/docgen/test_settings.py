@@ -2,7 +2,7 @@ from aftersend.config.sections import SECTIONS
 from aftersend.config.settings import Settings
 
 
-def test_every_setting_says_what_it_means() -> None:
+def test_every_setting_has_a_description() -> None:
     assert [] == [name for name, field in Settings.model_fields.items() if not (field.description or "").endswith(".")]
 
 

@@ -14,12 +14,12 @@ from aftersend.sources.registry import NUMBERS, REGISTRY
 
 
 def test_every_option_of_the_sources_is_a_setting() -> None:
-    """And has the same default: what the documentation of a source says holds for an installation."""
+    """Its default is that of the source, as documented."""
     assert SourceOptions() == source_options(load())
     assert set(SourceOptions.__struct_fields__) <= Settings.model_fields.keys()
 
 
-def test_what_is_set_reaches_the_sources() -> None:
+def test_settings_reach_the_sources() -> None:
     set_differently = {
         "delivery_keys": ("a",),
         "message_type_keys": ("b",),
@@ -45,7 +45,7 @@ def test_every_source_has_a_parser_and_a_raw_topic() -> None:
 
 
 def test_rows_wait_as_long_as_their_source_tries() -> None:
-    """In hours; a source that is not named here has the installation's own window."""
+    """In hours; a source that is not listed has the window of the installation."""
     windows = fold_timing(load(response_window_hours=24)).windows
 
     assert dict.fromkeys(NUMBERS, 24.0) | {"sendgrid": 72.0} == {
@@ -53,7 +53,7 @@ def test_rows_wait_as_long_as_their_source_tries() -> None:
     }
 
 
-def test_topics_that_others_lay_out() -> None:
+def test_foreign_topics_are_configured_by_their_owners() -> None:
     settings = load(events_topic="events", raw_topics={"kumomta": "mta-log"})
 
     assert {"events", "mta-log"} == foreign_topics(settings)
@@ -68,13 +68,13 @@ def test_topics_that_others_lay_out() -> None:
         ({"return_path": "(("}, "return_path is no regular expression"),
     ],
 )
-def test_settings_that_the_sources_can_not_do_with(wrong: dict[str, object], words: str) -> None:
+def test_invalid_settings_of_sources_are_errors(wrong: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         parsers(load(**wrong))
 
 
-def test_thresholds_by_tenant() -> None:
-    """What a tenant does not say is as for all others, and what they don't as documented."""
+def test_thresholds_are_set_by_tenant() -> None:
+    """A tenant's thresholds default to those of all tenants, and these to the documented ones."""
     settings = load(
         alert_thresholds={"*": {"complaints": 0.002}, "acme": {"hard_bounces": {"limit": 0.03, "minimum": 500}}}
     )
@@ -89,5 +89,5 @@ def test_thresholds_by_tenant() -> None:
     assert THRESHOLDS == alert_thresholds(load()).of("")
 
 
-def test_settings_know_the_thresholds() -> None:
+def test_settings_contain_the_thresholds() -> None:
     assert [threshold.name for threshold in THRESHOLDS] == list(get_args(AlertName))

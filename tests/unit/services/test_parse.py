@@ -41,12 +41,12 @@ def parsed(text: str) -> list[tuple[int, list[str], bool]]:
         ("broken\nbroken too", [(1, [], True), (2, [], True)]),
     ],
 )
-def test_records_and_lines(text: str, expected: list[tuple[int, list[str], bool]]) -> None:
+def test_records_and_lines_are_counted(text: str, expected: list[tuple[int, list[str], bool]]) -> None:
     assert expected == parsed(text)
 
 
 def test_lines_are_parsed_as_they_come() -> None:
-    """A log that is being written is never at its end."""
+    """The end of a log that is being written is not detected as its end."""
 
     class Endless(io.RawIOBase):
         lines = 0
@@ -66,7 +66,7 @@ def test_lines_are_parsed_as_they_come() -> None:
     assert 2 == stream.lines
 
 
-def test_what_can_be_read_of_a_record_is_told_beside_the_error() -> None:
+def test_the_readable_part_of_a_record_is_returned_with_the_error() -> None:
     def half(raw: bytes) -> Iterator[Feedback]:
         yield Feedback(raw.decode(), "d", "r", "sent")
         raise SourceError("1 of 2 can't be read")

@@ -11,5 +11,5 @@ def test_each_process_has_a_directory_and_a_port_of_its_own() -> None:
     assert (Path("/data/worker-2"), 7002) == (for_process(settings, 2).data_dir, for_process(settings, 2).web_port)
 
 
-def test_no_port_for_one_is_no_port_for_any() -> None:
+def test_port_0_is_port_0_for_every_process() -> None:
     assert 0 == for_process(load(web_port=0), 3).web_port

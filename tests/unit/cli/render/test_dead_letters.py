@@ -25,12 +25,12 @@ def test_json_is_indented() -> None:
     assert ["{", '  "a": [', "    1", "  ]", "}"] == list(content(b'{"a":[1]}'))
 
 
-def test_text_is_shown_as_it_is() -> None:
+def test_text_is_unchanged() -> None:
     assert ["<html>", "é"] == list(content("<html>\r\né".encode()))
 
 
 @pytest.mark.parametrize("value", [b"\xff\xfe{", b"\x1b[2J{"])
-def test_what_a_terminal_can_not_show_is_shown_in_hexadecimal(value: bytes) -> None:
+def test_bytes_that_are_not_text_are_a_hex_dump(value: bytes) -> None:
     (line,) = content(value)
 
     assert line.startswith(f"00000000  {value.hex(' ')} ")
@@ -38,7 +38,7 @@ def test_what_a_terminal_can_not_show_is_shown_in_hexadecimal(value: bytes) -> N
     assert line.endswith("{")
 
 
-def test_a_dump_has_sixteen_bytes_a_line() -> None:
+def test_a_hex_dump_has_sixteen_bytes_a_line() -> None:
     lines = list(content(bytes(range(128, 128 + 20))))
 
     assert ["00000000", "00000010"] == [line[:8] for line in lines]

@@ -1,4 +1,4 @@
-"""The demo's screen fits where it is shown."""
+"""The demo's screen fits the terminal."""
 
 from collections import Counter
 from io import StringIO
@@ -46,14 +46,14 @@ def test_the_live_view_fits_and_shows_every_number_whole(width: int) -> None:
 
 
 @WIDTHS
-def test_the_final_view_tells_decisions_by_source(width: int) -> None:
+def test_the_final_view_shows_decisions_by_source(width: int) -> None:
     lines = rendered(DemoRenderer("1,000 recipients").final(report(), width), width)
     assert all(len(shown) <= width for shown in lines)
     (applied,) = [shown.split() for shown in lines if shown.strip().startswith("applied")]
     assert ["applied", "7", "0", "7"] == applied[:4]
 
 
-def test_the_verdict_is_plain() -> None:
+def test_the_result_is_shown() -> None:
     assert result_line(report()).plain.startswith("✓ numbers equal")
     assert result_line(report("x is 1, should be 2")).plain.startswith("✗ numbers differ")
 
@@ -65,10 +65,10 @@ def test_more_deliveries_than_the_screen_has_rows_are_counted() -> None:
     assert any("… 40 more" in shown for shown in lines)
 
 
-def test_times_say_their_zone() -> None:
+def test_times_have_their_zone() -> None:
     assert local_time(1_757_851_200.0)[-6] in "+-"
     assert "-" == local_time(0.0)
 
 
-def test_a_line_says_it_all_where_there_is_no_terminal() -> None:
+def test_without_a_terminal_progress_is_one_line() -> None:
     assert "1,000,000 raw records, 999,000 parsed" in progress_line(STATE)

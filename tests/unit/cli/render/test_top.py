@@ -31,7 +31,7 @@ def drawn(rates: Rates, width: int, height: int | None, deliveries: int = 20) ->
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 132, 200])
 @pytest.mark.parametrize("height", [18, 24, 50])
-def test_it_fits_into_the_terminal(width: int, height: int) -> None:
+def test_the_screen_fits_into_the_terminal(width: int, height: int) -> None:
     lines = drawn(busy(), width, height)
 
     assert max(len(line) for line in lines) <= width
@@ -41,20 +41,20 @@ def test_it_fits_into_the_terminal(width: int, height: int) -> None:
     assert any("delivery-w" in line for line in lines)
 
 
-def test_problems_take_their_room() -> None:
+def test_problems_reduce_the_rows_of_deliveries() -> None:
     lines = drawn(busy(["Redis at 127.0.0.1:1 (AFTERSEND_REDIS_URL) does not answer: " + "because " * 20]), 80, 24)
 
     assert len(lines) <= 24
 
 
-def test_without_a_height_as_many_as_wanted_are_shown() -> None:
+def test_without_a_height_all_deliveries_up_to_the_limit_are_shown() -> None:
     lines = drawn(busy(), 200, None, 30)
 
     assert 30 == sum("delivery-with" in line for line in lines)
     assert lines[-1].startswith("10 more deliveries")
 
 
-def test_without_room_the_least_important_columns_go() -> None:
+def test_a_narrow_terminal_omits_the_least_important_columns() -> None:
     assert COLUMNS == fitting(COLUMNS, 200)
     assert ["delivered"] == [column.heading for column in fitting(COLUMNS, 26)]
     assert () == fitting(COLUMNS, 5)

@@ -1,4 +1,4 @@
-"""Requests of every kind: answered by the document's rules, and never by a crash."""
+"""Every kind of request is answered as the OpenAPI document describes, without a crash."""
 
 from urllib.parse import quote
 
@@ -52,14 +52,14 @@ ROW = f"/api/v1/deliveries/sale/recipients/{KNOWN}"
         ("/api/v2/deliveries", 404, "not_found"),
     ],
 )
-async def test_what_is_wrong_with_a_request(target: str, status: int, code: str) -> None:
+async def test_an_invalid_request_is_an_error(target: str, status: int, code: str) -> None:
     answer = await ask(api(Memory()), target)
 
     assert (status, code) == (answer.status, answer.code)
     assert "application/json" == answer.headers["content-type"]
 
 
-async def test_nothing_but_get() -> None:
+async def test_only_get_is_allowed() -> None:
     answer = await ask(api(Memory()), "/api/v1/deliveries", method="POST")
 
     assert (405, "GET, HEAD") == (answer.status, answer.headers["allow"])
@@ -71,19 +71,19 @@ async def test_head_has_no_body() -> None:
     assert (200, b"") == (answer.status, answer.raw)
 
 
-async def test_an_id_may_have_anything_in_it_if_it_is_encoded() -> None:
+async def test_an_encoded_id_may_have_any_character() -> None:
     answer = await ask(api(Memory()), f"/api/v1/deliveries/{quote('a/b?c#d%', safe='')}")
 
     assert "unknown_delivery" == answer.code
 
 
-async def test_an_address_in_any_spelling() -> None:
+async def test_an_address_is_found_in_any_spelling() -> None:
     answer = await ask(api(Memory()), "/api/v1/recipients/%3CJANE%40Example.COM%3E")
 
     assert KNOWN == answer.body["recipient"]
 
 
-async def test_times_are_iso_and_what_is_not_there_is_left_out() -> None:
+async def test_times_are_iso_8601_and_missing_values_are_omitted() -> None:
     answer = await ask(api(Memory()), ROW)
 
     assert "2025-09-14T12:00:00.500Z" == answer.body["updated_at"]
@@ -105,7 +105,7 @@ async def test_rates_have_their_numerator_and_denominator() -> None:
 
 @pytest.mark.parametrize("target", [ROW, f"/api/v1/recipients/{KNOWN}", f"{ROW}/explanation"])
 async def test_a_viewer_sees_no_address_and_no_diagnostic(target: str) -> None:
-    """But may ask for an address that he knows."""
+    """A viewer may request an address that it knows."""
     answer = await ask(api(Memory()), target, token=VIEWER)
 
     assert 200 == answer.status
@@ -126,7 +126,7 @@ async def test_raw_records_are_for_operators() -> None:
     assert ((403, "forbidden"), 200) == ((viewer.status, viewer.code), operator.status)
 
 
-async def test_an_explanation_as_of_a_time_and_in_views() -> None:
+async def test_an_explanation_has_a_time_and_views() -> None:
     memory = Memory()
     for query in ("", "?as_of=1767225600.5&view=creatio,efs", "?as_of=2026-01-01T02:00:00%2B02:00&view=all"):
         assert 200 == (await ask(api(memory), f"{ROW}/explanation{query}")).status
@@ -142,7 +142,7 @@ async def test_an_explanation_as_of_a_time_and_in_views() -> None:
 
 
 @pytest.mark.parametrize("target", [ROW, f"/api/v1/recipients/{KNOWN}", f"{ROW}/explanation"])
-async def test_nobody_has_the_partition(target: str) -> None:
+async def test_a_partition_without_an_owner_is_unavailable(target: str) -> None:
     memory = Memory()
     memory.here = False
 
@@ -152,7 +152,7 @@ async def test_nobody_has_the_partition(target: str) -> None:
 
 
 @pytest.mark.parametrize("target", [ROW, f"/api/v1/recipients/{KNOWN}", f"{ROW}/explanation"])
-async def test_the_partition_goes_while_it_is_read(target: str) -> None:
+async def test_a_partition_that_is_revoked_while_it_is_read_is_unavailable(target: str) -> None:
     memory = Memory()
     memory.moved = True
 
@@ -161,8 +161,8 @@ async def test_the_partition_goes_while_it_is_read(target: str) -> None:
     assert (503, "partition_moving") == (answer.status, answer.code)
 
 
-async def test_a_question_that_was_sent_on_is_not_sent_on_again() -> None:
-    """Two workers that each think the other is the owner must not ask each other for ever."""
+async def test_a_forwarded_request_is_not_forwarded_again() -> None:
+    """Two workers that each take the other for the owner must not forward requests forever."""
     memory = Memory()
     memory.here, memory.url = False, "http://127.0.0.1:1"
 
@@ -171,7 +171,7 @@ async def test_a_question_that_was_sent_on_is_not_sent_on_again() -> None:
     assert (503, "partition_moving") == (answer.status, answer.code)
 
 
-async def test_an_owner_that_does_not_answer() -> None:
+async def test_an_owner_that_does_not_answer_is_unreachable() -> None:
     memory = Memory()
     memory.here, memory.url = False, "http://127.0.0.1:1"
     of = api(memory)
@@ -248,6 +248,6 @@ async def test_the_document_has_every_route_and_every_schema_is_sound() -> None:
     for path, example in examples.items():
         for token in (VIEWER, "nobody's token"):
             found = await ask(api(Memory()), f"/api/v1{example}", token=token)
-            told = document["paths"][path]["get"]["responses"][str(found.status)]
-            schema = told["content"]["application/json"]["schema"]
+            described = document["paths"][path]["get"]["responses"][str(found.status)]
+            schema = described["content"]["application/json"]["schema"]
             jsonschema.validate(found.body, {**schema, "components": document["components"]})

@@ -1,4 +1,4 @@
-"""Suppression checks: each address in its place, and nothing at all where one of them is not sure."""
+"""Suppression checks: answers in order, and no answer if one of them is uncertain."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ async def check(of: Api, question: Any, **more: Any) -> Answer:
     return await ask(of, CHECK, method="POST", body=body, headers=JSON | more.pop("headers", {}), **more)
 
 
-async def test_each_address_in_its_place() -> None:
+async def test_answers_are_in_the_order_of_the_addresses() -> None:
     spellings = [
         "JANE@Example.com ",
         "nobody@example.com",
@@ -49,13 +49,13 @@ async def test_each_address_in_its_place() -> None:
     assert 1 == answer.body["may_be_mailed"]
 
 
-async def test_an_answer_is_as_the_document_says() -> None:
+async def test_an_answer_is_valid_for_the_document() -> None:
     of = api(Memory())
     document = (await ask(of, "/api/v1/openapi.json")).body
     operation = document["paths"]["/suppression/check"]["post"]
     question = {"addresses": [KNOWN, "nobody@example.com", ""]}
-    asked = operation["requestBody"]["content"]["application/json"]["schema"]
-    jsonschema.validate(question, {**asked, "components": document["components"]})
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.validate(question, {**schema, "components": document["components"]})
 
     for made in (question, {"addresses": 5}):
         answer = await check(of, made)
@@ -63,20 +63,20 @@ async def test_an_answer_is_as_the_document_says() -> None:
         jsonschema.validate(answer.body, {**schema, "components": document["components"]})
 
 
-async def test_no_addresses() -> None:
+async def test_no_addresses_have_an_empty_answer() -> None:
     answer = await check(api(Memory()), {"addresses": []})
 
     assert (200, {"may_be_mailed": 0, "results": []}) == (answer.status, answer.body)
 
 
-async def test_as_many_as_there_may_be() -> None:
+async def test_the_number_of_addresses_is_limited() -> None:
     memory = Memory()
     addresses = [f"person{number}@example.com" for number in range(MAX_ADDRESSES - 1)]
     answer = await check(api(memory), {"addresses": [*addresses, KNOWN]})
 
     assert (200, MAX_ADDRESSES - 1) == (answer.status, answer.body["may_be_mailed"])
     assert [*addresses, KNOWN] == [one["recipient"] for one in answer.body["results"]]
-    assert 4 == len(memory.asked), "once for each partition"
+    assert 4 == len(memory.requested), "once for each partition"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_as_many_as_there_may_be() -> None:
         (b" " * (MAX_BODY + 1), 413, "content_too_large"),
     ],
 )
-async def test_what_is_wrong_with_a_question(question: Any, status: int, code: str) -> None:
+async def test_an_invalid_body_is_an_error(question: Any, status: int, code: str) -> None:
     answer = await check(api(Memory()), question)
 
     assert (status, code) == (answer.status, answer.code)
@@ -103,7 +103,7 @@ async def test_what_is_wrong_with_a_question(question: Any, status: int, code: s
 @pytest.mark.parametrize(
     "headers", [{"content-type": "text/plain"}, {"content-type": ""}, JSON | {"content-encoding": "gzip"}]
 )
-async def test_only_json_as_it_is(headers: dict[str, str]) -> None:
+async def test_only_uncompressed_json_is_accepted(headers: dict[str, str]) -> None:
     """A page in a browser can post a form or text to anywhere, but not JSON."""
     answer = await ask(api(Memory()), CHECK, method="POST", body=b'{"addresses": []}', headers=headers)
 
@@ -111,7 +111,7 @@ async def test_only_json_as_it_is(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
-async def test_only_a_post(method: str) -> None:
+async def test_only_post_is_allowed(method: str) -> None:
     answer = await ask(api(Memory()), CHECK, method=method)
 
     assert (405, "POST") == (answer.status, answer.headers["allow"])
@@ -133,7 +133,7 @@ async def test_a_viewer_sees_no_address() -> None:
 
 
 @pytest.mark.parametrize("attribute, value", [("here", False), ("moved", True)])
-async def test_one_partition_that_is_not_sure_is_enough_for_no_answer(attribute: str, value: bool) -> None:
+async def test_one_unavailable_partition_makes_the_answer_unavailable(attribute: str, value: bool) -> None:
     memory = Memory()
     setattr(memory, attribute, value)
     answer = await check(api(memory), {"addresses": [KNOWN]})
@@ -141,7 +141,7 @@ async def test_one_partition_that_is_not_sure_is_enough_for_no_answer(attribute:
     assert (503, "partition_moving", "2") == (answer.status, answer.code, answer.headers["retry-after"])
 
 
-async def test_a_question_that_was_sent_on_is_not_sent_on_again() -> None:
+async def test_a_forwarded_request_is_not_forwarded_again() -> None:
     memory = Memory()
     memory.here, memory.url = False, "http://127.0.0.1:1"
     answer = await check(api(memory), {"addresses": [KNOWN]}, headers={"aftersend-forwarded": "1"})
@@ -149,7 +149,7 @@ async def test_a_question_that_was_sent_on_is_not_sent_on_again() -> None:
     assert (503, "partition_moving") == (answer.status, answer.code)
 
 
-async def test_too_many_at_once() -> None:
+async def test_too_many_concurrent_requests_are_rejected() -> None:
     memory = Memory()
     gate = asyncio.Event()
     look_up = memory.check_suppression
@@ -173,7 +173,7 @@ async def test_too_many_at_once() -> None:
 
 
 async def served(answer: Callable[[web.Request], Any]) -> tuple[web.AppRunner, str]:
-    """Serve what another worker would; return the server and its URL."""
+    """Serve the answers of another worker; return the server and its URL."""
     app = web.Application(client_max_size=MAX_BODY)
     app.router.add_route("*", CHECK, answer)
     runner = web.AppRunner(app)
@@ -184,16 +184,16 @@ async def served(answer: Callable[[web.Request], Any]) -> tuple[web.AppRunner, s
 
 
 def split(memory: Memory, url: str) -> None:
-    """Let the worker have the even partitions, and another one the rest."""
+    """Assign the even partitions to the worker, and the others to another one."""
     memory.url = url
     memory.is_here = lambda recipient: memory.partition(recipient) % 2 == 0  # type: ignore[method-assign]
 
 
-async def test_what_others_have_is_asked_for_in_one_question() -> None:
-    other, asked = Memory(), []
+async def test_other_owners_get_one_request_each() -> None:
+    other, forwarded = Memory(), []
 
     async def elsewhere(request: web.Request) -> web.Response:
-        asked.append(request.headers["aftersend-forwarded"])
+        forwarded.append(request.headers["aftersend-forwarded"])
         given = {"aftersend-forwarded": "1"}
         answer = await check(api(other), await request.read(), headers=given)
         return web.Response(status=answer.status, body=answer.raw, content_type="application/json")
@@ -209,16 +209,16 @@ async def test_what_others_have_is_asked_for_in_one_question() -> None:
         await of.close()
         await runner.cleanup()
 
-    assert (200, 200, ["1"]) == (answer.status, answer.body["may_be_mailed"], asked)
+    assert (200, 200, ["1"]) == (answer.status, answer.body["may_be_mailed"], forwarded)
     assert addresses == [one["address"] for one in answer.body["results"]]
     assert "bounced" == answer.body["results"][-1]["reason"]
     for held, rest in ((memory, 0), (other, 1)):
-        assert {rest} == {memory.partition(one) % 2 for recipients in held.asked for one in recipients}
-    assert 201 == sum(len(recipients) for recipients in (*memory.asked, *other.asked))
+        assert {rest} == {memory.partition(one) % 2 for recipients in held.requested for one in recipients}
+    assert 201 == sum(len(recipients) for recipients in (*memory.requested, *other.requested))
 
 
 @pytest.mark.parametrize(
-    "status, said, code",
+    "status, body, code",
     [
         (503, b'{"error": {"code": "overloaded", "message": "busy"}}', "overloaded"),
         (503, b'{"error": {"code": "of next year", "message": "?"}}', "owner_unreachable"),
@@ -228,9 +228,9 @@ async def test_what_others_have_is_asked_for_in_one_question() -> None:
         (401, b"{}", "owner_unreachable"),
     ],
 )
-async def test_an_owner_that_does_not_tell(status: int, said: bytes, code: str) -> None:
+async def test_an_error_of_an_owner_makes_the_answer_unavailable(status: int, body: bytes, code: str) -> None:
     async def elsewhere(_request: web.Request) -> web.Response:
-        return web.Response(status=status, body=said)
+        return web.Response(status=status, body=body)
 
     memory = Memory()
     runner, url = await served(elsewhere)

@@ -1,4 +1,4 @@
-"""What Prometheus sees of alerts on deliveries."""
+"""Metrics of alerts on deliveries."""
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -16,7 +16,7 @@ def lines(metrics: AlertMetrics) -> list[str]:
     return [line for line in generate_latest(registry).decode().splitlines() if not line.startswith("#")]
 
 
-def test_active_ones_and_how_they_came() -> None:
+def test_active_alerts_and_transitions_are_counted() -> None:
     metrics = AlertMetrics(5, ["complaints"])
     metrics.update([alert("sale"), alert("other", state="ended")], [alert("sale")])
 
@@ -29,8 +29,8 @@ def test_active_ones_and_how_they_came() -> None:
     assert not any("sale" in line for line in lines(metrics))
 
 
-def test_those_raised_last_have_series_of_their_own() -> None:
-    """Both alerts of a delivery take one place; the others are counted together."""
+def test_the_latest_alerts_have_series_of_their_own() -> None:
+    """Both alerts of a delivery use one series; the others are counted together."""
     metrics = AlertMetrics(1, [])
     metrics.update(
         [], [alert("last"), alert("last", "hard_bounces"), alert("a"), alert("b"), alert("b", "hard_bounces")]

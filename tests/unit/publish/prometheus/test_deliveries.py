@@ -1,4 +1,4 @@
-"""Deliveries by their ids, and all others together: the sum is that of the tables, whatever is shown."""
+"""Series of deliveries, and of all others together: their sum always equals the tables."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def rows(number: int) -> dict[int, int]:
     return {CELLS[1]: number}
 
 
-def test_the_ones_that_were_active_last_have_names() -> None:
+def test_the_last_active_deliveries_have_series_of_their_own() -> None:
     deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
@@ -84,7 +84,7 @@ def test_the_ones_that_were_active_last_have_names() -> None:
     assert {"c": 1000.0, "a": 10_010.0, OTHER: 100.0} == shown_by(deliveries, "delivered")
 
 
-def test_after_a_restart_the_tables_say_which_they_are() -> None:
+def test_after_a_restart_the_last_active_deliveries_are_read_from_the_tables() -> None:
     before = Store(DeliveryMetrics(2), 0)
     for at, name in enumerate(("a", "b", "c")):
         before.fold(at, {name: rows(at + 1)}, {})
@@ -93,7 +93,7 @@ def test_after_a_restart_the_tables_say_which_they_are() -> None:
     assert {"b": 2.0, "c": 3.0, OTHER: 1.0} == shown_by(deliveries, "delivered")
 
 
-def test_a_number_that_falls_falls_here_too() -> None:
+def test_gauges_can_decrease() -> None:
     deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
@@ -103,7 +103,7 @@ def test_a_number_that_falls_falls_here_too() -> None:
     assert {"a": 0.0, OTHER: 0.0} == shown_by(deliveries, "sent")
 
 
-def test_a_partition_that_has_gone_is_not_shown() -> None:
+def test_a_revoked_partition_has_no_series() -> None:
     deliveries = DeliveryMetrics(2)
     stores = [Store(deliveries, 0), Store(deliveries, 1)]
     for store in stores:
@@ -116,8 +116,8 @@ def test_a_partition_that_has_gone_is_not_shown() -> None:
     assert {OTHER: 0.0} == shown_by(deliveries, "delivered")
 
 
-def test_what_belongs_to_no_delivery_has_a_name_that_is_not_empty() -> None:
-    """Prometheus takes an empty label for none at all."""
+def test_events_without_a_delivery_have_a_label_value() -> None:
+    """To Prometheus, an empty label is a missing label."""
     deliveries = DeliveryMetrics(2)
     store = Store(deliveries, 0)
     deliveries.opened(0, store)
@@ -139,7 +139,7 @@ BATCH = st.tuples(
 
 
 @given(st.lists(BATCH, max_size=20), st.integers(0, 5))
-def test_the_sum_over_deliveries_is_the_tables_whoever_is_shown(
+def test_the_sum_over_deliveries_equals_the_tables(
     batches: list[tuple[int, dict[str, dict[int, int]], dict[str, dict[int, int]], bool]], limit: int
 ) -> None:
     deliveries = DeliveryMetrics(limit)

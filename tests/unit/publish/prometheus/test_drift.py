@@ -3,7 +3,7 @@ from pathlib import Path
 from aftersend.publish.prometheus.drift import write_check
 
 
-def test_the_file_holds_what_was_found(tmp_path: Path) -> None:
+def test_the_file_has_the_result_of_the_check(tmp_path: Path) -> None:
     path = tmp_path / "aftersend.prom"
     write_check(path, drift=2, compared=100, at=1790000000.0)
     assert {

@@ -13,7 +13,7 @@ def values(collector: GatewayMetrics, names: Iterable[str]) -> dict[tuple[str, .
     }
 
 
-def test_requests_by_source_and_code() -> None:
+def test_requests_are_counted_by_source_and_code() -> None:
     gateway = GatewayMetrics(["sendgrid"], lambda: 17, lambda: False)
     gateway.answered("sendgrid", 200, 100, 0.004)
     gateway.answered("sendgrid", 401, 50)
@@ -29,7 +29,7 @@ def test_requests_by_source_and_code() -> None:
     )
 
 
-def test_paths_that_somebody_tries_have_no_series_of_their_own() -> None:
+def test_unknown_paths_have_no_series_of_their_own() -> None:
     gateway = GatewayMetrics(["sendgrid"])
     for number in range(1000):
         gateway.answered(f"guess-{number}", 404, 10)

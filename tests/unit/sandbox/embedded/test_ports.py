@@ -6,14 +6,14 @@ from aftersend.sandbox.embedded import EmbeddedUnavailableError
 from aftersend.sandbox.embedded.ports import HOST, is_free, pick_free, require_free
 
 
-def test_picks_different_free_ports() -> None:
+def test_free_ports_are_different() -> None:
     ports = pick_free(5)
 
     assert 5 == len(set(ports))
     assert all(is_free(port) for port in ports)
 
 
-def test_picks_no_port_that_the_system_hands_out_to_clients() -> None:
+def test_free_ports_are_below_those_of_outgoing_connections() -> None:
     assert all(1024 < port < 32_768 for port in pick_free(5))
 
 

@@ -1,4 +1,4 @@
-"""The common part of the embedded servers, on a server so small that it starts at once."""
+"""The base class of the embedded servers, with a small server that starts at once."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ time.sleep(60)
 
 
 class EchoServer(EmbeddedProcess):
-    """Says `here` to whoever connects."""
+    """Answers `here` to every connection."""
 
     name = "Echo"
 
@@ -81,7 +81,7 @@ def test_starts_stops_and_starts_again_on_the_same_port(tmp_path: Path) -> None:
     assert port == server.port
 
 
-def test_as_a_context_it_runs_inside_only(tmp_path: Path) -> None:
+def test_a_context_manager_starts_and_stops_the_server(tmp_path: Path) -> None:
     with EchoServer(tmp_path) as server:
         assert server.ready()
     assert not server.running
@@ -104,7 +104,7 @@ def test_a_paused_server_can_be_stopped(tmp_path: Path) -> None:
     assert not server.running
 
 
-def test_one_that_does_not_heed_sigterm_is_killed(tmp_path: Path) -> None:
+def test_a_server_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     server = EchoServer(tmp_path, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" + SERVER)
     server.start()
     server.stop(timeout=0.2)
@@ -121,7 +121,7 @@ def test_without_a_running_server_there_is_nothing_to_signal(tmp_path: Path) -> 
             action()
 
 
-def test_the_last_words_of_a_server_that_cannot_start_are_in_the_error(tmp_path: Path) -> None:
+def test_the_error_of_a_failed_start_has_the_last_log_line(tmp_path: Path) -> None:
     server = EchoServer(tmp_path, "raise SystemExit('ERROR: no such luck')")
 
     with pytest.raises(EmbeddedUnavailableError, match="Echo ended while starting: ERROR: no such luck") as error:
@@ -140,7 +140,7 @@ def test_a_server_that_is_not_ready_in_time_is_killed(tmp_path: Path) -> None:
     assert not server.running
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
     server = EchoServer(tmp_path)
     with (
         socket.create_server((HOST, server.port)),

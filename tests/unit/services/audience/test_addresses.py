@@ -1,4 +1,4 @@
-"""What looks like an address."""
+"""Validity of addresses."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ BAD = [
 
 
 @pytest.mark.parametrize("address", GOOD)
-def test_what_can_be_one(address: str) -> None:
+def test_valid_addresses_are_accepted(address: str) -> None:
     assert is_valid(key_of(address))
 
 
 @pytest.mark.parametrize("address", BAD)
-def test_what_can_not(address: str) -> None:
+def test_invalid_addresses_are_rejected(address: str) -> None:
     assert not is_valid(key_of(address))
 
 
 @pytest.mark.parametrize("address", ["", "  ", "<>", "a\x00b@example.org", "x" * 600 + "@example.org"])
-def test_what_can_not_even_be_a_key(address: str) -> None:
+def test_text_without_a_usable_key_is_rejected(address: str) -> None:
     assert not key_of(address)

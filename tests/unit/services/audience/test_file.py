@@ -34,7 +34,7 @@ def test_columns_are_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "first, options, said",
+    "first, options, words",
     [
         ("name,city", {}, "--address-column"),
         ("name,email", {"address": "mail"}, "no column 'mail'"),
@@ -42,8 +42,8 @@ def test_columns_are_named() -> None:
         ("a@b.example,c", {"test": "c"}, "--address-column"),
     ],
 )
-def test_what_is_not_found_is_said(first: str, options: dict[str, Any], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_a_missing_column_is_an_error(first: str, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
         find_columns(first, **options)
 
 
@@ -56,14 +56,14 @@ LINES = [
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_lines_whatever_the_encoding(tmp_path: Path, encoding: str) -> None:
+def test_lines_are_read_in_every_encoding(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "audience.csv"
     path.write_text(CONTENT, encoding=encoding, newline="")
     with open_text(path) as text:
         assert LINES == list(read_lines(text, find_columns("name;email;test", test="test"), str(path)))
 
 
-def test_an_encoding_is_asked_for(tmp_path: Path) -> None:
+def test_an_undetected_encoding_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "audience.csv"
     path.write_text(CONTENT, encoding="cp1252", newline="")
     columns = find_columns("name;email;test", test="test")
@@ -74,7 +74,7 @@ def test_an_encoding_is_asked_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["", "klingon"])
-def test_what_can_not_be_opened_is_said(tmp_path: Path, encoding: str) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "audience.csv"
     if encoding:
         path.touch()

@@ -1,4 +1,4 @@
-"""An audience's lines into events: each address once, and the same again when it is loaded again."""
+"""Lines of an audience to events: each address once, with the same ids when it is loaded again."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def audience(state: InitialStatus = "planned") -> AudienceLoader:
     return AudienceLoader("d", state, {"boss@brand.example"}, "campaign")
 
 
-def test_what_lines_become() -> None:
+def test_lines_become_recipients_duplicates_or_invalid_addresses() -> None:
     one = audience()
     events = loaded(one)
     assert [
@@ -65,7 +65,7 @@ def test_the_same_file_again_gives_the_same_ids() -> None:
     assert len(first) == len({event.event_id for event in first}), "two copies are two events"
 
 
-def test_another_delivery_or_state_gives_others() -> None:
+def test_another_delivery_or_state_gives_other_ids() -> None:
     ids = {event.event_id for event in loaded(audience())}
     assert ids.isdisjoint(event.event_id for event in loaded(AudienceLoader("e", "planned")))
     assert "ready" == loaded(audience("ready"))[0].type

@@ -1,4 +1,4 @@
-"""Dead letters as they are read back, and which of them are meant."""
+"""Fields and selection of dead letters."""
 
 import base64
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ class Record(NamedTuple):
 
 
 class Channel:
-    """Keeps what is appended, as a channel of the writer takes it."""
+    """Collects appended records, in place of a writer's channel."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -40,13 +40,13 @@ class Channel:
 
 
 def written(record: Record, topic: str = "feedback.raw.kumomta", message: str = "no JSON") -> DeadLetter:
-    """Return what is read back of a record that the engine has put among the dead letters."""
+    """Return the dead letter that is read from a record of the engine."""
     channel = Channel()
     dead_letters.write(channel, record, topic, 3, SourceError(message))  # type: ignore[arg-type]
     return decode_dead_letter(channel.records[0], "feedback.dead-letters", 1)
 
 
-def test_a_letter_says_what_the_engine_wrote() -> None:
+def test_a_dead_letter_has_the_fields_that_the_engine_wrote() -> None:
     letter = written(Record(headers=[("h", b"1"), ("h", b"2")]))
 
     assert (b"key", b"{", 1_790_000_000_000) == (letter.key, letter.value, letter.timestamp)
@@ -57,14 +57,14 @@ def test_a_letter_says_what_the_engine_wrote() -> None:
     assert letter.version
 
 
-def test_headers_of_our_names_that_the_record_came_with_stay_its_own() -> None:
+def test_headers_of_the_record_are_not_taken_for_those_of_the_engine() -> None:
     letter = written(Record(headers=[("aftersend.error", b"mine"), ("aftersend.topic", b"my topic")]))
 
     assert [("aftersend.error", b"mine"), ("aftersend.topic", b"my topic")] == letter.headers
     assert ("SourceError", "feedback.raw.kumomta") == (letter.error, letter.origin.topic)
 
 
-def test_a_letter_that_comes_of_a_replay_says_so() -> None:
+def test_a_dead_letter_of_a_replay_is_marked() -> None:
     letter = written(Record(headers=[("aftersend.replayed", b"feedback.raw.kumomta-3-2")]))
 
     assert "feedback.raw.kumomta-3-2" == letter.replayed
@@ -72,7 +72,7 @@ def test_a_letter_that_comes_of_a_replay_says_so() -> None:
     assert DeadLetterFilter().matches(letter)
 
 
-def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
+def test_a_foreign_record_on_the_topic_is_shown() -> None:
     letter = decode_dead_letter(Record(headers=[("aftersend.partition", b"none")]), "feedback.dead-letters", 0)
 
     assert RecordPosition("", -1, -1) == letter.origin
@@ -87,11 +87,11 @@ def test_a_record_that_somebody_else_put_there_is_shown_all_the_same() -> None:
         ("feedback.dead-letters-0-0", RecordPosition("feedback.dead-letters", 0, 0)),
     ],
 )
-def test_places(text: str, place: RecordPosition) -> None:
+def test_positions_are_parsed(text: str, place: RecordPosition) -> None:
     assert place == parse_position(text, "letters")
 
 
-def test_a_place_is_read_as_it_is_written() -> None:
+def test_a_printed_position_can_be_parsed() -> None:
     place = RecordPosition("feedback.dead-letters", 2, 30)
 
     assert place == parse_position(str(place), "")
@@ -108,7 +108,7 @@ def settings() -> Settings:
     return load(topic_prefix="p", raw_topics={"kumomta": "mta.log"})
 
 
-def test_sources_mean_their_topics(settings: Settings) -> None:
+def test_a_source_selects_its_topic(settings: Settings) -> None:
     assert frozenset() == topics_of(settings, None)
     assert {"mta.log"} == topics_of(settings, "kumomta")
     assert {"mta.log"} == topics_of(settings, "mta.log")

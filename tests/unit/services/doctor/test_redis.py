@@ -1,4 +1,4 @@
-"""What is made of what Redis tells of itself."""
+"""Findings about Redis' information about itself."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ INFO: dict[str, Any] = {"redis_version": "7.2.4", "role": "master", "used_memory
         ({"role": "slave"}, "failed", "it is a replica"),
     ],
 )
-def test_version_and_role(changes: dict[str, Any], result: str, words: str) -> None:
+def test_version_and_role_are_shown(changes: dict[str, Any], result: str, words: str) -> None:
     found = _version(INFO | changes, "here", 0.001)
 
     assert result == found.result
@@ -30,7 +30,7 @@ def test_memory(most: int, result: str) -> None:
     assert result == _memory(INFO | {"maxmemory": most}).result
 
 
-def test_eviction_loses_what_nobody_has_asked_to_lose() -> None:
+def test_eviction_is_a_warning() -> None:
     assert "ok" == _eviction({"maxmemory_policy": "noeviction"}).result
     found = _eviction({"maxmemory_policy": "allkeys-lru", "evicted_keys": 12_000})
 

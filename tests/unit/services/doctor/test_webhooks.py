@@ -1,4 +1,4 @@
-"""What is made of the gateway's settings."""
+"""Findings about the gateway's settings."""
 
 import asyncio
 from pathlib import Path
@@ -15,14 +15,14 @@ def check(**settings: object) -> list[Finding]:
     return asyncio.run(check_webhooks(load(**settings)))
 
 
-def test_without_secrets_nothing_comes_in() -> None:
+def test_without_secrets_all_webhooks_are_rejected() -> None:
     (found,) = check()
 
     assert "ok" == found.result
     assert "all webhooks are rejected" in found.found
 
 
-def test_secrets_of_a_folder(tmp_path: Path) -> None:
+def test_secrets_in_a_folder_are_found(tmp_path: Path) -> None:
     made = make_keys(tmp_path)
 
     (found,) = check(gateway_secrets_dir=made.secrets)
@@ -36,21 +36,21 @@ def test_secrets_of_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "secrets, words", [({"sendgrid": ("nothing",)}, "no public key"), ({"nobody": ("x" * 20,)}, "there is no source")]
 )
-def test_secrets_that_can_not_be_keys(secrets: dict[str, tuple[str, ...]], words: str) -> None:
+def test_invalid_keys_are_failures(secrets: dict[str, tuple[str, ...]], words: str) -> None:
     (found,) = check(gateway_secrets=secrets)
 
     assert "failed" == found.result
     assert words in found.found
 
 
-def test_what_is_open_to_anybody_is_told() -> None:
+def test_sources_without_authentication_are_a_warning() -> None:
     found = check(gateway_open=("sendgrid",))
 
     assert ["warning", "ok"] == [one.result for one in found]
     assert "AFTERSEND_GATEWAY_OPEN" in found[0].advice
 
 
-def test_a_token_that_opens_nothing_is_told() -> None:
+def test_a_token_of_no_source_is_a_warning() -> None:
     topic = "arn:aws:sns:eu-west-1:123456789012:feedback"
 
     found = check(gateway_secrets={"ses": topic}, gateway_tokens={"a-token-of-the-brand": "brand"})

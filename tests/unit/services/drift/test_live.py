@@ -1,4 +1,4 @@
-"""Redis against Kafka, while both move on."""
+"""Comparison of Redis with Kafka while both change."""
 
 import json
 
@@ -19,7 +19,7 @@ def part(partition: int, delivered: int, updated_at: float = 1000.0, delivery_id
 
 
 def hashed(*parts: int | None, total: int | None = None) -> dict[str, str]:
-    """Return a hash whose parts have delivered so many; None: the part is not there."""
+    """Return a hash whose parts have these numbers of deliveries; None: a missing part."""
     counted = {i: number for i, number in enumerate(parts) if number is not None}
     result = {f"_p{i}": json.dumps({"c": "x", "k": {"delivered": n} if n else {}}) for i, n in counted.items()}
     summed = sum(counted.values()) if total is None else total
@@ -38,15 +38,15 @@ def drift(hashes: dict[str, dict[str, str]], versions: PartVersions, oldest: flo
     return compare(hashes, versions, DriftReport(), oldest, None)
 
 
-def test_the_same_everywhere(versions: PartVersions) -> None:
+def test_equal_parts_are_no_drift(versions: PartVersions) -> None:
     assert [] == drift({"d": hashed(1, 5)}, versions)
 
 
-def test_a_part_that_is_behind(versions: PartVersions) -> None:
+def test_a_part_with_an_older_version_is_drift(versions: PartVersions) -> None:
     assert [Drift("d", 1, REDIS, "delivered", 5, 4)] == drift({"d": hashed(1, 4)}, versions)
 
 
-def test_a_part_that_has_moved_on_meanwhile(versions: PartVersions) -> None:
+def test_a_part_that_changed_during_the_comparison_is_no_drift(versions: PartVersions) -> None:
     """Kafka had 5 when the comparison began, then 6 and 7: Redis may show any of them."""
     versions.add([part(1, 6), part(1, 7)])
 
@@ -56,14 +56,14 @@ def test_a_part_that_has_moved_on_meanwhile(versions: PartVersions) -> None:
     assert drift({"d": hashed(1, 8)}, versions)
 
 
-def test_what_was_before_the_comparison_counts_no_longer(versions: PartVersions) -> None:
+def test_versions_before_the_comparison_do_not_count(versions: PartVersions) -> None:
     versions.add([part(1, 6)])
     versions.begin()
 
     assert [Drift("d", 1, REDIS, "delivered", 6, 5)] == drift({"d": hashed(1, 5)}, versions)
 
 
-def test_a_part_that_has_come_up_meanwhile(versions: PartVersions) -> None:
+def test_a_part_that_caught_up_is_no_drift(versions: PartVersions) -> None:
     versions.add([part(2, 3)])
 
     assert [] == drift({"d": hashed(1, 5)}, versions)
@@ -74,32 +74,32 @@ def test_totals_are_the_sums_of_the_parts(versions: PartVersions) -> None:
     assert [Drift("d", None, REDIS, "delivered", 6, 9)] == drift({"d": hashed(1, 5, total=9)}, versions)
 
 
-def test_a_part_that_is_missing(versions: PartVersions) -> None:
+def test_a_missing_part_is_drift(versions: PartVersions) -> None:
     assert [Drift("d", 1, REDIS, "delivered", 5, 0)] == drift({"d": hashed(1)}, versions)
 
 
-def test_a_part_that_kafka_does_not_know(versions: PartVersions) -> None:
+def test_a_part_that_kafka_lacks_is_drift(versions: PartVersions) -> None:
     assert [Drift("d", 2, REDIS, "delivered", 0, 8)] == drift({"d": hashed(1, 5, 8)}, versions)
 
 
-def test_a_delivery_that_redis_has_lost(versions: PartVersions) -> None:
+def test_a_delivery_missing_in_redis_is_drift(versions: PartVersions) -> None:
     found = drift({}, versions)
 
     assert [("d", 0), ("d", 1)] == [(one.delivery_id, one.partition) for one in found]
 
 
-def test_a_delivery_that_left_redis_after_its_time(versions: PartVersions) -> None:
+def test_an_expired_delivery_is_no_drift(versions: PartVersions) -> None:
     report = DriftReport()
 
     assert [] == compare({}, versions, report, 2000.0, None)
     assert {"d"} == report.expired
 
 
-def test_a_delivery_of_which_kafka_knows_nothing(versions: PartVersions) -> None:
+def test_a_delivery_that_kafka_lacks_is_drift(versions: PartVersions) -> None:
     assert ["ghost"] == [one.delivery_id for one in drift({"d": hashed(1, 5), "ghost": hashed(2)}, versions)]
 
 
-def test_only_the_delivery_of_interest(versions: PartVersions) -> None:
+def test_only_the_selected_delivery_is_compared(versions: PartVersions) -> None:
     versions.add([part(0, 1, delivery_id="other")])
     versions.begin()
 

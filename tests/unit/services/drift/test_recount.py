@@ -1,4 +1,4 @@
-"""KPIs counted anew from what the real fold has written."""
+"""KPIs recounted from the records of the real fold."""
 
 from collections.abc import Iterable
 from copy import copy
@@ -49,7 +49,7 @@ def campaign() -> Iterable[Feedback]:
     yield from feedback("a@x.org", "sent", "delivered", "opened", delivery_id="other")
 
 
-def test_what_was_folded_is_what_is_counted(partition: Partition) -> None:
+def test_the_recount_equals_the_folded_kpis(partition: Partition) -> None:
     partition.fold([*campaign(), *campaign()])
 
     recount = recounted(partition)
@@ -62,8 +62,8 @@ def test_what_was_folded_is_what_is_counted(partition: Partition) -> None:
     assert report.compared > 50
 
 
-def test_test_messages_and_unattributed_ones(partition: Partition) -> None:
-    """Neither counts anywhere."""
+def test_test_messages_and_unattributed_events_are_recounted(partition: Partition) -> None:
+    """Neither is in any KPI."""
     partition.fold(
         [
             *campaign(),
@@ -77,27 +77,27 @@ def test_test_messages_and_unattributed_ones(partition: Partition) -> None:
 
 
 def tampered(partition: Partition, delivery_id: str, **changed: int) -> PartitionRecount:
-    """PartitionRecount with a KPI record that says something else."""
+    """Return a PartitionRecount with a KPI record of different numbers."""
     recount = recounted(partition)
     part = recount.parts[delivery_id]
     recount.parts[delivery_id] = msgspec.structs.replace(part, kpis=part.kpis | changed)
     return recount
 
 
-def test_a_number_that_drifts(partition: Partition) -> None:
+def test_a_different_number_is_drift(partition: Partition) -> None:
     partition.fold(campaign())
 
     assert [Drift("d", 0, ROWS, "delivered", 4, 5)] == drift(tampered(partition, "d", delivered=5))
     assert [Drift("d", 0, ROWS, "total_opens", 3, 2)] == drift(tampered(partition, "d", total_opens=2))
 
 
-def test_only_the_delivery_of_interest(partition: Partition) -> None:
+def test_only_the_selected_delivery_is_compared(partition: Partition) -> None:
     partition.fold(campaign())
 
     assert [] == drift(tampered(partition, "d", delivered=5), "other")
 
 
-def test_a_row_that_is_missing(partition: Partition) -> None:
+def test_a_missing_row_is_drift(partition: Partition) -> None:
     partition.fold(campaign())
     del partition.shown[partition.settings.topics.status][b"d\tc@x.org"]
 
@@ -106,8 +106,8 @@ def test_a_row_that_is_missing(partition: Partition) -> None:
     assert {"audience", "sent", "hard_bounced", "status_hard_bounce"} == names
 
 
-def test_a_row_whose_header_says_something_else(partition: Partition) -> None:
-    """Consumers read the value, a restart goes on from the header."""
+def test_a_row_that_differs_from_its_header_is_drift(partition: Partition) -> None:
+    """Consumers read the value, a restart continues from the header."""
     partition.fold(campaign())
     status = partition.shown[partition.settings.topics.status]
     status[b"d\tc@x.org"].headers = status[b"d\ta@x.org"].headers
@@ -115,7 +115,7 @@ def test_a_row_whose_header_says_something_else(partition: Partition) -> None:
     assert [Drift("d", 0, HEADERS, "rows that disagree", 0, 1)] == drift(recounted(partition))
 
 
-def test_a_row_that_agrees_with_its_header_again(partition: Partition) -> None:
+def test_a_later_record_that_agrees_with_its_header_is_no_drift(partition: Partition) -> None:
     partition.fold(campaign())
     topic = partition.settings.topics.status
     status = partition.shown[topic]
@@ -127,7 +127,7 @@ def test_a_row_that_agrees_with_its_header_again(partition: Partition) -> None:
     assert [] == drift(recount)
 
 
-def test_a_kpi_record_that_is_missing(partition: Partition) -> None:
+def test_a_missing_kpi_record_is_drift(partition: Partition) -> None:
     partition.fold(campaign())
     del partition.shown[partition.settings.topics.kpis][b"other\t0"]
 
@@ -144,8 +144,8 @@ def test_deliveries_past_their_retention_are_archived(partition: Partition) -> N
     assert {"d", "other"} == report.archived
 
 
-def test_rows_that_are_just_going(partition: Partition) -> None:
-    """One tick looks at so many rows only; the others are forgotten with the next."""
+def test_a_delivery_is_archived_while_its_rows_are_deleted(partition: Partition) -> None:
+    """One tick deletes a limited number of rows; the next one deletes further rows."""
     partition.fold(campaign())
     recount = recounted(partition)
     recount.apply(partition.settings.topics.status, 0, [Record(9, 0, b"d\ta@x.org", None)])  # type: ignore[list-item]
@@ -155,7 +155,7 @@ def test_rows_that_are_just_going(partition: Partition) -> None:
     assert {"d"} == report.archived
 
 
-def test_past_the_retention_by_the_clock(partition: Partition) -> None:
+def test_a_delivery_past_its_retention_by_the_clock_is_archived(partition: Partition) -> None:
     partition.fold([*campaign(), tick(START + 2 * DAY)])
     report = DriftReport()
 
@@ -165,7 +165,7 @@ def test_past_the_retention_by_the_clock(partition: Partition) -> None:
 
 
 def test_a_later_record_replaces_an_earlier_one(partition: Partition) -> None:
-    """The topics are read on, not anew, when something looked different."""
+    """After a difference, the topics are read further, not from the beginning."""
     partition.fold(feedback("a@x.org", "sent"))
     recount = recounted(partition)
     partition.fold(feedback("a@x.org", "sent", "delivered"))

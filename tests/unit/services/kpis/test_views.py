@@ -39,8 +39,8 @@ def record(partition: int, cells: dict[int, int], events: dict[int, int], delive
     return Record(f"{delivery}\t{partition}".encode(), b"{}", KpiPartial(cells, events))
 
 
-def told(*names: str) -> list[ViewReport]:
-    """Return views of a delivery that lies in two partitions, one of which has moved on."""
+def reports_in(*names: str) -> list[ViewReport]:
+    """Return views of a delivery in two partitions, one of which has a later record."""
     histograms = DeliveryHistograms("d")
     histograms.apply("kpis", 0, [record(0, {DEFERRED: 1}, {}), record(0, {DELIVERED: 2}, {OPENS: 1})])
     histograms.apply("kpis", 1, [record(1, {DELIVERED: 1, DEFERRED: 3, OPENED: 2}, {OPENS: 4}), record(1, {}, {}, "e")])
@@ -49,7 +49,7 @@ def told(*names: str) -> list[ViewReport]:
 
 
 def test_partitions_are_added_up_and_the_latest_of_each_counts() -> None:
-    efs, creatio = told("efs", "creatio")
+    efs, creatio = reports_in("efs", "creatio")
 
     assert {"Sent": 5, "Failed": 3} == {name: n for name, n in efs.statuses.items() if n}
     assert {"Delivered": 3, "Opened": 2, "Soft bounce": 3} == {name: n for name, n in creatio.statuses.items() if n}
@@ -71,7 +71,7 @@ def test_a_delivery_whose_id_has_a_tab_is_found() -> None:
 
 
 def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
-    views = as_json("d", told("efs", "without-efs"))["views"]
+    views = as_json("d", reports_in("efs", "without-efs"))["views"]
 
     assert ["efs", "without-efs"] == list(views)
     assert {
@@ -85,9 +85,9 @@ def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
     assert "Adobe Campaign Standard without Email Feedback Service" == views["without-efs"]["title"]
 
 
-def test_views_stand_side_by_side() -> None:
+def test_views_are_shown_side_by_side() -> None:
     screen = Console(file=io.StringIO(), width=200)
-    screen.print(views_side_by_side("d", told("efs", "without-efs", "escala")))
+    screen.print(views_side_by_side("d", reports_in("efs", "without-efs", "escala")))
     lines = {line.split("  ")[0]: line.split() for line in screen.file.getvalue().splitlines()}  # type: ignore[attr-defined]
 
     assert ["Failed", "3", "0"] == lines["Failed"]
@@ -96,5 +96,5 @@ def test_views_stand_side_by_side() -> None:
     assert ["interacted", "0"] == lines["interacted"], "only Escala has it"
 
 
-def test_the_command_knows_every_view() -> None:
+def test_the_command_offers_every_view() -> None:
     assert (*VIEWS, "declared") == get_args(ViewName)

@@ -1,4 +1,4 @@
-"""Which log is meant."""
+"""Selection of the log."""
 
 from typing import get_args
 
@@ -27,8 +27,10 @@ def test_the_names_are_those_of_the_views() -> None:
         ("escala", "totals", "", ("escala", "totals")),
     ],
 )
-def test_what_nobody_says(view: str | None, kind: str | None, declared: str, expected: tuple[str, str]) -> None:
-    """The delivery's own policy, as far as it has such a log; else the first usual view that has."""
+def test_view_and_log_have_defaults(
+    view: str | None, kind: str | None, declared: str, expected: tuple[str, str]
+) -> None:
+    """The policy of the delivery if it has such a log; otherwise the first default view that has."""
     choice = choose_log(view, kind, declared)
 
     assert expected == (choice.view.name, choice.kind)
@@ -39,7 +41,7 @@ def test_a_view_that_has_no_such_log() -> None:
         choose_log("escala", "sending")
 
 
-def test_what_is_counted_comes_from_a_log() -> None:
+def test_every_total_counts_rows_of_a_log() -> None:
     names = {kind: choose_log("efs", kind).log for kind in ("causes", "errors", "sending", "totals")}
 
     assert {"causes": "exclusions", "errors": "sending", "sending": "sending", "totals": None} == {

@@ -23,26 +23,26 @@ def keep(*, statuses: tuple[str, ...] = (), reasons: tuple[str, ...] = (), tests
     return LogFilter(SENDING, statuses, reasons, EFS.statuses, tests=tests)
 
 
-def test_by_status_in_any_case() -> None:
+def test_statuses_match_in_any_case() -> None:
     assert keep(statuses=("fAILED",)).line("r@example.org", BOUNCED) is not None
     assert keep(statuses=("failed",)).line("r@example.org", DELIVERED) is None
     assert keep(statuses=("failed", "sent")).line("r@example.org", DELIVERED) is not None
 
 
 @pytest.mark.parametrize("reason", ["user unknown", "User Unknown", "1"])
-def test_by_reason(reason: str) -> None:
+def test_reasons_match_by_name_or_value(reason: str) -> None:
     assert keep(reasons=(reason,)).line("r@example.org", BOUNCED) is not None
     assert keep(reasons=(reason,)).line("r@example.org", DELIVERED) is None
 
 
-def test_tests_are_left_out_unless_asked_for() -> None:
+def test_test_messages_are_excluded_by_default() -> None:
     assert keep().line("r@example.org", TEST) is None
     line = keep(tests=True).line("r@example.org", TEST)
     assert line is not None
     assert 127 == line["reason_value"]
 
 
-def test_what_a_log_does_not_have() -> None:
+def test_an_unknown_status_or_reason_is_an_error() -> None:
     with pytest.raises(UsageError, match="no status"):
         LogFilter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
     with pytest.raises(UsageError, match="no reason"):
@@ -62,7 +62,7 @@ def test_reasons_are_counted_the_most_frequent_first() -> None:
 
 
 def test_csv_is_safe_to_open_and_json_is_exact() -> None:
-    """A spreadsheet must not take what a stranger's server says for a formula."""
+    """A spreadsheet must not evaluate the reply of a remote server as a formula."""
     line = keep().line("r@example.org", BOUNCED)
     assert line is not None
     as_csv, as_json = io.StringIO(), io.StringIO()

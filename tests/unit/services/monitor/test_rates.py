@@ -60,7 +60,7 @@ def test_a_redis_that_lost_everything_has_no_negative_rate() -> None:
 
 
 def test_after_a_snapshot_without_redis_there_is_no_rate() -> None:
-    """Else all that was ever counted would seem to have come at once."""
+    """Otherwise all events ever counted would appear as the rate of one interval."""
     found = compute_rates(snapshot(2, delivery("d", applied=100)), snapshot(0, has_deliveries=False), TOPICS)
 
     assert None is found.events_per_second
@@ -75,7 +75,7 @@ def test_lag_is_the_sum_of_records_and_the_longest_wait() -> None:
     assert ("raw", 3, 6, 8.0, 0) == (flow.topic, flow.partitions, flow.waiting, flow.lag_seconds, flow.lost)
 
 
-def test_what_was_deleted_unread_is_told() -> None:
+def test_deleted_unread_records_are_a_problem() -> None:
     (flow,) = compute_rates(snapshot(1, positions=(PartitionLag("raw", 0, 5, 12, 20),)), None, TOPICS).topics
 
     assert 7 == flow.lost
@@ -101,7 +101,7 @@ def test_deliveries_are_sorted() -> None:
     assert "abc" == orders["name"]
 
 
-def test_the_command_knows_every_order() -> None:
+def test_the_command_offers_every_sort_order() -> None:
     assert SORTS == get_args(SortName)
 
 
@@ -109,9 +109,9 @@ def test_scripts_get_every_number() -> None:
     before = snapshot(0, delivery("d", applied=2), positions=(at(0, 9),))
     after = snapshot(2, delivery("d", applied=4, delivered=3, sent=4), positions=(at(8, 9, waiting=1, oldest=NOW - 2),))
 
-    told = compute_rates(after, before, TOPICS).as_json(10)
+    result = compute_rates(after, before, TOPICS).as_json(10)
 
-    assert 1.0 == told["events_per_second"]
+    assert 1.0 == result["events_per_second"]
     assert [
         {
             "topic": "raw",
@@ -121,7 +121,7 @@ def test_scripts_get_every_number() -> None:
             "lag_seconds": 2.0,
             "lost_offsets": 0,
         }
-    ] == told["topics"]
-    (one,) = told["deliveries"]
+    ] == result["topics"]
+    (one,) = result["deliveries"]
     assert (1.0, 3) == (one["events_per_second"], one["kpis"]["delivered"])
     assert (3, 4) == (one["rates"]["delivered_rate"]["numerator"], one["rates"]["delivered_rate"]["denominator"])

@@ -1,4 +1,4 @@
-"""Which addresses are meant, and what their release looks like."""
+"""Selection of addresses, and the records of their release."""
 
 from typing import Any
 
@@ -47,13 +47,13 @@ def test_filters(filters: dict[str, Any], meant: bool) -> None:
     assert meant == QuarantineFilter(**filters).matches(one)
 
 
-def test_who_complained_is_not_released_with_the_others() -> None:
+def test_addresses_with_a_complaint_are_not_released() -> None:
     one = entry(cause="complained", cause_at=NOW)
     assert not QuarantineFilter().matches(one)
     assert QuarantineFilter(state="denylisted").matches(one)
 
 
-def test_an_error_in_words() -> None:
+def test_an_error_has_a_description() -> None:
     assert "InvalidRecipient 550 5.1.1 550 5.1.1 User Unknown: Mailbox gone" == error_text(contact())
     assert "" == error_text(contact(error=None))
 
@@ -78,18 +78,18 @@ def test_a_release_is_a_record_that_its_source_can_read() -> None:
     )
 
 
-def test_a_clock_that_is_behind_releases_what_it_has_seen() -> None:
+def test_a_release_is_never_earlier_than_the_error() -> None:
     (record,) = records([entry()], ReleaseRequest(at=NOW - 2 * DAY, by="ops", why="outage", batch="b"))
     (event,) = SOURCE.parser(SourceOptions())(record.value)
     assert NOW - DAY == event.occurred_at
 
 
-def test_json_for_scripts() -> None:
-    told = as_json(entry(address="Jane@Example.org"))
+def test_the_json_object_has_every_field() -> None:
+    result = as_json(entry(address="Jane@Example.org"))
     assert ("jane@example.org", "Jane@Example.org", "quarantined", None) == (
-        told["recipient"],
-        told["address"],
-        told["standing"],
-        told["until"],
+        result["recipient"],
+        result["address"],
+        result["standing"],
+        result["until"],
     )
-    assert ("2025-09-13T12:00:00.000Z", "5.1.1") == (told["error"]["at"], told["error"]["enhanced_code"])
+    assert ("2025-09-13T12:00:00.000Z", "5.1.1") == (result["error"]["at"], result["error"]["enhanced_code"])
