@@ -136,8 +136,7 @@ def set_(
 
     Exit codes: 0 done, 2 invalid properties, 3 invalid settings, 4 Kafka does not answer.
     """
-    settings = command_settings()
-    given: dict[str, Any] = {
+    given = {
         "name": name,
         "tenant": tenant,
         "message_type": message_type,
@@ -147,9 +146,12 @@ def set_(
         "start": when_or_none(start, time.time()),
         "expected_audience": expected_audience,
     }
-    chosen = {option: value for option, value in given.items() if value is not None}
-    record = wait_for(declare(settings, delivery, chosen, replace=replace, dry_run=dry_run))
+    record = wait_for(declare(command_settings(), delivery, _chosen(given), replace=replace, dry_run=dry_run))
     _print_record(record, dry_run=dry_run, as_json=as_json)
+
+
+def _chosen(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _hours(days: float | None, hours: float | None) -> float | None:

@@ -71,10 +71,8 @@ def explain(
 
     Exit codes: 0 done, 1 no such recipient, or its row differs from its events, 3 invalid settings, 4 Kafka unusable.
     """
-    settings = command_settings()
-    key = address_key(recipient)
     options = _options(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
-    found = wait_for(explain_address(settings, delivery, key, options))
+    found = wait_for(explain_address(command_settings(), delivery, address_key(recipient), options))
     if not found.explanation.steps and found.state is None:
         raise _not_found(found, as_of)
     if as_json:

@@ -1,4 +1,4 @@
-"""Which topics and tenants are paused, since too many of their records are unreadable."""
+"""Paused topics and tenants: those with an open circuit breaker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aftersend.engine.breaker import TopicBreakers
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.series import gauge
 
-#: Series that one worker shows at most; a broken parser may pause every tenant.
+#: Maximum number of series of a worker: a defective parser may pause every tenant.
 _MAX_SHOWN: Final = 100
 
 
