@@ -159,4 +159,5 @@ async def test_no_command_breaks_at_times_from_the_edges_of_the_calendar(
     report = await installation.finish()
 
     assert [0] == worker.exit_codes
-    assert report.rows >= len(SHOWN) + 1
+    # Those whose times can be shown; the delivery of 1970 is long over.
+    assert len(SHOWN) == report.rows
