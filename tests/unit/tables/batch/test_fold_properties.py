@@ -166,7 +166,7 @@ def test_every_event_is_counted_once(random: Random, number: int, step: float) -
 @settings(max_examples=20)  # each opens databases
 @given(randoms, sizes, steps)
 def test_both_stores_give_the_same(random: Random, number: int, step: float) -> None:
-    # A restart looks at every row with the next tick; without one, what is due of a batch is found at the tick after it.
+    # A restart looks at every row at the next tick; without one, what a batch made due is found at the tick after it.
     last = tick(number * step)
     batches = [*divided(random, any_events(random, number, step, releases=True)), [last], [last]]
     memory = taken(Partition(), batches)
