@@ -41,6 +41,23 @@ class KafkaUnusableError(AftersendError):
     exit_code = EXIT_KAFKA
 
 
+class RedisOwnedError(SettingsError):
+    """The keys of this prefix in Redis belong to another installation.
+
+    Args:
+        prefix: of the keys.
+        owner: the other installation, as cluster and application.
+        own: this one.
+    """
+
+    def __init__(self, prefix: str, owner: str, own: str) -> None:
+        super().__init__(
+            f"the keys {prefix}:* in Redis belong to the installation {owner} (cluster/application), this is {own}: "
+            "both would write the same KPIs. Set AFTERSEND_REDIS_PREFIX to a prefix of its own, or AFTERSEND_REDIS_URL "
+            f"to another Redis; if that installation no longer exists, delete the keys {prefix}:*, only a cache"
+        )
+
+
 class RedisUnusableError(AftersendError):
     """Redis does not answer a command that needs it."""
 

@@ -7,7 +7,9 @@ from typing import Final
 
 import msgspec
 
-_DAY_MS: Final = 24 * 60 * 60 * 1000
+_MINUTE_MS: Final = 60 * 1000
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
+_MIB: Final = 1024 * 1024
 
 
 class Topics:
@@ -30,6 +32,7 @@ class Topics:
         self.alerts = f"{prefix}.alerts"
         self.dead_letters = f"{prefix}.dead-letters"
         self.control = f"{prefix}.control"
+        self.positions = f"{prefix}.positions"
         self.clock = self.raw("clock")
 
     def raw(self, source: str) -> str:
@@ -73,6 +76,12 @@ def layouts(
     }
     # The last record of an alert is its state, which must stay; a consumer that is down for a week reads every change.
     alerts = compacted | {"min.compaction.lag.ms": str(7 * _DAY_MS)}
+    # Every transaction writes to it, and every take-over reads it: it is compacted often, and its segments are small.
+    positions = compacted | {
+        "segment.bytes": str(_MIB),
+        "min.cleanable.dirty.ratio": "0.1",
+        "delete.retention.ms": str(_MINUTE_MS),
+    }
     return (
         *(TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}") for name in sources),
         TopicLayout(topics.clock, 1, kept, "ticks of the leader's clock"),
@@ -84,4 +93,5 @@ def layouts(
         TopicLayout(topics.alerts, 1, alerts, "alerts on deliveries, raised and ended"),
         TopicLayout(topics.dead_letters, partitions, kept, "unreadable records, byte for byte"),
         TopicLayout(topics.control, 1, kept, "commands of operators to running workers"),
+        TopicLayout(topics.positions, 1, positions, "how far each partition was processed, and who owns the topics"),
     )

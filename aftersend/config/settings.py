@@ -27,6 +27,8 @@ from aftersend.config.sections.topics import TopicSettings
 from aftersend.config.types import PREFIX
 from aftersend.schemas.topics import Topics
 
+#: Until a broker has noticed that a transaction has timed out, and has ended it, seconds: its default interval is 10.
+_TRANSACTION_END_SECONDS: Final = 15.0
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 #: Values of `web_host` that listen on every address, and so are no address to be reached at.
 _ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared with, not listened on
@@ -102,6 +104,11 @@ class Settings(
     def topics(self) -> Topics:
         """Names of the topics."""
         return Topics(self.topic_prefix, self.events_topic, self.raw_topics)
+
+    @property
+    def stable_timeout(self) -> float:
+        """Seconds after which no transaction that was open can still be: offsets and positions are stable then."""
+        return self.transaction_timeout + _TRANSACTION_END_SECONDS
 
     @property
     def reached_at(self) -> str:

@@ -24,6 +24,7 @@ _RECORDS: Final = {
     "alerts": ("delivery id, TAB, alert", "alert"),
     "dead-letters": ("as it was", ""),
     "control": ("none", ""),
+    "positions": ("`position`, TAB, topic, TAB, partition; `owner`, TAB, cluster id, `/`, app id", ""),
 }
 #: Schemas whose fields the page lists.
 _LISTED: Final = ("feedback", "recipient-state", "contact", "delivery-kpis", "clock", "delivery", "alert")

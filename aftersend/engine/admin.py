@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidTransactionTimeout, KafkaError, TopicAlreadyExistsError, for_code
 
 from aftersend.engine.aiokafka import patches
+from aftersend.engine.aiokafka.topic_ids import topic_ids
 from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.topics import TopicLayout, Topics
 
@@ -43,6 +44,8 @@ class Cluster(msgspec.Struct):
     id: str
     #: Partitions by topic.
     partitions: dict[str, int]
+    #: Ids of topics, as far as the brokers tell them (`aftersend.engine.aiokafka.topic_ids`).
+    topic_ids: dict[str, str] = {}
 
 
 class AppliedTopic(msgspec.Struct):
@@ -93,10 +96,20 @@ async def inspect(options: Mapping[str, Any]) -> Cluster:
     async with connect(options) as client:
         described = await client.describe_cluster()
         topics = await client.describe_topics()
-    return Cluster(
-        str(described.get("cluster_id", "")),
-        {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]},
-    )
+        partitions = {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]}
+        ids = await topic_ids(client, partitions)
+    return Cluster(str(described.get("cluster_id", "")), partitions, ids)
+
+
+async def count_members(options: Mapping[str, Any], group: str) -> int:
+    """Return the number of members of a consumer group.
+
+    Raises:
+        KafkaUnusableError: if no broker can be reached.
+    """
+    async with connect(options) as client:
+        responses = await client.describe_consumer_groups([group])
+    return sum(len(found[5]) for response in responses for found in response.groups)
 
 
 async def require_transactions(

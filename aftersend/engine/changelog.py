@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -14,6 +14,8 @@ from aftersend.engine.types import Partition
 
 #: Called with topic, partition and records of one partition, in order.
 Apply = Callable[[str, int, list[FetchedRecord]], None]
+#: `read_uncommitted`: records of transactions that are open or were aborted, too.
+Isolation = Literal["read_committed", "read_uncommitted"]
 
 
 class RestoreProgress:
@@ -36,6 +38,9 @@ async def read(
     options: Mapping[str, Any],
     starts: Mapping[Partition, int | None],
     apply: Apply,
+    *,
+    ends: Mapping[Partition, int] | None = None,
+    isolation: Isolation = "read_committed",
 ) -> dict[Partition, int]:
     """Read partitions up to their present ends.
 
@@ -43,37 +48,43 @@ async def read(
         options: of the connection, as aiokafka takes them.
         starts: by (topic, partition), the first offset to read; None, or an offset that was deleted: the beginning.
         apply: called with the records of one partition at a time, in order.
+        ends: by (topic, partition), the end to read to, such as that of `bounds`: transactions that are open before it
+            are waited for. None: the present end of what is committed.
+        isolation: which records are read.
 
     Returns:
         By (topic, partition), the end that was reached.
     """
-    consumer = _consumer(options)
+    consumer = _consumer(options, isolation)
     await consumer.start()
     try:
-        left, ends = await _seek_to_starts(consumer, starts)
+        left, until = await _seek_to_starts(consumer, starts, ends)
         while left:
             fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
             for tp, fresh in fetched.items():
                 # Newer records are left out, so that all partitions are read as of one moment.
-                records = fresh if fresh[-1].offset < ends[tp] else [r for r in fresh if r.offset < ends[tp]]
+                records = fresh if fresh[-1].offset < until[tp] else [r for r in fresh if r.offset < until[tp]]
                 if records:
                     apply(tp.topic, tp.partition, records)
                     progress.records += len(records)
             # By the position, not by the last record: transaction markers are not records, but have offsets.
-            left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
-        return {(tp.topic, tp.partition): offset for tp, offset in ends.items()}
+            left = {tp for tp in left if await consumer.position(tp) < until[tp]}
+        return {(tp.topic, tp.partition): offset for tp, offset in until.items()}
     finally:
         await consumer.stop()
 
 
 async def _seek_to_starts(
-    consumer: AIOKafkaConsumer, starts: Mapping[Partition, int | None]
+    consumer: AIOKafkaConsumer, starts: Mapping[Partition, int | None], wanted: Mapping[Partition, int] | None
 ) -> tuple[set[TopicPartition], dict[TopicPartition, int]]:
     """Assign and seek partitions; return those with records to read, and the ends of all."""
     partitions = [TopicPartition(*key) for key in starts]
     consumer.assign(partitions)
     firsts = await consumer.beginning_offsets(partitions)
-    ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    if wanted is None:
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
+    else:
+        ends = {TopicPartition(*key): wanted[key] for key in starts}
     left = set()
     for tp in partitions:
         start = starts[tp.topic, tp.partition]
@@ -111,11 +122,11 @@ async def follow(
         await consumer.stop()
 
 
-def _consumer(options: Mapping[str, Any]) -> Any:
+def _consumer(options: Mapping[str, Any], isolation: Isolation = "read_committed") -> Any:
     patches.require()
     return AIOKafkaConsumer(
         **options,
-        isolation_level="read_committed",
+        isolation_level=isolation,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,

@@ -22,12 +22,12 @@ from aftersend.agents.normalise import Normalise
 from aftersend.agents.track import Track
 from aftersend.config.installation import parsers, raw_sources, source_numbers, topic_layouts
 from aftersend.config.settings import Settings
-from aftersend.engine import admin
+from aftersend.engine import admin, ownership
 from aftersend.engine.aiokafka import patches
 from aftersend.engine.breaker import TopicBreakers
 from aftersend.engine.faust import app as engine_app
 from aftersend.engine.faust.probe import HealthProbe
-from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, SettingsError
+from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, RedisOwnedError, SettingsError
 from aftersend.processes import logs
 from aftersend.processes.metrics import metrics_route
 from aftersend.processes.probes import HealthServer
@@ -165,7 +165,13 @@ class Worker:
         cluster = await self._check_cluster()
         if self._api is not None:
             self._api.rows.partitions = cluster.partitions[settings.topics.events]
+        await self._claim_topics(cluster)
         self.publisher = publisher = _publisher(settings, cluster.id)
+        try:
+            await publisher.check_owner()
+        except RedisOwnedError:
+            await publisher.stop()
+            raise
         self.app = app = self._assemble(cluster, publisher)
         clock = TickWriter(settings, self._leads, time.time)
         alerts = self._alert_monitor(cluster)
@@ -206,6 +212,13 @@ class Worker:
         await admin.require_transactions(settings.kafka_options(), settings.app_id, settings.transaction_timeout)
         return cluster
 
+    async def _claim_topics(self, cluster: admin.Cluster) -> None:
+        """Check that the topics belong to this installation; at its first start, claim them."""
+        settings = self.settings
+        partitions = cluster.partitions[settings.topics.events]
+        own = ownership.installation(settings.app_id, cluster.id, partitions, time.time())
+        await ownership.claim(settings.kafka_options(), settings.topics, own)
+
     async def _wait(self, app: engine_app.WorkerApp) -> None:
         """Wait for `stop`, a fatal error, or a crash inside Faust."""
         crashed = asyncio.ensure_future(app.wait_for_crash())
@@ -222,7 +235,7 @@ class Worker:
         topics = settings.topics
         by_topic = {topics.raw(name): parser for name, parser in parsers(settings).items()}
         batches, events = self._add_metrics([*by_topic, topics.clock, topics.events], publisher)
-        app = engine_app.create(settings, self._on_fatal, batches)
+        app = engine_app.create(settings, self._on_fatal, batches, cluster.topic_ids)
         normalise = Normalise(settings, by_topic, cluster.partitions[topics.events], events.parsed)
         engine_app.add_agent(app, [*by_topic, topics.clock], normalise)
         track = Track(

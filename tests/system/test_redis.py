@@ -12,6 +12,7 @@ import pytest
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
+from aftersend.errors import RedisOwnedError
 from aftersend.publish.redis.publisher import KpiPublisher, counters
 from aftersend.rules.kpi.indicators import totals_of
 from aftersend.rules.recipient.decisions import Decision
@@ -154,17 +155,38 @@ async def test_a_write_with_an_earlier_offset_is_rejected(publisher_of: Any, tot
     assert 1 == other.refused
 
 
-async def test_a_new_cluster_replaces_the_data_of_the_old_one(publisher_of: Any, totals: Any) -> None:
-    """Producer ids start again in a new cluster, so they can't be compared."""
+async def test_another_installation_does_not_write_until_the_keys_are_deleted(
+    publisher_of: Any, totals: Any, client: redis.Redis, unique: str
+) -> None:
+    """Their parts have the same names, so each would adjust the other's totals."""
     old, new = publisher_of(cluster="old"), publisher_of(cluster="new")
     before, after = Partition(old, 0), Partition(new, 0)
+    await old.check_owner()
     before.take((4000, 9))
     before.change(d=part(100))
     await old.flush()
+    with pytest.raises(RedisOwnedError, match=f"{unique}:.* belong to the installation old .*AFTERSEND_REDIS_PREFIX"):
+        await new.check_owner()
     after.take((1, 0))
     after.change(d=part(3))
+    with pytest.raises(RedisOwnedError):
+        await new.flush()
+    assert summed(part(100)) == await totals("d")
+
+    await client.delete(*[key async for key in client.scan_iter(f"{unique}:*")])
     await new.flush()
     assert summed(part(3)) == await totals("d")
+
+
+async def test_of_two_first_starts_one_wins(publisher_of: Any) -> None:
+    outcomes = await asyncio.gather(
+        *(publisher_of(cluster=f"c{number}").check_owner() for number in range(5)), return_exceptions=True
+    )
+    assert [RedisOwnedError] * 4 == [type(outcome) for outcome in outcomes if outcome is not None]
+
+
+async def test_a_start_without_redis_goes_on_and_checks_the_owner_later(publisher_of: Any) -> None:
+    await publisher_of("redis://127.0.0.1:1").check_owner()
 
 
 async def test_watchers_are_notified(publisher_of: Any, client: redis.Redis, unique: str) -> None:
@@ -399,7 +421,8 @@ async def test_only_deliveries_and_marks_are_kept(publisher_of: Any, client: red
         partition.change(**{f"d{number}": part(number + 1)})
         await publisher.flush()
     keys = {key async for key in client.scan_iter("*")}
-    assert {f"{unique}:kpi:d{n}" for n in range(5)} | {f"{unique}:generation", f"{unique}:flushed:3"} == keys
+    marks = {f"{unique}:owner", f"{unique}:generation", f"{unique}:flushed:3"}
+    assert {f"{unique}:kpi:d{n}" for n in range(5)} | marks == keys
     assert all([await client.pttl(f"{unique}:kpi:d{n}") > 0 for n in range(5)])
 
 

@@ -28,7 +28,9 @@ def doctor(*, as_json: Json = False) -> int:
     - settings: all invalid ones at once; environment variables that look like a misspelt setting;
     - Kafka: whether it answers, its latency, and whether it supports transactions;
     - topics: whether they exist, with the right partitions and configuration;
+    - owner: to which installation the topics and the keys in Redis belong;
     - workers: state and lag of the consumer group, and whether records were deleted before they were consumed;
+    - positions: whether the consumer group stands where the partitions have come to;
     - Redis: version, memory, eviction, persistence, and its clock compared with this machine's;
     - webhooks: sources with secrets for the gateway, and whether the secrets are valid keys;
     - this machine: disk and directory of the RocksDB store, limit of open files.

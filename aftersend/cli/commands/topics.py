@@ -10,6 +10,7 @@ from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import console, print_json
 from aftersend.cli.render.topics import applied_topics, topic_list
 from aftersend.errors import EXIT_FAILED, EXIT_OK
+from aftersend.services.kafka.ownership import claim_topics
 from aftersend.services.kafka.topics import apply_topics, read_topics
 
 app: Final = App(
@@ -40,6 +41,30 @@ def apply(*, as_json: Json = False) -> None:
         print_json({one.name: {"result": one.result, "changed": one.changed} for one in results})
     else:
         console().print(applied_topics(results))
+
+
+@app.command
+def claim(*, as_json: Json = False) -> None:
+    """Make this installation (AFTERSEND_APP_ID, the Kafka cluster) the owner of the topics.
+
+    The first worker that starts on new topics claims them; the workers of another application are refused from then on.
+    This command gives them to another application, after AFTERSEND_APP_ID was changed, or to another cluster, after the
+    topics were copied there. No worker of the former owner may run. Rows, contacts and KPIs stay as they are, and what
+    was processed is not counted again.
+
+    Exit codes: 0 done, 1 the former owner's workers run, 3 invalid settings, 4 Kafka does not answer, or the topics
+    have another layout.
+
+    Args:
+        as_json: One JSON object.
+    """
+    settings = command_settings()
+    former = wait_for(claim_topics(settings))
+    if as_json:
+        print_json({"owner": settings.app_id, "former": None if former is None else former.identity})
+    else:
+        taken = f", not to {former.identity} any more" if former is not None else ""
+        console().print(f"the topics {settings.topic_prefix}.* belong to {settings.app_id}{taken}")
 
 
 @app.command

@@ -1,7 +1,8 @@
-"""Patch of aiokafka's fetcher: a fetch limit for each topic, since the memory of a fetch depends on its records' size.
+"""Patch of aiokafka's fetcher: a fetch limit for each topic, and a notice when a partition loses its position.
 
-aiokafka has one limit for all topics. A consumer asks for limits of its own by `FetchOptions` (see `records`); every
-other consumer in the process is as before.
+aiokafka has one limit for all topics, but the memory of a fetch depends on its records' size. And where Kafka no longer
+has the records at a position, aiokafka goes on from the first that it has, without a word. A consumer asks for either
+by `FetchOptions` (see `records`); every other consumer in the process is as before.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aftersend.engine.aiokafka.records import FetchOptions
 
 
 class _LimitingFetcher(_fetcher.Fetcher):  # type: ignore[misc]
-    """A fetcher with a limit for each topic."""
+    """A fetcher with a limit for each topic, and a notice of lost positions."""
 
     _value_deserializer: Any
 
@@ -28,6 +29,14 @@ class _LimitingFetcher(_fetcher.Fetcher):  # type: ignore[misc]
             for _node, request in actions[0]:
                 limit(request, options.limits, assignment)
         return actions
+
+    async def _update_fetch_positions(self, assignment: Any, node_id: int, tps: Any) -> Any:
+        options = self._value_deserializer
+        if isinstance(options, FetchOptions) and options.on_position_lost is not None:
+            for tp in tps:
+                if assignment.state_value(tp).awaiting_reset:
+                    options.on_position_lost(tp)
+        return await super()._update_fetch_positions(assignment, node_id, tps)
 
 
 def limit(request: Any, limits: Mapping[str, int], assignment: Any) -> None:

@@ -7,7 +7,7 @@ value deserializer; every other consumer in the process is as before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from aiokafka.consumer import fetcher as _fetcher
@@ -44,10 +44,15 @@ class FetchOptions:
 
     Args:
         limits: bytes to fetch at once, by topic (`aftersend.engine.aiokafka.fetch_limits`).
+        on_position_lost: called with a partition before the consumer goes on from the beginning of its log, because it
+            has no position, such as after records were deleted.
     """
 
-    def __init__(self, limits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, limits: Mapping[str, int] | None = None, on_position_lost: Callable[[Any], None] | None = None
+    ) -> None:
         self.limits = limits or {}
+        self.on_position_lost = on_position_lost
 
     def __call__(self, data: bytes) -> bytes:
         """Return a value unchanged; aiokafka demands a callable, which the patched fetcher never calls."""

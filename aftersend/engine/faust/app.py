@@ -34,6 +34,8 @@ class WorkerApp(faust.App):
     kafka_options: dict[str, Any]
     #: Bytes fetched at once, by topic; of others `consumer_max_fetch_size`.
     fetch_limits: dict[str, int]
+    #: To wait until an offset is stable, seconds.
+    stable_timeout: float
 
     def _create_directories(self) -> None:
         """Make no directories: only Faust's own tables would need them."""
@@ -48,7 +50,10 @@ class WorkerApp(faust.App):
 
 
 def create(
-    settings: Settings, on_fatal: Callable[[BaseException], None], observer: BatchObserver | None = None
+    settings: Settings,
+    on_fatal: Callable[[BaseException], None],
+    observer: BatchObserver | None = None,
+    topic_ids: Mapping[str, str] | None = None,
 ) -> WorkerApp:
     """Make the app of a worker; agents are added by `add_agent`.
 
@@ -56,6 +61,7 @@ def create(
         settings: of the worker.
         on_fatal: called with an error that must stop the worker.
         observer: counts batches and failures.
+        topic_ids: ids of the source topics.
     """
     logging.getLogger("faust").setLevel(logging.WARNING)
     options = settings.kafka_options()
@@ -87,7 +93,8 @@ def create(
     )
     app.kafka_options = {name: value for name, value in options.items() if name in _CONNECTION_OPTIONS}
     app.fetch_limits = {settings.topics.events: settings.max_fetch_bytes}
-    app.partitions = PartitionManager(settings, lambda: cast("Consumer", app.consumer), on_fatal, observer)
+    app.stable_timeout = settings.stable_timeout
+    app.partitions = PartitionManager(settings, lambda: cast("Consumer", app.consumer), on_fatal, observer, topic_ids)
     return app
 
 

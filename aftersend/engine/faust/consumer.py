@@ -22,6 +22,7 @@ from faust.types import TP
 
 from aftersend.engine.faust.consumer_thread import ConsumerThread
 from aftersend.engine.partitions.manager import PartitionManager
+from aftersend.engine.partitions.start import LogBounds
 
 #: Share of the rebalance timeout in which transactions in flight may end. A member that has not joined again by the end
 #: of the timeout is removed from the group; the rest of the time is for joining.
@@ -59,8 +60,12 @@ class Consumer(driver.Consumer):
         return self._thread
 
     async def committed(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Return the committed offset of each partition, or its first offset where nothing was committed yet."""
+        """Return the stable committed offset of each partition that has one."""
         return await self._thread.committed(partitions)
+
+    async def bounds(self, tp: TP) -> LogBounds:
+        """Return the bounds of a partition's log, as far as it is committed."""
+        return await self._thread.bounds(tp)
 
     async def seek_all(self, positions: Mapping[TP, int]) -> int:
         """Seek to positions; return the seek's number, which batches fetched afterwards carry."""

@@ -19,11 +19,12 @@ from faust.types import TP
 from mode import Service
 
 from aftersend.engine.aiokafka import consumers, patches
-from aftersend.engine.aiokafka.offsets import committed_offsets
+from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
 from aftersend.engine.aiokafka.records import FetchOptions
 from aftersend.engine.group import membership
 from aftersend.engine.group.assignor import SpreadAssignor
 from aftersend.engine.partitions.batch import Batch
+from aftersend.engine.partitions.start import LogBounds
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +79,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Set up what Faust sets up, and the positions of the partitions."""
         super().__post_init__()
         #: Where the next batch of a partition begins, and the number of its last seek; changed by this thread only.
-        self._next: dict[TP, tuple[int, int]] = {}
+        self._next: dict[TP, tuple[int | None, int]] = {}
         self._seek_epoch = 0
 
     async def call_thread(self, fun: Any, *args: Any, **kwargs: Any) -> Any:
@@ -132,7 +133,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
             heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
             isolation_level="read_committed",
-            value_deserializer=FetchOptions(app.fetch_limits),
+            value_deserializer=FetchOptions(app.fetch_limits, self._on_position_lost),
             **app.kafka_options,
         )
         consumers.observe_membership(consumer, membership.now, own_membership.confirm)
@@ -157,16 +158,29 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return batches
 
     async def committed(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Return the committed offset of each partition, or its first offset where nothing was committed yet."""
+        """Return the stable committed offset of each partition that has one."""
         return await self.call_thread(self._committed, list(partitions))  # type: ignore[no-any-return]
 
     async def _committed(self, partitions: list[TP]) -> dict[TP, int]:
+        app = cast("Any", self.app)
+        return await wait_for_committed_offsets(
+            self._ensure_consumer(), partitions, app.stable_timeout, require_stable=True
+        )
+
+    async def bounds(self, tp: TP) -> LogBounds:
+        """Return the bounds of a partition's log, as far as it is committed."""
+        return await self.call_thread(self._bounds, tp)  # type: ignore[no-any-return]
+
+    async def _bounds(self, tp: TP) -> LogBounds:
         consumer = self._ensure_consumer()
-        found = await committed_offsets(consumer, partitions)
-        missing = [tp for tp in partitions if tp not in found]
-        if missing:
-            found.update({TP(*tp): offset for tp, offset in (await consumer.beginning_offsets(missing)).items()})
-        return found
+        (first,) = (await consumer.beginning_offsets([tp])).values()
+        (end,) = (await consumer.end_offsets([tp])).values()
+        return LogBounds(first, end)
+
+    def _on_position_lost(self, tp: TP) -> None:
+        """Mark that the place of a partition's next batch is not known."""
+        _, seek_epoch = self._next.get(tp, _NO_SEEK)
+        self._next[tp] = None, seek_epoch
 
     async def seek_all(self, positions: Mapping[TP, int]) -> int:
         """Seek to positions; return the seek's number, which batches fetched afterwards carry."""

@@ -12,10 +12,12 @@ from faust.types import TP
 from aftersend.config.settings import Settings
 from aftersend.engine.group.membership import Membership
 from aftersend.engine.partitions.batch import Batch
-from aftersend.engine.partitions.observer import BatchObserver
+from aftersend.engine.partitions.observer import BatchObserver, NullBatchObserver
 from aftersend.engine.partitions.phase import Phase
 from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.start import LogBounds, StartFinder
 from aftersend.engine.partitions.task import PartitionTask
+from aftersend.engine.positions import PositionLog
 from aftersend.engine.transaction import TransactionalWriter
 
 log = structlog.get_logger(__name__)
@@ -29,7 +31,10 @@ class OffsetConsumer(Protocol):
     """The consumer, as far as partitions use it."""
 
     async def committed(self, partitions: Iterable[TP]) -> dict[TP, int]:
-        """Return the committed offset of each partition, or its first offset where nothing was committed yet."""
+        """Return the stable committed offset of each partition that has one."""
+
+    async def bounds(self, tp: TP) -> LogBounds:
+        """Return the bounds of a partition's log."""
 
     async def seek_all(self, positions: Mapping[TP, int]) -> int:
         """Seek to positions; return the seek's number, which batches fetched afterwards carry."""
@@ -49,6 +54,7 @@ class PartitionManager:
         consumer: returns the consumer once it exists.
         on_fatal: called with an error that must stop the worker.
         observer: counts batches and failures.
+        topic_ids: ids of the source topics (`aftersend.engine.admin.topic_ids`).
     """
 
     def __init__(
@@ -57,11 +63,15 @@ class PartitionManager:
         consumer: Callable[[], OffsetConsumer],
         on_fatal: Callable[[BaseException], None],
         observer: BatchObserver | None = None,
+        topic_ids: Mapping[str, str] | None = None,
     ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._on_fatal = on_fatal
-        self._observer = observer
+        self._observer = observer or NullBatchObserver()
+        self._log = PositionLog(
+            settings.kafka_options(), settings.topics.positions, topic_ids or {}, settings.stable_timeout
+        )
         self._processors: dict[str, Processor[Any, Any]] = {}
         self.tasks: dict[TP, PartitionTask] = {}
         #: Partitions that are being taken over.
@@ -174,7 +184,7 @@ class PartitionManager:
 
     def _new_task(self, tp: TP) -> PartitionTask:
         processor = self._processors[tp.topic]
-        settings = self._settings
+        settings, observer = self._settings, self._observer
 
         def new_writer() -> TransactionalWriter:
             return TransactionalWriter(
@@ -184,8 +194,8 @@ class PartitionManager:
                 settings.transaction_timeout,
             )
 
-        async def committed(tp: TP) -> int:
-            return (await self._consumer().committed([tp]))[tp]
+        async def committed(tp: TP) -> int | None:
+            return (await self._consumer().committed([tp])).get(tp)
 
         async def seek(tp: TP, offset: int) -> int:
             return await self._consumer().seek_all({tp: offset})
@@ -194,11 +204,12 @@ class PartitionManager:
             tp,
             processor,
             new_writer=new_writer,
-            committed=committed,
+            starts=StartFinder(committed, self._log.read, lambda tp: self._consumer().bounds(tp), observer.slipped),
+            write_position=self._log.write,
             seek=seek,
             stop_fetching=lambda tp: self._consumer().pause_partitions({tp}),
             start_fetching=lambda tp: self._consumer().resume_partitions({tp}),
             on_fatal=self._on_fatal,
             reclaim_after=settings.session_timeout * _RECLAIM_SESSIONS,
-            observer=self._observer,
+            observer=observer,
         )

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from aftersend.engine.partitions.start import Slip
+
 
 class CommittedBatch(msgspec.Struct, gc=False):
     """A batch whose transaction was committed."""
@@ -41,6 +43,9 @@ class BatchObserver(Protocol):
     def reset(self, topic: str) -> None:
         """Count a partition whose memory was dropped."""
 
+    def slipped(self, topic: str, slip: Slip) -> None:
+        """Count the offsets of a partition that does not go on where its consumer group stands."""
+
 
 class NullBatchObserver(BatchObserver):
     """Counts nothing."""
@@ -58,4 +63,7 @@ class NullBatchObserver(BatchObserver):
         """Do nothing."""
 
     def reset(self, topic: str) -> None:
+        """Do nothing."""
+
+    def slipped(self, topic: str, slip: Slip) -> None:
         """Do nothing."""

@@ -2,7 +2,7 @@
 
 The protocol of a partition, with the numbers of `docs/guide/architecture.md`:
 
-- Take-over: 1. fence the former owner, 2. restore the state, 3. read the committed offset, 4. seek and accept batches.
+- Take-over: 1. fence the former owner, 2. restore the state, 3. find where to go on, 4. seek and accept batches.
 - Each batch: 8. check that it begins where the last one ended, 9. process it, 10. to 12. commit output and offset in
   one transaction, 13. apply the changes to the store, 14. publish them.
 """
@@ -25,6 +25,8 @@ from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch, 
 from aftersend.engine.partitions.phase import Phase
 from aftersend.engine.partitions.portions import PortionProcessor
 from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.start import StartFinder
+from aftersend.engine.positions import WritePosition
 from aftersend.engine.tasks import cancel
 from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import (
@@ -52,7 +54,8 @@ class PartitionTask:
         tp: the source partition.
         processor: processes its batches.
         new_writer: makes the partition's transactional writer.
-        committed: returns the partition's committed offset.
+        starts: finds where the partition goes on.
+        write_position: writes the partition's position into the output of each transaction.
         seek: seeks the consumer to an offset; returns the number of the seek.
         stop_fetching: of the partition, while it is paused.
         start_fetching: of the partition, after a pause.
@@ -68,7 +71,8 @@ class PartitionTask:
         processor: Processor[Any, Any],
         *,
         new_writer: Callable[[], TransactionalWriter],
-        committed: Callable[[TP], Awaitable[int]],
+        starts: StartFinder,
+        write_position: WritePosition,
         seek: Callable[[TP, int], Awaitable[int]],
         stop_fetching: Callable[[TP], None],
         start_fetching: Callable[[TP], None],
@@ -97,7 +101,8 @@ class PartitionTask:
         #: Kafka timestamp of the last committed record, milliseconds since 1970; None: there is none.
         self.last_timestamp: int | None = None
         self._new_writer = new_writer
-        self._committed = committed
+        self._starts = starts
+        self._write_position = write_position
         self._seek = seek
         self._stop_fetching = stop_fetching
         self._start_fetching = start_fetching
@@ -134,8 +139,12 @@ class PartitionTask:
             # Step 2. Restore the state from the changelogs.
             state = await self.processor.restore(self.tp.topic, self.tp.partition, writer.epoch)
             try:
-                # Step 3. Read the committed offset, which belongs to the restored state.
-                self.position = await self._committed(self.tp)
+                # Step 3. Read the committed offset and the position, which belong to the restored state.
+                start = await self._starts.find(self.tp)
+                if start.slips:
+                    # The group's offset is set right at once, for all who read it.
+                    await self._commit_position(writer, start.offset)
+                self.position = start.offset
             except BaseException:
                 self.processor.release(state)
                 raise
@@ -150,6 +159,14 @@ class PartitionTask:
         self._log_take_over(self.progress_at - started)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"partition {self.tp.topic}-{self.tp.partition}")
+
+    async def _commit_position(self, writer: TransactionalWriter, position: int) -> None:
+        output = writer.output()
+        self._write_position(output, *self.tp, position)
+        try:
+            await writer.commit(output, (self.tp.topic, self.tp.partition), position)
+        except FencedError as error:
+            raise TransactionFailedError(f"another worker took the partition over meanwhile: {error}") from error
 
     def _log_take_over(self, seconds: float) -> None:
         description = self.processor.describe(self.state)
@@ -232,7 +249,9 @@ class PartitionTask:
                 # Step 8. Accept a batch only if it begins where the last one ended.
                 if batch.start is not None and batch.start == self.position:
                     await self._take(batch)
-                elif batch.start is None or batch.seek_epoch >= self.seek_epoch:
+                elif batch.start is None:
+                    await self._revise_position()
+                elif batch.seek_epoch >= self.seek_epoch:
                     # A gap after the last seek, so another seek is needed. Batches from before it are only outdated.
                     await self._seek_to_position()
         except asyncio.CancelledError:
@@ -242,6 +261,16 @@ class PartitionTask:
             self._on_fatal(error)
         finally:
             self._idle.set()
+
+    async def _revise_position(self) -> None:
+        """Seek after the consumer has lost its place, as it does when Kafka no longer has the records there."""
+        if self.position is None:
+            return
+        try:
+            self.position = (await self._starts.revise(self.tp, self.position)).offset
+        except _TRANSIENT as error:
+            log.warning("the bounds of a partition can't be read", tp=str(self.tp), error=repr(error))
+        await self._seek_to_position()
 
     async def _seek_to_position(self) -> None:
         if self.position is not None:
@@ -303,6 +332,7 @@ class PartitionTask:
         self.inflight_timestamp, last = timestamps[0], batch.records[-1].timestamp
         output = writer.output()
         pending = self._portions.process(self.state, batch, output, set_aside=set_aside)  # Step 9
+        self._write_position(output, *self.tp, batch.next_offset)
         count = batch.drop_records()
         processed = time.monotonic()
         source = self.tp.topic, self.tp.partition

@@ -10,6 +10,7 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from aftersend.engine.partitions.observer import BatchObserver, CommittedBatch
+from aftersend.engine.partitions.start import OffsetSlip, Slip
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.series import CounterSeries, HistogramSeries
 
@@ -41,6 +42,9 @@ class BatchMetrics(Collector, BatchObserver):
         self._restores = CounterSeries(catalog.RESTORES, restores)
         self._restore = HistogramSeries(catalog.RESTORE_DURATION, labels)
         self._resets = CounterSeries(catalog.RESETS, labels)
+        self._skipped = CounterSeries(
+            catalog.OFFSETS_SKIPPED, [(*topic, kind.value) for topic in labels for kind in OffsetSlip]
+        )
 
     def committed(self, work: CommittedBatch) -> None:
         """Count a committed batch and its transaction."""
@@ -72,9 +76,13 @@ class BatchMetrics(Collector, BatchObserver):
         """Count a partition whose state in memory was dropped."""
         self._resets.add((topic,))
 
+    def slipped(self, topic: str, slip: Slip) -> None:
+        """Count the offsets of a partition that does not go on where its consumer group stands."""
+        self._skipped.add((topic, slip.kind.value), slip.offsets)
+
     def collect(self) -> Iterator[Family]:
         """Yield the series as they are now."""
         for series in (self._records, self._age, self._batch, self._fold, self._commit):
             yield series.family()
-        for series in (self._transactions, self._restores, self._restore, self._resets):
+        for series in (self._transactions, self._restores, self._restore, self._resets, self._skipped):
             yield series.family()

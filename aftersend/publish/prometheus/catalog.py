@@ -110,6 +110,14 @@ TRANSACTIONS: Final = _counter(
     "topic",
     "outcome",
 )
+OFFSETS_SKIPPED: Final = _counter(
+    "offsets_skipped",
+    "Offsets between the place where a partition would have gone on and the one where it does, by reason: `set_back` "
+    "and `group_lost` (the consumer group's offset was lost; nothing is counted twice), `set_forward`, `deleted` "
+    "(records were not counted), `truncated` (Kafka has lost records).",
+    "topic",
+    "reason",
+)
 RESTORES: Final = _counter(
     "restores",
     "Take-overs of partitions: former owner fenced, state restored. A `failed` one is retried.",
@@ -242,6 +250,7 @@ SECTIONS: Final = {
         BATCH_FOLD,
         BATCH_COMMIT,
         TRANSACTIONS,
+        OFFSETS_SKIPPED,
         RESTORES,
         RESTORE_DURATION,
         RESTORED_RECORDS,

@@ -8,6 +8,8 @@ Data loss is detected by two keys. `<prefix>:generation` is raised by a worker t
 written. `<prefix>:flushed:<partition>` counts the partition's flushes; a Redis that lost writes has an older count. If
 either differs from the last known value, the partition writes all of its deliveries.
 
+`<prefix>:owner` names the installation that the keys belong to; nothing is written to those of another one.
+
 A delivery expires when all of its parts are old. That is no data loss: parts that are older than the expiry are
 *dormant*. They are not written until a change of another part has brought the delivery back.
 """
@@ -26,9 +28,11 @@ import redis.asyncio as redis
 import structlog
 from redis.exceptions import NoScriptError, RedisError
 
+from aftersend.errors import RedisOwnedError
 from aftersend.publish.kpis import STATUS_PREFIX, key_of, part_field
 from aftersend.publish.prometheus.heartbeat import Heartbeat
 from aftersend.publish.prometheus.redis_writes import RedisMetrics
+from aftersend.publish.redis.owner import claim, owner_key
 from aftersend.publish.redis.scripts import CONFIRM, EXPIRED, FENCED, LOST, REPLACE_PART
 from aftersend.rules.kpi.indicators import KpiTotals, totals_of
 from aftersend.schemas.kpi import KpiPartial
@@ -45,6 +49,8 @@ _CHUNK: Final = 200
 _DAY: Final = 86_400.0
 #: Pause after a failed flush, and the longest time without a check for data loss.
 _RETRY_SECONDS: Final = 1.0
+#: Before another look at keys that belong to another installation, seconds.
+_FOREIGN_SECONDS: Final = 30.0
 #: Interval of checks whether parts have expired, and whether an expired delivery is in Redis again.
 _DORMANT_SECONDS: Final = 15.0
 
@@ -154,6 +160,17 @@ class KpiPublisher:
 
     # The writing task.
 
+    async def check_owner(self) -> None:
+        """Claim the prefix for this installation if nobody has; Redis that does not answer is checked when it does.
+
+        Raises:
+            RedisOwnedError: if it belongs to another installation.
+        """
+        try:
+            await claim(self._client, self._prefix, self._cluster)
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("redis is unavailable; the owner of its keys is checked when it is back", error=repr(error))
+
     def start(self) -> None:
         """Start the writing task."""
         self._task = asyncio.create_task(self._run(), name="redis publisher")
@@ -164,7 +181,7 @@ class KpiPublisher:
             # Repeatedly: redis-py uses `asyncio.wait_for`, which may swallow a cancellation (Python 3.11).
             self._task.cancel()
             await asyncio.wait({self._task}, timeout=_RETRY_SECONDS / 10)
-        with contextlib.suppress(RedisError, OSError, TimeoutError):
+        with contextlib.suppress(RedisError, OSError, TimeoutError, RedisOwnedError):
             async with asyncio.timeout(_RETRY_SECONDS):
                 await self.flush()
         await self._client.aclose()
@@ -185,6 +202,12 @@ class KpiPublisher:
                     log.warning("redis is unavailable; KPIs are written when it is back", error=repr(error))
                 self.connected = False
                 await asyncio.sleep(_RETRY_SECONDS)
+            except RedisOwnedError as error:
+                # Another installation's KPIs are not overwritten; this one's are in Kafka.
+                self.metrics.failed()
+                self.connected = False
+                log.error("nothing is written to redis", reason=str(error))  # noqa: TRY400 - no defect, so no traceback
+                await asyncio.sleep(_FOREIGN_SECONDS)
             else:
                 if not self.connected:
                     log.info("redis is available")
@@ -209,8 +232,10 @@ class KpiPublisher:
     async def _detect_data_loss(self) -> None:
         """Queue all deliveries of the partitions for which Redis has lost data."""
         partitions = list(self._owned)
-        names = [self._generation_key, *(self._flushed_key(p) for p in partitions)]
-        generation, *flushed = await self._client.mget(names)
+        names = [owner_key(self._prefix), self._generation_key, *(self._flushed_key(p) for p in partitions)]
+        owner, generation, *flushed = await self._client.mget(names)
+        if owner != self._cluster:
+            await claim(self._client, self._prefix, self._cluster)
         if generation is None:
             await self._client.incr(self._generation_key)
             generation = await self._client.get(self._generation_key)

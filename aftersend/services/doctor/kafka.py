@@ -16,7 +16,7 @@ from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.services.kafka.lag import LagReader, PartitionLag
 
 #: Time for an answer: a check should not take as long as `request_timeout` allows.
-_TIMEOUT_SECONDS: Final = 10.0
+SHORT_TIMEOUT_SECONDS: Final = 10.0
 #: Measurements of latency; their median counts.
 _PINGS: Final = 5
 #: Latency above which transactions are slow, seconds.
@@ -31,7 +31,7 @@ _APPLY: Final = "run `aftersend topics apply`"
 
 def options_of(settings: Settings) -> dict[str, Any]:
     """Return connection options with a shorter timeout than the settings'."""
-    timeout = min(settings.request_timeout, _TIMEOUT_SECONDS)
+    timeout = min(settings.request_timeout, SHORT_TIMEOUT_SECONDS)
     return settings.kafka_options() | {"request_timeout_ms": int(timeout * 1000)}
 
 
@@ -70,7 +70,7 @@ async def check_transactions(settings: Settings) -> list[Finding]:
         return [failed(check, "not checked: Kafka does not answer", _SEE_KAFKA)]
     try:
         await admin.require_transactions(
-            options_of(settings), settings.app_id, settings.transaction_timeout, timeout_seconds=_TIMEOUT_SECONDS
+            options_of(settings), settings.app_id, settings.transaction_timeout, timeout_seconds=SHORT_TIMEOUT_SECONDS
         )
     except KafkaUnusableError as error:
         return [failed(check, str(error), "exactly-once processing needs transactions; a worker does not start")]
@@ -127,7 +127,7 @@ async def check_group(settings: Settings) -> list[Finding]:
     try:
         async with admin.connect(options_of(settings)) as client:
             state, members = _group(await client.describe_consumer_groups([settings.app_id]))
-        async with LagReader(settings, _TIMEOUT_SECONDS) as reader:
+        async with LagReader(settings, SHORT_TIMEOUT_SECONDS) as reader:
             lags = await reader.read([topics.events, topics.clock, *(topics.raw(name) for name in raw_sources())])
     except (KafkaUnusableError, KafkaError) as error:
         return [failed(check, f"not checked: {error}", _SEE_KAFKA)]

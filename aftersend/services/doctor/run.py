@@ -11,6 +11,7 @@ from aftersend.services.doctor.configuration import check_settings
 from aftersend.services.doctor.findings import Finding, failed
 from aftersend.services.doctor.kafka import check_group, check_kafka, check_topics, check_transactions
 from aftersend.services.doctor.machine import check_disk, check_files
+from aftersend.services.doctor.ownership import check_owner, check_positions
 from aftersend.services.doctor.redis import check_redis
 from aftersend.services.doctor.webhooks import check_webhooks
 
@@ -21,7 +22,9 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("Kafka", check_kafka),
     ("Kafka: transactions", check_transactions),
     ("topics", check_topics),
+    ("owner", check_owner),
     ("workers", check_group),
+    ("positions", check_positions),
     ("Redis", check_redis),
     ("webhooks", check_webhooks),
     ("disk", check_disk),

@@ -41,6 +41,7 @@ def test_every_topic_has_a_layout() -> None:
             topics.alerts,
             topics.dead_letters,
             topics.control,
+            topics.positions,
         )
     }
 
@@ -52,7 +53,7 @@ def test_tables_have_as_many_partitions_as_the_events() -> None:
     """A partition's events, rows, contacts and KPIs have the same number; ticks, alerts and commands have one."""
     partitions = {layout.name: layout.partitions for layout in layouts(Topics(), SOURCES, 8)}
 
-    assert {1} == {partitions.pop(f"feedback.{name}") for name in ("raw.clock", "alerts", "control")}
+    assert {1} == {partitions.pop(f"feedback.{name}") for name in ("raw.clock", "alerts", "control", "positions")}
     assert {8} == set(partitions.values())
 
 

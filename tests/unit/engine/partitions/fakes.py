@@ -11,6 +11,7 @@ from faust.types import TP
 
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.processor import Processor
+from aftersend.engine.partitions.start import LogBounds, Slip
 from aftersend.engine.transaction import Output
 from aftersend.errors import (
     AftersendError,
@@ -26,6 +27,12 @@ class Broker:
 
     def __init__(self) -> None:
         self.committed = 0
+        #: The partition's own position; None: the same as the committed offset.
+        self.written: int | None = None
+        #: Positions in the outputs, in order.
+        self.positions: list[tuple[str, int, int]] = []
+        self.log = LogBounds(0, 1_000)
+        self.slips: list[tuple[str, Slip]] = []
         self.seeks: list[int] = []
         #: Partitions that are no longer fetched, and those that are again.
         self.stopped: list[TP] = []
@@ -41,8 +48,20 @@ class Broker:
         self.commit_begun = asyncio.Event()
         self.fatal: list[BaseException] = []
 
-    async def offset(self, _tp: TP) -> int:
+    async def offset(self, _tp: TP) -> int | None:
         return self.committed
+
+    async def position(self, _topic: str, _partition: int) -> int | None:
+        return self.committed if self.written is None else self.written
+
+    async def bounds(self, _tp: TP) -> LogBounds:
+        return self.log
+
+    def slipped(self, topic: str, slip: Slip) -> None:
+        self.slips.append((topic, slip))
+
+    def write_position(self, _output: Any, topic: str, partition: int, offset: int) -> None:
+        self.positions.append((topic, partition, offset))
 
     async def seek(self, _tp: TP, offset: int) -> int:
         self.seeks.append(offset)

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaConnectionError
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.observer import CommittedBatch
 from aftersend.engine.partitions.phase import Phase
+from aftersend.engine.partitions.start import LogBounds, OffsetSlip, Slip, StartFinder
 from aftersend.engine.partitions.task import PartitionTask
 from aftersend.errors import (
     FencedError,
@@ -39,7 +40,8 @@ async def task(broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
         EVENTS,
         summing,
         new_writer=broker.new_writer,
-        committed=broker.offset,
+        starts=StartFinder(broker.offset, broker.position, broker.bounds, broker.slipped),
+        write_position=broker.write_position,
         seek=broker.seek,
         stop_fetching=broker.stopped.append,
         start_fetching=broker.started.append,
@@ -303,6 +305,9 @@ class Told:
     def reset(self, topic: str) -> None:
         self.what.append("reset")
 
+    def slipped(self, topic: str, slip: Slip) -> None:
+        self.what.append(slip.kind.value)
+
 
 async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
     broker: Broker, summing: Summing, monkeypatch: pytest.MonkeyPatch
@@ -313,7 +318,8 @@ async def test_the_meter_is_told_of_what_was_committed_and_of_what_was_not(
         EVENTS,
         summing,
         new_writer=broker.new_writer,
-        committed=broker.offset,
+        starts=StartFinder(broker.offset, broker.position, broker.bounds, broker.slipped),
+        write_position=broker.write_position,
         seek=broker.seek,
         stop_fetching=broker.stopped.append,
         start_fetching=broker.started.append,
@@ -360,3 +366,38 @@ async def test_the_first_record_of_a_batch_is_under_way_until_it_is_committed(
     await until(lambda: broker.committed == 9)
     await until(lambda: task.inflight_timestamp is None)
     assert 1_790_000_000_008 == task.last_timestamp
+
+
+async def test_each_transaction_holds_the_position_after_it(task: PartitionTask, broker: Broker) -> None:
+    for one in (batch(0, 0, 1), batch(2, 2), batch(3, 7, 9)):
+        await task.deliver(one)
+    await until(lambda: broker.committed == 10)
+    assert [("events", 0, 2), ("events", 0, 3), ("events", 0, 10)] == broker.positions
+
+
+async def test_a_group_that_was_set_back_is_not_followed(task: PartitionTask, broker: Broker, summing: Summing) -> None:
+    await task.deliver(batch(0, 0, 1, 2))
+    await until(lambda: broker.committed == 3)
+    broker.committed, broker.written = 0, 3
+    broker.errors = [TransactionFailedError("timed out")]
+    await task.deliver(batch(3, 3))
+    await until(lambda: broker.seeks == [3])
+    assert [("events", Slip(OffsetSlip.SET_BACK, 3))] == broker.slips
+    assert 3 == broker.committed, "the group's offset is set right at once"
+    await task.deliver(batch(3, 3, seek_epoch=1))
+    await until(lambda: broker.committed == 4)
+    assert [0, 1, 2, 3] == summing.stored
+
+
+async def test_records_that_were_deleted_under_a_worker_are_counted(
+    task: PartitionTask, broker: Broker, summing: Summing
+) -> None:
+    await task.deliver(batch(0, 0))
+    await until(lambda: broker.committed == 1)
+    broker.log = LogBounds(10, 20)
+    await task.deliver(batch(None, 10, 11))
+    await until(lambda: broker.seeks == [10])
+    assert [("events", Slip(OffsetSlip.DELETED, 9))] == broker.slips
+    await task.deliver(batch(10, 10, 11, seek_epoch=1))
+    await until(lambda: broker.committed == 12)
+    assert [0, 10, 11] == summing.stored

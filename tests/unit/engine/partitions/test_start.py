@@ -1,0 +1,62 @@
+"""Where a partition goes on."""
+
+from __future__ import annotations
+
+import pytest
+from faust.types import TP
+
+from aftersend.engine.partitions.start import LogBounds, OffsetSlip, Slip, Start, StartFinder, choose_start
+from tests.unit.engine.partitions.fakes import EVENTS, Broker
+
+LOG = LogBounds(10, 100)
+
+
+@pytest.mark.parametrize(
+    "committed, position, log, start, slips",
+    [
+        pytest.param(None, None, LOG, 10, [], id="the first start"),
+        pytest.param(40, None, LOG, 40, [], id="the first start of a version that writes positions"),
+        pytest.param(40, 40, LOG, 40, [], id="as it should be"),
+        pytest.param(100, 100, LOG, 100, [], id="at the end"),
+        pytest.param(10, 40, LOG, 40, [(OffsetSlip.SET_BACK, 30)], id="the group was set back"),
+        pytest.param(None, 40, LOG, 40, [(OffsetSlip.GROUP_LOST, 30)], id="the group was deleted"),
+        pytest.param(50, 40, LOG, 50, [(OffsetSlip.SET_FORWARD, 10)], id="the group was set forward"),
+        pytest.param(5, 5, LOG, 10, [(OffsetSlip.DELETED, 5)], id="records were deleted"),
+        pytest.param(5, None, LOG, 10, [(OffsetSlip.DELETED, 5)], id="records were deleted before the first position"),
+        pytest.param(
+            None, 5, LOG, 10, [(OffsetSlip.GROUP_LOST, 0), (OffsetSlip.DELETED, 5)], id="a long time without workers"
+        ),
+        pytest.param(
+            2, 5, LOG, 10, [(OffsetSlip.SET_BACK, 3), (OffsetSlip.DELETED, 5)], id="set back, and records deleted"
+        ),
+        pytest.param(120, 120, LOG, 100, [(OffsetSlip.TRUNCATED, 20)], id="the topic has lost its end"),
+    ],
+)
+def test_what_was_processed_once_is_not_processed_again(
+    committed: int | None, position: int | None, log: LogBounds, start: int, slips: list[tuple[OffsetSlip, int]]
+) -> None:
+    assert Start(start, tuple(Slip(*slip) for slip in slips)) == choose_start(committed, position, log)
+
+
+async def test_an_end_that_is_reported_too_low_for_a_moment_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after the election of a new leader."""
+    monkeypatch.setattr("aftersend.engine.partitions.start._POLL_SECONDS", 0.0)
+    broker = Broker()
+    broker.committed = 50
+    ends = [40, 45, 60]
+
+    async def bounds(_tp: TP) -> LogBounds:
+        return LogBounds(0, ends.pop(0))
+
+    assert Start(50) == await StartFinder(broker.offset, broker.position, bounds, broker.slipped).find(EVENTS)
+    assert [] == broker.slips
+
+
+async def test_a_topic_that_has_lost_its_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aftersend.engine.partitions.start._SETTLE_SECONDS", 0.0)
+    broker = Broker()
+    broker.committed, broker.log = 50, LogBounds(0, 30)
+    slip = Slip(OffsetSlip.TRUNCATED, 20)
+    finder = StartFinder(broker.offset, broker.position, broker.bounds, broker.slipped)
+    assert Start(30, (slip,)) == await finder.find(EVENTS)
+    assert [(EVENTS.topic, slip)] == broker.slips
