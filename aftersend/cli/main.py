@@ -128,7 +128,7 @@ COMMANDS: Final = (
         "List addresses with errors, and release them from quarantine.",
     ),
     Command(
-        "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."
+        "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Parse a source's raw records into canonical events."
     ),
     Command(
         "version",
