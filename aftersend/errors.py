@@ -10,11 +10,13 @@ EXIT_USAGE: Final = 2
 EXIT_SETTINGS: Final = 3
 EXIT_KAFKA: Final = 4
 EXIT_CRASHED: Final = 6
+EXIT_DISK: Final = 7
+EXIT_STATE: Final = 8
 #: Ctrl-C in a command that does not handle it (128 + SIGINT).
 EXIT_INTERRUPTED: Final = 130
 
 #: Exit codes after which a restart would fail again: a supervisor ends with them.
-FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA})
+FATAL: Final = frozenset({EXIT_USAGE, EXIT_SETTINGS, EXIT_KAFKA, EXIT_STATE})
 
 
 class AftersendError(Exception):
@@ -56,6 +58,18 @@ class RedisOwnedError(SettingsError):
             "both would write the same KPIs. Set AFTERSEND_REDIS_PREFIX to a prefix of its own, or AFTERSEND_REDIS_URL "
             f"to another Redis; if that installation no longer exists, delete the keys {prefix}:*, only a cache"
         )
+
+
+class DiskUnusableError(AftersendError):
+    """The disk of the local store is full, read-only or not ours, or files can't be opened. Nothing is lost."""
+
+    exit_code = EXIT_DISK
+
+
+class StateRefusedError(AftersendError):
+    """The state in the changelogs is missing or damaged: folding must not continue from it."""
+
+    exit_code = EXIT_STATE
 
 
 class RedisUnusableError(AftersendError):

@@ -87,7 +87,9 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         parse = None if topic == self._topics.clock else self._parsers[topic]
         return NormaliseState(topic, partition, parse)
 
-    def process(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:  # noqa: C901 - the hot path
+    def process(  # noqa: C901, PLR0912 - the hot path
+        self, state: NormaliseState, batch: Batch, output: Output
+    ) -> ParsedBatch:
         """Parse a batch."""
         if state.parse is None:
             return self._process_ticks(state, batch, output)
@@ -107,14 +109,19 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
                     tallies.admit(tenant)
                 if not 0 <= timestamp < _END_OF_TIME:
                     raise SourceError(f"the record's Kafka timestamp ({timestamp} ms) is out of range")
-                self._encode_events(
-                    parse(record.value or b""),
-                    tenant,
-                    partition,
-                    record.offset,
-                    made,
-                    result.unknown,
-                )
+                events = parse(record.value or b"")
+                if isinstance(events, tuple) and len(events) == 1 and not tenant:
+                    # Most MTA records: no limit for several events applies, so they need neither a list nor a call.
+                    (event,) = events
+                    event.raw_partition = partition
+                    event.raw_offset = record.offset
+                    encoded = _encode(event)
+                    key = event.recipient.encode()
+                    if key and len(encoded) <= SMALL_EVENT_BYTES and event.type != _UNKNOWN:
+                        appends[key_hash(key) % partitions](key, encoded, timestamp)
+                        result.events += 1
+                        continue
+                self._encode_events(events, tenant, partition, record.offset, made, result.unknown)
             except (SourceError, TenantPausedError, UnicodeError) as error:
                 self._reject(state, record, error, output, result)
                 if isinstance(error, TenantPausedError):

@@ -128,7 +128,7 @@ COMMANDS: Final = (
         "List addresses with errors, and release them from quarantine.",
     ),
     Command(
-        "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Turn a provider's raw bytes into canonical events."
+        "parse", "aftersend.cli.commands.parse:parse", _CHECK, "Parse a source's raw records into canonical events."
     ),
     Command(
         "version",
@@ -158,7 +158,8 @@ from .env and from aftersend.toml; docs/reference/settings.md lists them.
 `aftersend COMMAND --help` describes a command.
 
 Exit codes: 0 done, 1 failed or not found, 2 wrong usage, 3 invalid settings,
-4 Kafka is unusable, 6 crashed.
+4 Kafka is unusable, 6 crashed, 7 the disk can't be used, 8 the state is missing
+or damaged.
 """
 
 

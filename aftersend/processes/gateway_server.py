@@ -27,7 +27,7 @@ from aftersend.gateway.outbound import Fetcher
 from aftersend.gateway.raw.budget import MemoryBudget
 from aftersend.gateway.raw.writer import RawWriter
 from aftersend.gateway.recorder import RequestRecorder
-from aftersend.processes import http
+from aftersend.processes import http, open_files
 from aftersend.sources.base import Source
 
 log = structlog.get_logger(__name__)
@@ -142,7 +142,7 @@ class Gateway:
     def _limits(self, recorder: RequestRecorder) -> ConnectionLimits:
         settings = self._settings
         return ConnectionLimits(
-            settings.gateway_max_connections,
+            open_files.clamp_connections(settings.gateway_max_connections, open_files.raise_limit()),
             settings.gateway_read_timeout,
             settings.gateway_retry_after,
             lambda status: recorder.answered("", status, 0),

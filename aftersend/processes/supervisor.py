@@ -1,8 +1,8 @@
 """Supervisor of several processes on one machine: starts, restarts and stops them together.
 
 A child that crashes is restarted with a growing delay, and all children are stopped after several crashes in a row. A
-child that ends for a reason that a restart does not cure (settings, Kafka, the breaker) stops them all with its exit
-code.
+child whose disk is full is restarted for as long as that takes, with the longest delay. A child that ends for a reason
+that a restart does not cure (settings, Kafka, the state) stops them all with its exit code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from aftersend.errors import EXIT_CRASHED, EXIT_KAFKA, EXIT_OK, FATAL
+from aftersend.errors import EXIT_CRASHED, EXIT_DISK, EXIT_KAFKA, EXIT_OK, FATAL
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +113,9 @@ class Supervisor:
                 self._give_up(index, code, "its cause will not go away by itself")
                 return
             first = False
+            if code == EXIT_DISK:
+                await self._pause(index, code, policy.backoff[-1])
+                continue
             if code == EXIT_OK or time.monotonic() - started >= policy.healthy:
                 crashes = 0
             crashes += code != EXIT_OK
@@ -120,9 +123,13 @@ class Supervisor:
                 self._give_up(index, code, f"it has crashed {crashes} times in a row")
                 return
             delay = policy.backoff[min(max(crashes, 1), len(policy.backoff)) - 1]
-            log.warning("worker ended by itself; started again soon", worker=index, exit_code=code, seconds=delay)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), delay)
+            await self._pause(index, code, delay)
+
+    async def _pause(self, index: int, code: int, delay: float) -> None:
+        """Wait before a restart, or until all are to stop."""
+        log.warning("worker ended by itself; started again soon", worker=index, exit_code=code, seconds=delay)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), delay)
 
     async def _run_once(self, index: int) -> int:
         process = self._start(index)

@@ -28,7 +28,7 @@ from aftersend.engine.breaker import TopicBreakers
 from aftersend.engine.faust import app as engine_app
 from aftersend.engine.faust.probe import HealthProbe
 from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, RedisOwnedError, SettingsError
-from aftersend.processes import logs
+from aftersend.processes import logs, open_files
 from aftersend.processes.metrics import metrics_route
 from aftersend.processes.probes import HealthServer
 from aftersend.processes.query_api import QueryApi
@@ -82,12 +82,13 @@ def fold_options(settings: Settings, partitions: int | None = None) -> FoldOptio
     )
 
 
-def store_opener(settings: Settings, cluster_id: str) -> Callable[[int], PartitionStore]:
+def store_opener(settings: Settings, cluster_id: str, open_files: int | None = None) -> Callable[[int], PartitionStore]:
     """Return the function that opens a partition's store.
 
     Args:
         settings: of the worker.
         cluster_id: of Kafka: local state of another cluster is discarded.
+        open_files: table files that each partition keeps open at most; None: as many as are of use.
     """
     if settings.store == "memory":
         return lambda _partition: MemoryStore()
@@ -98,7 +99,28 @@ def store_opener(settings: Settings, cluster_id: str) -> Callable[[int], Partiti
         settings.rocksdb_cache_mib,
         settings.store_max_age_hours,
         identity=f"{cluster_id}/{settings.app_id}/{settings.topic_prefix}",
+        open_files=open_files,
     )
+
+
+def _open_files_of_partition(settings: Settings, partitions: int) -> int | None:
+    """Return how many files each partition's store may keep open; logs it with the limit of the process."""
+    limit = open_files.raise_limit()
+    if settings.store == "memory":
+        log.info("open files", limit=limit)
+        return None
+    from aftersend.tables.stores.rocksdb.options import are_too_few, open_files_of_partition  # noqa: PLC0415 - as above
+
+    each = open_files_of_partition(limit, partitions)
+    log.info("open files", limit=limit, partitions=partitions, of_each_store=each)
+    if are_too_few(limit, partitions):
+        log.warning(
+            "the limit of open files is too low for one worker with all partitions: raise it (`ulimit -n`, LimitNOFILE "
+            "of the service)",
+            limit=limit,
+            partitions=partitions,
+        )
+    return each
 
 
 class Worker:
@@ -242,7 +264,7 @@ class Worker:
             settings,
             codec(settings),
             fold_options(settings, cluster.partitions[topics.events]),
-            store_opener(settings, cluster.id),
+            store_opener(settings, cluster.id, _open_files_of_partition(settings, cluster.partitions[topics.events])),
             publisher,
             self._on_fold,
             events,

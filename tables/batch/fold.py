@@ -13,11 +13,11 @@ import msgspec
 
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import Output
-from aftersend.rules.contact.fold import CONTACT_EFFECT, is_lasting
+from aftersend.rules.contact.fold import CONTACT_EFFECT, UPDATES_EXISTING, is_lasting
 from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER, fold
-from aftersend.rules.recipient.history import digest_of
+from aftersend.rules.recipient.history import digests_of
 from aftersend.rules.recipient.kinds import DECLARED, DEFERRED, KIND_OF_TYPE, RELEASED, TICK, UNKNOWN, refine_kind
 from aftersend.rules.recipient.timing import newer_terms
 from aftersend.schemas.delivery import DeliveryTerms
@@ -121,7 +121,10 @@ class BatchFold:
         retention = timing.retention
         own_partition = self._partition
         contacts = self._contacts
-        for event, record in zip(events, records, strict=True):
+        changed_contacts = contacts.changed
+        contact_of = self._store.contact
+        digests = digests_of([event.event_id for event in events])
+        for event, record, digest in zip(events, records, digests, strict=True):
             received_at = event.received_at or record.timestamp / 1000
             kind = kinds_get(event.type, UNKNOWN)
             if kind <= TICK:
@@ -147,7 +150,6 @@ class BatchFold:
             if received_at > delivery.last_at:  # noqa: PLR1730 - quicker than max()
                 delivery.last_at = received_at
             recipient = event.recipient
-            digest = digest_of(event.event_id)
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:
                 if freeze_at == NOT_STARTED:
@@ -179,8 +181,12 @@ class BatchFold:
             decision = fold(row, event, kind, received_at, limit, digest, raw_position, source, delivery.windows)
             # `pack_event_counter`, inlined.
             delivery.event_counters.append(source << 12 | kind << 4 | decision)
-            if CONTACT_EFFECT[kind] and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
-                if kind == DEFERRED and not is_lasting(row.pending_since, received_at):
+            effect = CONTACT_EFFECT[kind]
+            if effect and decision != _DUPLICATE and decision != _TEST and recipient:  # noqa: PLR1714 - quicker
+                if effect == UPDATES_EXISTING:
+                    if recipient not in changed_contacts and contact_of(recipient) is None:
+                        continue  # as `update` does; most deliveries are to addresses without a contact
+                elif kind == DEFERRED and not is_lasting(row.pending_since, received_at):
                     continue
                 contacts.update(event, kind, received_at, row.facts, delivery.message_type)
         return tick

@@ -113,16 +113,16 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
     prefix = f"{delivery_id}{SEPARATOR}"
     attributed = bool(delivery_id)
     windows = delivery.windows
-    buckets: dict[int, int] = {}
-    buckets_get = buckets.get
+    gained: list[int] = []
+    lost: list[int] = []
     first_expiry = inf
     rows: dict[str, bytes | None] = {}
     for (recipient, row), before in zip(delivery.rows.items(), delivery.buckets_before, strict=True):
         facts, status = row.facts, row.status
         after = NO_BUCKET if facts & _FACT_TEST else facts << 8 | status  # `bucket_of`, inlined
         if after != before and attributed and recipient:
-            buckets[after] = buckets_get(after, 0) + 1
-            buckets[before] = buckets_get(before, 0) - 1
+            gained.append(after)
+            lost.append(before)
         if STATUS_WAITS[status]:
             expiry = expires_at(row, windows[row.source])
             if expiry is not None and expiry < first_expiry:
@@ -136,6 +136,9 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
         else:
             packed = rows[recipient] = encode_row(row)
         append((prefix + recipient).encode(), state, int(row.updated_at * 1000), [(HEADER, packed)])
+    buckets = count_keys(gained)
+    for bucket, number in count_keys(lost).items():
+        buckets[bucket] = buckets.get(bucket, 0) - number
     buckets.pop(NO_BUCKET, None)
     for recipient in delivery.forgotten:
         rows[recipient] = None

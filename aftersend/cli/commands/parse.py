@@ -21,20 +21,22 @@ _HELP: Final = f"One of {', '.join(REGISTRY)}; as in the name of the raw topic."
 
 
 def parse(source: Annotated[str, Parameter(help=_HELP)], file: Path | None = None, /) -> int:
-    """Turn a provider's raw bytes into canonical events.
+    """Parse a source's raw records into canonical events.
 
-    Prints each event as a line of JSON, as it would stand on the events topic, and says on standard error which records
-    can't be read, where, and why: these would go to the dead letters. Exit code 1 if there is one. Touches neither
-    Kafka nor Redis; what the settings say of the sources (AFTERSEND_DELIVERY_KEYS, ...) holds here too.
+    Prints each event as a line of JSON, as the worker writes it to the events topic. Prints unreadable records to
+    standard error with their line and the reason; the worker writes those to the dead letters. The settings of sources
+    apply (AFTERSEND_DELIVERY_KEYS, ...). Needs neither Kafka nor Redis.
 
     For example:
 
         aftersend parse <source> record.json
         zstdcat /var/log/mta/* | aftersend parse <source> | jq .type
 
+    Exit codes: 0 all records are readable, 1 at least one is not, 2 unknown source.
+
     Args:
-        source: Whose bytes they are.
-        file: One record, or one a line; without it, standard input is read.
+        source: Source of the records.
+        file: One record, or one on each line. Default: standard input.
     """
     settings = command_settings()
     if source not in REGISTRY:

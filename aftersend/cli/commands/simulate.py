@@ -27,13 +27,13 @@ from aftersend.schemas.raw import RawRecord
 from aftersend.services.kafka.raw_records import write_raw_records
 from aftersend.sources.own import tracking
 
-#: What a campaign takes when nothing says otherwise: it ends now.
+#: Duration of a campaign without a rate, seconds; it ends now.
 _DURATION: Final = 3 * 3600.0
 #: Records for each recipient, on average; the journeys' weights give it.
 _RECORDS_EACH: Final = 3.01
 _FEWEST: Final = 10.0
 _MAX_SEED: Final = 2**31
-#: What is left out of a URL for the webhook's path to be added.
+#: A URL without this gets the webhook's path.
 _PATH: Final = "/webhooks/"
 
 if TYPE_CHECKING:
@@ -60,71 +60,90 @@ def simulate(
 ) -> None:
     """Write a simulated campaign to the raw topics, or post it to a gateway.
 
-    Writes the records of an MTA and a tracker, or posts the events of a provider, with all that happens in production:
-    out of order, repeated (3 %, one event 46 times), bounces of every class, deferrals that succeed later, complaints,
-    opens by machines, test messages, and a few records that can't be read.
+    The campaign has what production has: events out of order, duplicates (3 %, one event 46 times), every class of
+    bounce, deferrals that succeed later, complaints, machine opens, test messages, and a few unreadable records.
 
-    - A source that sends no webhooks, such as an MTA: its log and the tracker's, straight to their raw topics, with
-      what comes too late. The topics have to be there (`aftersend topics apply`); workers may run or be started later.
-    - A provider: POSTs to its webhook, with as many events in each as it sends, signed as it signs them or with its
-      credentials. A gateway (`aftersend gateway`) takes them if it has the keys: --make-key makes some, and prints the
-      settings for it. A request that gets 429 or 503 is sent again, when its Retry-After says.
+    - An MTA: writes its log and the tracker's events to their raw topics, late events included. The topics must exist
+      (`aftersend topics apply`). Workers may run already or start later.
+    - A provider: posts signed batches to its webhook at the gateway, and repeats a request after 429 or 503 when its
+      Retry-After says so. The gateway needs the keys: --make-key creates them and prints the gateway's settings.
 
     For example:
 
-        aftersend simulate                                   # 1000 recipients, some 3000 records
-        aftersend simulate --recipients 100000 --rate 2000   # live: 2000 records a second
+        aftersend simulate                                   # 1,000 recipients, about 3,000 records
+        aftersend simulate --recipients 100000 --rate 2000   # live: 2,000 records a second
         aftersend simulate --seed 7                          # the same campaign each time
         aftersend simulate --make-key keys                   # keys, and the gateway's settings for them
         aftersend simulate <provider> --key keys --rate 200
-        aftersend simulate <provider> --key keys --url http://gateway:8080
 
-    A campaign that is written twice with the same seed counts as duplicates, mostly: that is what duplicates are for.
+    A second run with the same seed counts as duplicates.
 
     Args:
-        source: Who reports on the campaign.
-        recipients: How many, of all deliveries together; some three records each.
-        deliveries: How many; each recipient is in two of them.
-        seed: Another number, another campaign; by default another one each time.
-        rate: Records a second, in real time; 0: at once, as a campaign of three hours that ends now.
-        url: Of the gateway, or the whole address of a webhook, with a token say; by default where the settings of this
-            machine have one (AFTERSEND_GATEWAY_HOST, AFTERSEND_GATEWAY_PORT).
-        key: What requests are signed with: a file, or the folder that --make-key made.
-        batch: Events in a request, or fewer where the provider sends fewer.
-        make_key: Make keys in this folder (once; those that are there stay), print the gateway's settings, and no more.
-        as_json: One JSON object with what was written.
+        source: Source of the events.
+        recipients: Number of recipients of all deliveries together; each has about three records.
+        deliveries: Number of deliveries; each recipient is in two of them.
+        seed: Seed of the random numbers; random by default.
+        rate: Records a second. 0: all at once, as a campaign of three hours that ends now.
+        url: Address of the gateway or of one webhook. Default: AFTERSEND_GATEWAY_HOST and AFTERSEND_GATEWAY_PORT.
+        key: Key that signs the requests: a file, or the folder of --make-key.
+        batch: Most events in a request; a provider's own limit applies if it is lower.
+        make_key: Create missing keys in this folder, print the gateway's settings, and end.
+        as_json: Print one JSON object.
     """
     if make_key is not None:
         _make_key(make_key, as_json=as_json)
         return
-    settings = command_settings()
-    webhook = simulator(source).webhook
-    chosen = seed if seed is not None else random.randrange(_MAX_SEED)  # noqa: S311 - no secret
-    expected = int(recipients * _RECORDS_EACH)
-    duration = max(_FEWEST, expected / rate) if rate else _DURATION
-    start = time.time() - (0.0 if rate else duration)
-    summary = Summary()
-    records = simulate_campaign(
-        recipients, deliveries, chosen, start, duration=duration, source=source, summary=summary
-    )
+    campaign = _Campaign(source, recipients, deliveries, random.randrange(_MAX_SEED) if seed is None else seed, rate)  # noqa: S311 - no secret
     began = time.monotonic()
-    shown = sys.stderr.isatty() and not as_json
-    told: dict[str, Any] = {}
-    if webhook is not None:
-        size = min(batch, webhook.batch)
-        address = _address(settings, url, source)
-        told = _post(records, source, address, key, size, rate, expected, shown=shown)
-    else:
-        partitions = wait_for(_partitions(settings, source))
-        with progress("writing", expected, shown=shown) as on_sent:
-            wait_for(write_raw_records(settings, records, partitions, rate, on_sent))
-    seconds = time.monotonic() - began
-    ids = [delivery(number, source if webhook is not None else "").id for number in range(deliveries)]
-    told |= {"seed": chosen, "seconds": round(seconds, 3), "deliveries": ids, **msgspec.to_builtins(summary)}
+    told = campaign.write(command_settings(), url, key, batch, shown=sys.stderr.isatty() and not as_json)
+    told["seconds"] = round(time.monotonic() - began, 3)
     if as_json:
         print_json(told)
     else:
-        _show(told, summary)
+        _show(told, campaign.summary)
+
+
+class _Campaign:
+    """A campaign to write.
+
+    Args:
+        source: source of the events.
+        recipients: number of recipients.
+        deliveries: number of deliveries.
+        seed: of the random numbers.
+        rate: records a second; 0: all at once.
+    """
+
+    def __init__(self, source: str, recipients: int, deliveries: int, seed: int, rate: float) -> None:
+        self._source = source
+        self._webhook = simulator(source).webhook
+        self._seed = seed
+        self._rate = rate
+        self._expected = int(recipients * _RECORDS_EACH)
+        duration = max(_FEWEST, self._expected / rate) if rate else _DURATION
+        start = time.time() - (0.0 if rate else duration)
+        self.summary = Summary()
+        self._records = simulate_campaign(
+            recipients, deliveries, seed, start, duration=duration, source=source, summary=self.summary
+        )
+        label = source if self._webhook is not None else ""
+        self._deliveries = [delivery(number, label).id for number in range(deliveries)]
+
+    def write(
+        self, settings: Settings, url: str | None, key: Path | None, batch: int, *, shown: bool
+    ) -> dict[str, Any]:
+        """Write the campaign; return what was written."""
+        told: dict[str, Any] = {}
+        if self._webhook is not None:
+            size = min(batch, self._webhook.batch)
+            address = _address(settings, url, self._source)
+            told = _post(self._records, self._source, address, key, size, self._rate, self._expected, shown=shown)
+        else:
+            partitions = wait_for(_partitions(settings, self._source))
+            with progress("writing", self._expected, shown=shown) as on_sent:
+                wait_for(write_raw_records(settings, self._records, partitions, self._rate, on_sent))
+        told |= {"seed": self._seed, "deliveries": self._deliveries, **msgspec.to_builtins(self.summary)}
+        return told
 
 
 def _show(told: dict[str, Any], summary: Summary) -> None:
@@ -179,7 +198,7 @@ def _post(
     *,
     shown: bool,
 ) -> dict[str, Any]:
-    """Post a campaign; return what became of the requests."""
+    """Post a campaign; return the numbers of requests by answer."""
     # Libraries that writing to Kafka can do without.
     from aftersend.sandbox.simulation.posting import Poster, batches
     from aftersend.sandbox.simulation.signing import signer

@@ -32,7 +32,9 @@ def worker(*, processes: Annotated[int, Parameter(validator=Number(gte=0, lte=25
     If too many records of a source are unreadable (AFTERSEND_BREAKER_SHARE), its partitions pause, and the worker
     continues with the others (`aftersend sources`).
 
-    Exit codes: 0 stopped by a signal, 3 invalid settings, 4 Kafka is unusable, 6 crashed.
+    Exit codes: 0 stopped by a signal, 3 invalid settings, 4 Kafka is unusable, 6 crashed, 7 the disk of the RocksDB
+    store is full or can't be used (nothing is lost; start it again once there is room), 8 the state in the changelogs
+    is missing or damaged (docs/guide/operate.md).
 
     Args:
         processes: Number of worker processes; 0: one for each core. A process that crashes is restarted.

@@ -26,6 +26,7 @@ _entry: Final = Struct("<16sQQ")
 pack_entry: Final = _entry.pack
 _word: Final = Struct("<Q")
 _HEX_ID_LENGTH: Final = 2 * ID_BYTES
+_ID_LENGTHS: Final = {ID_BYTES}
 
 
 class HistoryEntry(NamedTuple):
@@ -53,6 +54,17 @@ def digest_of(event_id: str) -> bytes:
         except ValueError:
             pass
     return blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).digest()
+
+
+def digests_of(event_ids: list[str]) -> list[bytes]:
+    """Return `digest_of` of each event id; quicker than a call for each where all are of 32 hex digits."""
+    try:
+        digests = [unhexlify(event_id) for event_id in event_ids]
+    except ValueError:
+        return [digest_of(event_id) for event_id in event_ids]
+    if set(map(len, digests)) <= _ID_LENGTHS:
+        return digests
+    return [digest_of(event_id) for event_id in event_ids]
 
 
 def find_entry(history: bytes, digest: bytes) -> int:

@@ -49,11 +49,11 @@ async def check_files(settings: Settings) -> list[Finding]:
     """Check the limit of open files."""
     check = "open files"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return [ok(check, "no limit")]
-    found = f"limit {soft}, which may be raised to {'any number' if hard == resource.RLIM_INFINITY else hard}"
+    if hard == resource.RLIM_INFINITY:
+        return [ok(check, "no limit" if soft == hard else f"limit {soft}, which processes raise as they need")]
+    found = f"limit {soft}" if soft == hard else f"limit {soft}, which workers and gateways raise to {hard}"
     wanted = _WARN_FILES_ROCKSDB if settings.store == "rocksdb" else _WARN_FILES
-    if soft < wanted:
-        report = failed if soft < _FAIL_FILES else warning
+    if hard < wanted:
+        report = failed if hard < _FAIL_FILES else warning
         return [report(check, found, f"raise it to {wanted} or more: `ulimit -n`, or LimitNOFILE of the service")]
     return [ok(check, found)]

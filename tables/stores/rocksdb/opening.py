@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import shutil
 from pathlib import Path
 from struct import Struct
@@ -10,9 +12,9 @@ from typing import Final
 
 import structlog
 from msgspec.structs import fields
-from rocksdict import Options, Rdict, WriteBatch
+from rocksdict import DbClosedError, Options, Rdict, WriteBatch
 
-from aftersend.errors import AftersendError
+from aftersend.errors import AftersendError, DiskUnusableError
 from aftersend.schemas.contact import Contact, ContactError, Notice, Release, Unsubscription
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.recipient import Failure, Row
@@ -38,18 +40,43 @@ LAYOUT: Final = "; ".join(
 
 _HOUR: Final = 3600.0
 _NOTHING: Final = (None, None, None)
+#: What RocksDB's messages quote of the system where the machine is at fault: such a database is not damaged, and stays.
+_TOO_MANY_FILES: Final = (os.strerror(errno.EMFILE), os.strerror(errno.ENFILE))
+_MACHINE: Final = (
+    *_TOO_MANY_FILES,
+    *(
+        os.strerror(number)
+        for number in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EFBIG,
+            errno.EACCES,
+            errno.EPERM,
+            errno.EROFS,
+            errno.ENOMEM,
+        )
+    ),
+)
 
 
 class StoreInUseError(AftersendError):
     """Another process uses the directory."""
 
 
-class StoreUnusableError(AftersendError):
-    """The disk can't be used: full, read-only, or of another owner."""
+class StoreUnusableError(DiskUnusableError):
+    """The disk can't be used: full, read-only, or of another owner; or no more files can be opened."""
 
 
 class _DamagedError(Exception):
     """The database can't be opened; the message is RocksDB's."""
+
+
+def _opening_error(path: Path, error: Exception) -> Exception:
+    """Return the error to raise for one of RocksDB's while a database is opened: only damage costs the database."""
+    text = str(error)
+    if any(said in text for said in _MACHINE):
+        return unusable(path, error)
+    return _DamagedError(text)
 
 
 def open_database(path: Path, options: Options, identity: str, max_age: float, now: float) -> Rdict:
@@ -71,11 +98,11 @@ def open_database(path: Path, options: Options, identity: str, max_age: float, n
         path.mkdir(parents=True, exist_ok=True)
         database = _open(path, options)
         if not existed:
-            return _introduced(database, identity, now)
-        reason = _unfit(database, identity, max_age, now)
+            return _introduced(path, database, identity, now)
+        reason = _unfit(path, database, identity, max_age, now)
         if not reason:
             return database
-        database.close()
+        close_database(database)
     except OSError as error:
         raise unusable(path, error) from error
     except _DamagedError as error:
@@ -93,7 +120,7 @@ def renew(path: Path, options: Options, identity: str, now: float, reason: str) 
     try:
         destroy(path)
         path.mkdir(parents=True)
-        return _introduced(_open(path, options), identity, now)
+        return _introduced(path, _open(path, options), identity, now)
     except (OSError, _DamagedError) as error:
         raise unusable(path, error) from error
 
@@ -118,10 +145,14 @@ def remove_forgotten(directory: Path, max_age: float, now: float) -> None:
 
 def unusable(path: Path, error: Exception) -> StoreUnusableError:
     """Return the error for the operator."""
-    return StoreUnusableError(
-        f"the local store {path} can't be used ({error}): see that the disk under data_dir has room and is writable, "
-        "or set data_dir to another directory"
-    )
+    if any(said in str(error) for said in _TOO_MANY_FILES):
+        advice = "raise the limit of open files (`ulimit -n`, LimitNOFILE of the service)"
+    else:
+        advice = (
+            "see that the disk under data_dir has room and is writable, or set data_dir to another directory (the "
+            "changelogs fill it)"
+        )
+    return StoreUnusableError(f"the local store {path} can't be used ({error}): {advice}. Nothing is lost")
 
 
 def _open(path: Path, options: Options) -> Rdict:
@@ -130,15 +161,15 @@ def _open(path: Path, options: Options) -> Rdict:
     except Exception as error:
         # RocksDB's errors have no types of their own here.
         text = str(error)
-        if "/LOCK: " in text:
+        if "/LOCK: " in text and not any(said in text for said in _TOO_MANY_FILES):
             raise StoreInUseError(
                 f"the local store {path} is in use by another process: each worker process needs a data_dir of its own "
                 f"({text})"
             ) from error
-        raise _DamagedError(text) from error
+        raise _opening_error(path, error) from error
 
 
-def _introduced(database: Rdict, identity: str, now: float) -> Rdict:
+def _introduced(path: Path, database: Rdict, identity: str, now: float) -> Rdict:
     batch = WriteBatch(raw_mode=True)
     batch[LAYOUT_KEY] = LAYOUT
     batch[IDENTITY_KEY] = identity.encode()
@@ -147,16 +178,30 @@ def _introduced(database: Rdict, identity: str, now: float) -> Rdict:
     try:
         database.write(batch)
     except Exception as error:
-        database.close()
-        raise _DamagedError(str(error)) from error
+        close_database(database)
+        raise _opening_error(path, error) from error
     return database
 
 
-def _unfit(database: Rdict, identity: str, max_age: float, now: float) -> str:
+def close_database(database: Rdict) -> None:
+    """Close a database whatever its state; one that could not write what it was told to says so once more."""
+    try:
+        database.close()
+    except DbClosedError:
+        pass
+    except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here
+        log.info("a local store did not close in order", error=str(error))
+
+
+def _unfit(path: Path, database: Rdict, identity: str, max_age: float, now: float) -> str:
     """Return why a database can't be used, "" if it can."""
     try:
         layout, whose, fresh = database.get([LAYOUT_KEY, IDENTITY_KEY, FRESH_KEY]) or _NOTHING
-    except Exception as error:  # noqa: BLE001 - RocksDB's errors have no types of their own here
+    except Exception as error:
+        refused = _opening_error(path, error)
+        if isinstance(refused, StoreUnusableError):
+            close_database(database)
+            raise refused from error
         return str(error)
     if layout != LAYOUT or fresh is None:
         return "it was written by a version that keeps its state otherwise"

@@ -21,10 +21,30 @@ _WRITE_BUFFER: Final = 16 * _MIB
 _ALL_WRITE_BUFFERS: Final = 64 * _MIB
 _BLOCK_BYTES: Final = 8 * 1024
 _BLOOM_BITS: Final = 10
-#: For each partition; a process may have dozens of them, and often no more than 1,024 files in all.
+#: Table files that a partition keeps open at most; a process may have dozens of partitions.
 _OPEN_FILES: Final = 48
+#: RocksDB takes no smaller number.
+_LEAST_OPEN_FILES: Final = 20
+#: Files that a partition has open besides: log, manifest, lock, write-ahead logs, and those of a compaction.
+_OTHER_FILES: Final = 10
 _WAL_BYTES: Final = 64 * _MIB
 _LOG_BYTES: Final = 1 * _MIB
+
+
+def open_files_of_partition(limit: int, partitions: int) -> int:
+    """Return how many table files each partition may keep open.
+
+    Args:
+        limit: of the process' open files. Half of it is RocksDB's, the rest is for connections.
+        partitions: that the process may get at most.
+    """
+    share = limit // 2 // max(1, partitions) - _OTHER_FILES
+    return max(_LEAST_OPEN_FILES, min(_OPEN_FILES, share))
+
+
+def are_too_few(limit: int, partitions: int) -> bool:
+    """Return whether a process may run out of files if it gets all partitions, however few tables each keeps open."""
+    return limit // 2 < partitions * (_LEAST_OPEN_FILES + _OTHER_FILES)
 
 
 class Shared:
@@ -32,9 +52,11 @@ class Shared:
 
     Args:
         cache_mib: for blocks, indexes and filters, MiB.
+        open_files: table files that each partition keeps open at most.
     """
 
-    def __init__(self, cache_mib: int) -> None:
+    def __init__(self, cache_mib: int, open_files: int = _OPEN_FILES) -> None:
+        self._open_files = open_files
         self._cache = Cache(cache_mib * _MIB)
         self._buffers = WriteBufferManager(_ALL_WRITE_BUFFERS, allow_stall=False)
 
@@ -66,7 +88,7 @@ class Shared:
         options.set_compression_per_level([none, none, lz4, lz4, lz4, lz4, lz4])
         options.set_level_compaction_dynamic_level_bytes(v=False)
         options.set_max_background_jobs(2)
-        options.set_max_open_files(_OPEN_FILES)
+        options.set_max_open_files(self._open_files)
         options.set_max_total_wal_size(_WAL_BYTES)
         # A crash of the machine may cut off the last writes, never something in the middle: offsets go with their rows.
         options.set_wal_recovery_mode(DBRecoveryMode.point_in_time())

@@ -10,7 +10,6 @@ store.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +19,7 @@ from struct import Struct
 from typing import Any, Final
 
 import structlog
-from rocksdict import DbClosedError, Options, Rdict, ReadOptions, WriteBatch
+from rocksdict import Options, Rdict, ReadOptions, WriteBatch
 
 from aftersend.errors import TransactionFailedError
 from aftersend.rules.contact.fold import CONTACT_EFFECT
@@ -33,6 +32,7 @@ from aftersend.tables.stores.base import Changes, PartitionStore, merge
 from aftersend.tables.stores.rocksdb.opening import (
     FRESH_KEY,
     TIME,
+    close_database,
     destroy,
     open_database,
     remove_forgotten,
@@ -70,6 +70,7 @@ def open_stores(
     max_age_hours: float,
     *,
     identity: str = "",
+    open_files: int | None = None,
     now: Callable[[], float] = time.time,
 ) -> Callable[[int], PartitionStore]:
     """Return the function that opens a partition's store.
@@ -79,9 +80,10 @@ def open_stores(
         cache_mib: block cache of all partitions together, MiB.
         max_age_hours: local state that was not used for longer is deleted.
         identity: of the state, such as the Kafka cluster's id; state of another identity is deleted.
+        open_files: table files that each partition keeps open at most; None: as many as are of use.
         now: the wall clock, seconds since 1970.
     """
-    shared = Shared(cache_mib)
+    shared = Shared(cache_mib) if open_files is None else Shared(cache_mib, open_files)
     max_age = max_age_hours * _HOUR
     remove_forgotten(directory, max_age, now())
 
@@ -310,13 +312,12 @@ class RocksStore(PartitionStore):
 
     def clear(self, reason: str) -> None:
         """Delete everything: this state came from other changelogs."""
-        self._database.close()
+        close_database(self._database)
         self._take(renew(self._path, self._options, self._identity, self._now(), reason))
 
     def close(self) -> None:
         """Close files and free memory; applied changes are on disk."""
-        with contextlib.suppress(DbClosedError):
-            self._database.close()
+        close_database(self._database)
         self._rows, self._contacts = {}, _Prefetched(_CONTACT, self._get)
         self._partials.clear()
 
@@ -325,7 +326,7 @@ class RocksStore(PartitionStore):
         if not str(error).startswith("Corruption"):
             return unusable(self._path, error)
         log.warning("local state is damaged and thrown away", directory=str(self._path), error=str(error))
-        self._database.close()
+        close_database(self._database)
         destroy(self._path)
         return DamagedStoreError(f"{self._path}: {error}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aftersend.errors import EXIT_CRASHED, EXIT_KAFKA, EXIT_SETTINGS
+from aftersend.errors import EXIT_CRASHED, EXIT_DISK, EXIT_KAFKA, EXIT_SETTINGS, EXIT_STATE
 from aftersend.processes.supervisor import Child, RestartPolicy, Supervisor, exit_code_of
 from tests.patience import PATIENCE
 
@@ -90,7 +90,19 @@ async def test_gives_up_after_several_crashes_in_a_row(tmp_path: Path) -> None:
     assert not supervisor._running
 
 
-@pytest.mark.parametrize("code", [EXIT_SETTINGS, EXIT_KAFKA])
+async def test_starts_a_child_again_for_as_long_as_its_disk_is_full(tmp_path: Path) -> None:
+    log, other = tmp_path / "log", tmp_path / "other"
+    supervisor = Supervisor([crash(EXIT_DISK, log), child(OBEDIENT, other)], QUICK)
+    running = asyncio.create_task(supervisor.run())
+
+    await until_started(log, 2 * QUICK.crashes)
+    supervisor.stop()
+    await running
+
+    assert 1 == starts(other)
+
+
+@pytest.mark.parametrize("code", [EXIT_SETTINGS, EXIT_KAFKA, EXIT_STATE])
 async def test_passes_on_what_will_not_go_away(code: int, tmp_path: Path) -> None:
     log, other = tmp_path / "log", tmp_path / "other"
     supervisor = Supervisor([crash(code, log), child(OBEDIENT, other)], QUICK)

@@ -166,7 +166,7 @@ def test_kinds_of_notices(type_: str) -> None:
 
 
 def test_delivered_and_then_marked_as_spam() -> None:
-    """Two lines on the card: so the complaint says that the message had been delivered."""
+    """Two notices of one contact: the complaint's says that the message had been delivered."""
     assert after(("complained", {})).notices[0].delivered
     assert after(("hard_bounce", {"facts": Fact.DELIVERED | Fact.CONFIRMED})).notices[0].delivered
     assert not after(("hard_bounce", {})).notices[0].delivered

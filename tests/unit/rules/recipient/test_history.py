@@ -13,6 +13,7 @@ from aftersend.rules.recipient.history import (
     MAX_ENTRIES,
     HistoryEntry,
     digest_of,
+    digests_of,
     find_entry,
     pack_entry,
     unpack_history,
@@ -102,6 +103,11 @@ OTHER_IDS = [
     f" {HEX[:-1]}",
     f"{HEX[:15]}  {HEX[:15]}",
 ]
+
+
+@given(st.lists(st.sampled_from([HEX, HEX.upper(), HEX[:-2], HEX + "00", *OTHER_IDS]), max_size=6))
+def test_many_ids_at_once_give_what_each_gives(event_ids: list[str]) -> None:
+    assert [digest_of(event_id) for event_id in event_ids] == digests_of(event_ids)
 
 
 @pytest.mark.parametrize("event_id", OTHER_IDS)

@@ -4,102 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from aftersend.errors import RedisOwnedError
-from aftersend.publish.redis.publisher import KpiPublisher, counters
-from aftersend.rules.kpi.indicators import totals_of
-from aftersend.rules.recipient.decisions import Decision
-from aftersend.rules.recipient.facts import Fact
-from aftersend.rules.recipient.kinds import OPENED, SENT
 from aftersend.sandbox.embedded import EmbeddedRedis
-from aftersend.schemas.kpi import KpiPartial
-from aftersend.schemas.packing import pack_bucket, pack_event_counter
 from tests.patience import PATIENCE
-from tests.system.chaos.installation import Installation
-
-Install = Callable[..., Installation]
-EXPIRY_DAYS: Final = 45.0
-DAY: Final = 86_400.0
-STATUS_SENT: Final = 3
-
-
-def part(sent: int, opened: int = 0, *, at: float | None = None, version: int = 1) -> KpiPartial:
-    """Return a partition's part: rows that were sent, and some that were opened."""
-    at = time.time() if at is None else at
-    return KpiPartial(
-        {
-            pack_bucket(STATUS_SENT, Fact.SENT): sent,
-            pack_bucket(8, Fact.SENT | Fact.DELIVERED | Fact.OPENED): opened,
-        },
-        {
-            pack_event_counter(1, SENT, Decision.APPLIED): sent + opened,
-            pack_event_counter(1, OPENED, Decision.APPLIED): opened,
-        },
-        at,
-        at,
-        version,
-    )
-
-
-class Partition:
-    """A partition's committed KPIs, and one who publishes them."""
-
-    def __init__(self, publisher: KpiPublisher, number: int) -> None:
-        self.publisher = publisher
-        self.number = number
-        self.parts: dict[str, KpiPartial] = {}
-        self.offset = 0
-
-    def take(self, epoch: tuple[int, int]) -> None:
-        self.publisher.taken_over(self.number, epoch, lambda: iter(self.parts.items()))
-
-    def change(self, **parts: KpiPartial) -> None:
-        self.offset += 10
-        self.parts.update(parts)
-        self.publisher.changed(self.number, self.offset, parts, {name: totals_of(part) for name, part in parts.items()})
-
-
-@pytest.fixture
-async def publisher_of(redis_server: EmbeddedRedis, unique: str) -> AsyncIterator[Callable[..., KpiPublisher]]:
-    made: list[KpiPublisher] = []
-
-    def make(url: str = redis_server.url, cluster: str = "cluster") -> KpiPublisher:
-        client = redis.from_url(url, decode_responses=True, socket_timeout=2.0, socket_connect_timeout=1.0)
-        made.append(KpiPublisher(client, prefix=unique, cluster=cluster, interval=0.05, expiry_days=EXPIRY_DAYS))
-        return made[-1]
-
-    yield make
-    for publisher in made:
-        await publisher.stop()
-
-
-@pytest.fixture
-def totals(client: redis.Redis, redis_server: EmbeddedRedis, unique: str) -> Callable[[str], Awaitable[dict[str, int]]]:
-    """Return what reads a delivery's counters; those that are 0 are left out."""
-
-    async def read(delivery_id: str) -> dict[str, int]:
-        async with redis.from_url(redis_server.url, decode_responses=True) as reader:
-            fields: Any = await reader.hgetall(f"{unique}:kpi:{delivery_id}")
-        others = {"started_at", "updated_at", "revision"}
-        return {k: int(v) for k, v in fields.items() if not k.startswith("_p") and k not in others and v != "0"}
-
-    return read
-
-
-def summed(*parts: KpiPartial) -> dict[str, int]:
-    """Return the counters of parts added up."""
-    result: dict[str, int] = {}
-    for one in parts:
-        for name, number in counters(totals_of(one)).items():
-            result[name] = result.get(name, 0) + number
-    return result
+from tests.system.live_kpis.partitions import Partition, part, summed
 
 
 async def test_partitions_add_up_and_corrections_are_signed(publisher_of: Any, totals: Any) -> None:
@@ -304,112 +218,6 @@ async def test_a_partition_is_published_as_it_is_when_redis_returns(
     ours.take((1, 2))
     await publisher.flush()
     assert summed(part(15)) == await totals("d")
-
-
-async def test_a_delivery_expires_after_its_last_event(publisher_of: Any, client: redis.Redis, unique: str) -> None:
-    """Whichever partition has them, and whichever writes last."""
-    publisher = publisher_of()
-    first, second = Partition(publisher, 0), Partition(publisher, 1)
-    first.take((1, 0))
-    second.take((1, 0))
-    now = time.time()
-    second.change(d=part(1, at=now))
-    await publisher.flush()
-    first.change(d=part(1, at=now - 40 * DAY))
-    await publisher.flush()
-
-    left = await client.pttl(f"{unique}:kpi:d") / 1000 / DAY
-    assert EXPIRY_DAYS - 0.1 < left <= EXPIRY_DAYS
-
-
-async def test_an_expired_delivery_is_complete_after_its_next_event(
-    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
-) -> None:
-    publisher = publisher_of()
-    first, second = Partition(publisher, 0), Partition(publisher, 1)
-    old = time.time() - 60 * DAY
-    first.parts["d"] = part(10, at=old)
-    second.parts["d"] = part(5, at=old)
-    first.take((1, 0))
-    second.take((1, 0))
-    await publisher.flush()
-    assert {} == await totals("d")
-    assert 0 == await client.exists(f"{unique}:kpi:d")
-
-    second.change(d=part(5, 1))
-    await publisher.flush()
-    publisher._dormant_until = 0.0
-    await publisher.flush()
-    assert summed(part(10), part(5, 1)) == await totals("d")
-
-
-async def scripts_run(client: redis.Redis) -> int:
-    """Return the number of scripts that the server has run since its statistics were reset."""
-    found: Any = await client.info("commandstats")
-    return int(found.get("cmdstat_evalsha", {}).get("calls", 0))
-
-
-async def flush_until_quiet(*publishers: KpiPublisher) -> None:
-    """Flush as the task does, as long as something calls for it."""
-    for _ in range(50):
-        for publisher in publishers:
-            publisher._wake.clear()
-            await publisher.flush()
-        if not any(publisher._wake.is_set() for publisher in publishers):
-            break
-
-
-async def test_events_older_than_the_expiry_are_written_without_loss(
-    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
-) -> None:
-    """A record that expires as it is written would look like data loss, which all workers repair."""
-    publishers = [publisher_of() for _ in range(2)]
-    partitions = [Partition(publishers[number % 2], number) for number in range(8)]
-    for partition in partitions:
-        partition.take((1, 0))
-        for number in range(20):
-            partition.change(**{f"today{number}": part(1)})
-    await flush_until_quiet(*publishers)
-    await client.config_resetstat()
-
-    old = time.time() - 60 * DAY
-    for number in range(30):
-        partitions[number % 8].change(old=part(1 + number // 8, at=old + number))
-        await flush_until_quiet(*publishers)
-
-    assert 30 == await scripts_run(client)
-    assert 0 == await client.exists(f"{unique}:kpi:old")
-    assert {} == await totals("old")
-    assert summed(*[part(1)] * 8) == await totals("today7")
-
-
-async def test_a_delivery_that_expired_long_ago_is_complete_again_after_its_next_change(
-    publisher_of: Any, client: redis.Redis, totals: Any, unique: str
-) -> None:
-    """Its expiry was no data loss: no other delivery is written again."""
-    publishers = [publisher_of() for _ in range(2)]
-    first, second = (Partition(publisher, number) for number, publisher in enumerate(publishers))
-    almost = time.time() - EXPIRY_DAYS * DAY + 1.0
-    for partition in (first, second):
-        partition.take((1, 0))
-        partition.change(d=part(10, at=almost), other=part(7))
-    await flush_until_quiet(*publishers)
-    assert summed(part(10), part(10)) == await totals("d")
-    while await client.exists(f"{unique}:kpi:d"):
-        await asyncio.sleep(0.1)
-    for publisher in publishers:
-        publisher._dormant_until = 0.0
-    await flush_until_quiet(*publishers)
-    await client.config_resetstat()
-
-    second.change(d=part(10, 1))
-    for _ in range(3):
-        for publisher in publishers:
-            publisher._dormant_until = 0.0
-        await flush_until_quiet(*publishers)
-
-    assert summed(part(10), part(10, 1)) == await totals("d")
-    assert 2 == await scripts_run(client)
 
 
 async def test_only_deliveries_and_marks_are_kept(publisher_of: Any, client: redis.Redis, unique: str) -> None:

@@ -1,0 +1,31 @@
+"""The limit of open files, in processes of their own."""
+
+import subprocess
+import sys
+
+import pytest
+from structlog.testing import capture_logs
+
+from aftersend.processes.open_files import clamp_connections
+
+RAISE = """
+import resource, sys
+from aftersend.processes.open_files import raise_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, 2048))
+print(raise_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+@pytest.mark.parametrize("soft", [256, 2048])
+def test_the_limit_is_raised_as_far_as_it_may_be(soft: int) -> None:
+    done = subprocess.run([sys.executable, "-c", RAISE.format(soft=soft)], capture_output=True, text=True, check=True)
+
+    assert "2048 2048 2048" == done.stdout.strip()
+
+
+def test_connections_beyond_the_limit_are_clamped_and_said() -> None:
+    with capture_logs() as logs:
+        assert 128 == clamp_connections(2000, 256)
+        assert 2000 == clamp_connections(2000, 4096)
+
+    assert [(2000, 128, 256)] == [(e["gateway_max_connections"], e["connections"], e["open_files"]) for e in logs]
