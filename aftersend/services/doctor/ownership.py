@@ -59,7 +59,7 @@ async def _of_redis(settings: Settings, own: TopicsOwner) -> list[Finding]:
         socket_timeout=_TIMEOUT_SECONDS,
     )
     try:
-        owner = await client.get(owner_key(settings.redis_prefix))
+        owner: str | None = await client.get(owner_key(settings.redis_prefix))
     except (RedisError, OSError):
         return []  # another check says so
     finally:
