@@ -17,7 +17,7 @@ from tests.system.gateways import GatewayProcess, Signer, raw_bodies, talk
 
 MIB = 1024 * 1024
 #: All that a request may be answered with; nothing but "" where there was none worth an answer.
-ANSWERS = {b"", *(str(code).encode() for code in (200, 400, 401, 403, 404, 405, 408, 413, 415, 431, 503))}
+ANSWERS = {b"", *(str(code).encode() for code in (200, 400, 401, 403, 404, 405, 408, 413, 415, 431, 501, 503, 505))}
 
 METHODS = st.sampled_from([b"POST", b"GET", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"PRI", b"post", b"P\x00ST", b""])
 PATHS = st.one_of(
