@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.portions import SCALE
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, talk
@@ -171,7 +172,7 @@ async def test_malformed_requests_by_the_ten_thousand(gateway: GatewayProcess) -
     counter = itertools.count(1)
     seen: dict[bytes, int] = {}
 
-    @settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10_000 * SCALE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(raw=requests())
     def send(raw: bytes) -> None:
         next(counter)
