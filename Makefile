@@ -9,7 +9,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast chaos bench lint format docs lock clean
+.PHONY: help install demo test test-fast chaos fuzz bench lint format docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,10 @@ test-fast: install ## Run the tests that need no server and take no time
 
 chaos: install ## Kill servers and workers for minutes, check every number (SEED=7 repeats a run)
 	@SEED="$(SEED)" $(BIN)/pytest -m chaos -s $(ARGS)
+
+fuzz: install ## Try a million mutated records and requests (FUZZ=10 a tenth of it, SEED=7 repeats a run)
+	@FUZZ="$(or $(FUZZ),100)" SEED="$(SEED)" $(BIN)/pytest tests/fuzz tests/system/test_api_fuzz.py tests/system/gateway/test_malformed.py \
+		--timeout=0 -n auto $(ARGS)
 
 bench: install ## Measure throughput and latency, against peers as well
 	@$(BIN)/python -m benchmarks $(ARGS)

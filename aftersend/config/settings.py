@@ -17,6 +17,7 @@ from aftersend.config.sections.breaker import BreakerSettings
 from aftersend.config.sections.gateway import GatewaySettings
 from aftersend.config.sections.group import GroupSettings
 from aftersend.config.sections.health import HealthSettings
+from aftersend.config.sections.http import HttpSettings
 from aftersend.config.sections.kafka import KafkaSettings
 from aftersend.config.sections.logging import LoggingSettings
 from aftersend.config.sections.periods import PeriodSettings
@@ -38,6 +39,7 @@ _ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compare
 class Settings(
     LoggingSettings,
     GatewaySettings,
+    HttpSettings,
     ApiSettings,
     HealthSettings,
     BreakerSettings,

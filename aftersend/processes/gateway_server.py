@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
 import structlog
 import uvicorn
@@ -22,12 +21,12 @@ from aftersend.errors import KafkaUnusableError, SettingsError
 from aftersend.gateway import secrets
 from aftersend.gateway.app import GatewayApp
 from aftersend.gateway.endpoints import Endpoints
-from aftersend.gateway.http.protocol import BoundedProtocol, ConnectionLimits
 from aftersend.gateway.outbound import Fetcher
 from aftersend.gateway.raw.budget import MemoryBudget
 from aftersend.gateway.raw.writer import RawWriter
 from aftersend.gateway.recorder import RequestRecorder
-from aftersend.processes import http, open_files
+from aftersend.processes.http import front
+from aftersend.processes.http.limits import gateway_limits, operator_limits
 from aftersend.sources.base import Source
 
 log = structlog.get_logger(__name__)
@@ -36,8 +35,8 @@ log = structlog.get_logger(__name__)
 _CHECK_INTERVAL_SECONDS: Final = 2.0
 #: Connections that wait to be accepted: a burst of a provider's retries fits; the kernel refuses more.
 _BACKLOG: Final = 1024
-#: Idle time after which a connection is closed, seconds: providers send in bursts.
-_KEEP_ALIVE_SECONDS: Final = 30
+#: The same for the operator's port.
+_OPERATOR_BACKLOG: Final = 64
 #: At the end Kafka has this much longer than the requests that wait for it, seconds.
 _CLOSE_SECONDS: Final = 2.0
 _UNAVAILABLE: Final = 503
@@ -122,31 +121,27 @@ class Gateway:
 
     async def _serve_operator(self, routes: Sequence[BaseRoute]) -> uvicorn.Server:
         settings = self._settings
-        return await http.serve(
-            _config(Starlette(routes=[*self._operator_routes(), *routes]), grace=1),
+        return await front.serve(
+            Starlette(routes=[*self._operator_routes(), *routes]),
             _listen(settings.web_host, settings.gateway_admin_port, "gateway_admin_port", shared=False),
+            operator_limits(settings),
+            grace=1,
+            backlog=_OPERATOR_BACKLOG,
         )
 
     async def _serve_webhooks(self, app: GatewayApp, recorder: RequestRecorder) -> uvicorn.Server:
         settings = self._settings
-        config = _config(app, grace=int(settings.gateway_drain_seconds) + 1)
-        # uvicorn's type is a class; it only calls it.
-        config.http = cast("Any", functools.partial(BoundedProtocol, self._limits(recorder)))
-        listener = _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True)
-        return await http.serve(config, listener)
+        return await front.serve(
+            app,
+            _listen(settings.gateway_host, settings.gateway_port, "gateway_port", shared=True),
+            gateway_limits(settings, lambda status: recorder.answered("", status, 0)),
+            grace=int(settings.gateway_drain_seconds) + 1,
+            backlog=_BACKLOG,
+        )
 
     async def _drain(self, server: uvicorn.Server) -> None:
         log.info("stopping", connections=len(server.server_state.connections))
         await server.shutdown()
-
-    def _limits(self, recorder: RequestRecorder) -> ConnectionLimits:
-        settings = self._settings
-        return ConnectionLimits(
-            open_files.clamp_connections(settings.gateway_max_connections, open_files.raise_limit()),
-            settings.gateway_read_timeout,
-            settings.gateway_retry_after,
-            lambda status: recorder.answered("", status, 0),
-        )
 
     def _endpoints(self) -> Endpoints:
         made = Endpoints(self._settings, secrets.load(self._settings), self._sources, self._fetcher.fetch)
@@ -202,24 +197,7 @@ class Gateway:
         return "Kafka does not acknowledge" if self._listening else "starting"
 
 
-def _config(app: Any, grace: int) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        log_config=None,
-        log_level="error",
-        access_log=False,
-        lifespan="off",
-        ws="none",
-        backlog=_BACKLOG,
-        date_header=False,  # needs a timer
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=grace,
-    )
-
-
 def _listen(host: str, port: int, setting: str, *, shared: bool) -> socket.socket:
-    return http.listen(
+    return front.listen(
         host, port, lambda why: f"setting {setting!r} (AFTERSEND_{setting.upper()}): {why}", shared=shared
     )

@@ -14,7 +14,7 @@ _ENOUGH: Final = 1_048_576
 #: Some systems refuse more than this whatever they name as their limit (OPEN_MAX of macOS).
 _MODEST: Final = 10_240
 #: Files of a gateway besides its clients' connections: to Kafka, of the operator's port, secrets, libraries.
-_OTHER_FILES: Final = 128
+GATEWAY_FILES: Final = 128
 
 
 def raise_limit() -> int:
@@ -34,13 +34,21 @@ def raise_limit() -> int:
     return soft
 
 
-def clamp_connections(wanted: int, limit: int) -> int:
-    """Return how many connections a gateway may have under a limit of open files; logs if it is fewer than wanted."""
-    most = max(1, limit - _OTHER_FILES)
+def clamp_connections(setting: str, wanted: int, limit: int, kept: int) -> int:
+    """Return how many connections a port may have under a limit of open files; logs if it is fewer than wanted.
+
+    Args:
+        setting: name of the setting that wants them.
+        wanted: its value.
+        limit: of open files.
+        kept: files that the process needs for everything else.
+    """
+    most = max(1, limit - kept)
     if wanted > most:
         log.warning(
-            "fewer connections than gateway_max_connections: the limit of open files is too low",
-            gateway_max_connections=wanted,
+            "fewer connections than set: the limit of open files is too low",
+            setting=setting,
+            wanted=wanted,
             connections=most,
             open_files=limit,
         )

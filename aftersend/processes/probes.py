@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -14,9 +15,13 @@ from starlette.routing import BaseRoute, Route
 from aftersend.config.settings import Settings
 from aftersend.engine.faust.app import WorkerApp
 from aftersend.engine.faust.probe import HealthProbe
-from aftersend.processes import health, http
+from aftersend.processes import health
+from aftersend.processes.http import front
+from aftersend.processes.http.limits import operator_limits
 
-_UNAVAILABLE = 503
+_UNAVAILABLE: Final = 503
+#: Connections that wait to be accepted; the kernel refuses more.
+_BACKLOG: Final = 64
 
 
 class HealthServer:
@@ -48,19 +53,11 @@ class HealthServer:
         if not self._settings.web_port:
             return
         host, port = self._settings.web_host, self._settings.web_port
-        listener = http.listen(host, port, _listen_error, "is taken, by another worker perhaps", shared=False)
+        listener = front.listen(host, port, _listen_error, "is taken, by another worker perhaps", shared=False)
         routes = [Route("/live", self._live), Route("/ready", self._ready), *self._routes]
-        config = uvicorn.Config(
-            Starlette(routes=routes),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            date_header=False,  # needs a timer
-            server_header=False,
-            timeout_graceful_shutdown=1,
+        self._server = await front.serve(
+            Starlette(routes=routes), listener, operator_limits(self._settings), grace=1, backlog=_BACKLOG
         )
-        self._server = await http.serve(config, listener)
 
     async def stop(self) -> None:
         """Stop serving."""

@@ -13,6 +13,7 @@ from aftersend.config.sections.breaker import BreakerSettings
 from aftersend.config.sections.gateway import GatewaySettings
 from aftersend.config.sections.group import GroupSettings
 from aftersend.config.sections.health import HealthSettings
+from aftersend.config.sections.http import HttpSettings
 from aftersend.config.sections.kafka import KafkaSettings
 from aftersend.config.sections.logging import LoggingSettings
 from aftersend.config.sections.periods import PeriodSettings
@@ -35,6 +36,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "Breaker": BreakerSettings,
     "Health": HealthSettings,
     "Query API": ApiSettings,
+    "HTTP": HttpSettings,
     "Gateway": GatewaySettings,
     "Logging": LoggingSettings,
 }

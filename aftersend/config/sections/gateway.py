@@ -74,7 +74,12 @@ class GatewaySettings(BaseModel):
         ge=MIB,
         description="Bodies in memory that Kafka has not acknowledged; above this, webhooks are answered with 503.",
     )
-    gateway_max_connections: int = Field(2000, ge=1, description="Connections of one process at a time.")
+    gateway_max_connections: int = Field(
+        2000,
+        ge=1,
+        description="Connections of one process at a time. Beyond them the one that has waited longest for a request "
+        "is closed.",
+    )
     gateway_read_timeout: float = Field(10.0, gt=0, description="Time in which a request has to arrive (408).")
     gateway_answer_within: float = Field(
         8.0, gt=0, description="Time in which Kafka has to acknowledge a body; after it, the answer is 503."

@@ -1,1 +1,1 @@
-"""HTTP of the gateway: bounded connections, answers, access log."""
+"""HTTP of the gateway: answers, access log."""

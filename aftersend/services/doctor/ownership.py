@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import redis.asyncio as redis_client
 from aiokafka.errors import KafkaError
@@ -59,7 +59,7 @@ async def _of_redis(settings: Settings, own: TopicsOwner) -> list[Finding]:
         socket_timeout=_TIMEOUT_SECONDS,
     )
     try:
-        owner: str | None = await client.get(owner_key(settings.redis_prefix))
+        owner: Any = await client.get(owner_key(settings.redis_prefix))
     except (RedisError, OSError):
         return []  # another check says so
     finally:

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.portions import SCALE
 from tests.patience import PATIENCE
 from tests.system.chaos.installation import Installation
 from tests.system.gateways import GatewayProcess, Signer, raw_bodies, talk
 
 MIB = 1024 * 1024
 #: All that a request may be answered with; nothing but "" where there was none worth an answer.
-ANSWERS = {b"", *(str(code).encode() for code in (200, 400, 401, 403, 404, 405, 408, 413, 415, 431, 503))}
+ANSWERS = {b"", *(str(code).encode() for code in (200, 400, 401, 403, 404, 405, 408, 413, 415, 431, 501, 503, 505))}
 
 METHODS = st.sampled_from([b"POST", b"GET", b"HEAD", b"PUT", b"OPTIONS", b"CONNECT", b"PRI", b"post", b"P\x00ST", b""])
 PATHS = st.one_of(
@@ -171,7 +172,7 @@ async def test_malformed_requests_by_the_ten_thousand(gateway: GatewayProcess) -
     counter = itertools.count(1)
     seen: dict[bytes, int] = {}
 
-    @settings(max_examples=10_000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=10_000 * SCALE, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(raw=requests())
     def send(raw: bytes) -> None:
         next(counter)

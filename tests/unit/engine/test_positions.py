@@ -24,7 +24,7 @@ class Topic:
         await self.may_end.wait()
         if self.errors:
             raise self.errors.pop(0)
-        return {key: (0, 7) for key in keys}
+        return dict.fromkeys(keys, (0, 7))
 
     async def read(self, *_args: Any, **_more: Any) -> Any:
         return {}

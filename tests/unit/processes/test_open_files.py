@@ -25,7 +25,10 @@ def test_the_limit_is_raised_as_far_as_it_may_be(soft: int) -> None:
 
 def test_connections_beyond_the_limit_are_clamped_and_said() -> None:
     with capture_logs() as logs:
-        assert 128 == clamp_connections(2000, 256)
-        assert 2000 == clamp_connections(2000, 4096)
+        assert 128 == clamp_connections("gateway_max_connections", 2000, 256, 128)
+        assert 2000 == clamp_connections("gateway_max_connections", 2000, 4096, 128)
+        assert 1 == clamp_connections("web_max_connections", 2000, 100, 128)
 
-    assert [(2000, 128, 256)] == [(e["gateway_max_connections"], e["connections"], e["open_files"]) for e in logs]
+    assert [("gateway_max_connections", 128, 256), ("web_max_connections", 1, 100)] == [
+        (e["setting"], e["connections"], e["open_files"]) for e in logs
+    ]

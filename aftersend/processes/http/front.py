@@ -1,14 +1,19 @@
-"""HTTP in a process's own event loop: a listening socket, and uvicorn on it."""
+"""HTTP in a process's own event loop: a listening socket, and the server on it."""
 
 from __future__ import annotations
 
 import errno
+import functools
 import socket
 from collections.abc import Callable
+from typing import Any, cast
 
 import uvicorn
 
 from aftersend.errors import SettingsError
+from aftersend.processes.http.connections import Connections
+from aftersend.processes.http.limits import HttpLimits
+from aftersend.processes.http.protocol import FrontProtocol
 
 
 def listen(
@@ -45,8 +50,32 @@ def listen(
     return listener
 
 
-async def serve(config: uvicorn.Config, listener: socket.socket) -> uvicorn.Server:
-    """Start serving; the server runs until its `shutdown`."""
+async def serve(app: Any, listener: socket.socket, limits: HttpLimits, *, grace: int, backlog: int) -> uvicorn.Server:
+    """Start serving; the server runs until its `shutdown`.
+
+    Args:
+        app: an ASGI application.
+        listener: from `listen`.
+        limits: of connections and requests.
+        grace: time that requests in progress have at the end, seconds.
+        backlog: connections that wait to be accepted; the kernel refuses more.
+    """
+    config = uvicorn.Config(
+        app,
+        # uvicorn's type is a class; it only calls it.
+        http=cast("Any", functools.partial(FrontProtocol, limits, Connections(limits.connections))),
+        log_config=None,
+        log_level="error",  # anybody could fill the log with warnings about requests that are no HTTP
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        backlog=backlog,
+        date_header=False,  # needs a timer
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=cast("int", limits.idle_seconds),  # any number of seconds
+        timeout_graceful_shutdown=grace,
+    )
     config.load()
     server = uvicorn.Server(config)
     # Not `serve`, which handles signals and wakes up ten times a second.
