@@ -95,7 +95,10 @@ async def test_a_slow_request_delays_no_other(install: Callable[..., Installatio
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(b"POST /suppression/check HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
     await writer.drain()
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/api/v1/openapi.json") as answer:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/api/v1/openapi.json") as answer,
+    ):
         assert 200 == answer.status
     writer.close()
     del reader
