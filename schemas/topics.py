@@ -12,8 +12,8 @@ _DAY_MS: Final = 24 * 60 * 60 * 1000
 #: 3.6; since 4.0 its default is an hour. There is none for the past: records are written late, and replayed.
 TIMESTAMP_GUARD: Final = "message.timestamp.after.max.ms"
 _MINUTE_MS: Final = 60 * 1000
-#: No guard. What the engine writes has the time of what it has read: a broker that has taken the one must not refuse the
-#: other, or the partition would stand still.
+#: No guard. What the engine writes has the time of what it has read: a broker that has taken the one must not refuse
+#: the other, or the partition would stand still.
 _ANY_TIMESTAMP: Final = str(2**63 - 1)
 
 

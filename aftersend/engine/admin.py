@@ -259,8 +259,8 @@ async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication:
     for name, code, *message in response.topic_errors:
         error = for_code(code)
         if error is InvalidConfigurationError and TIMESTAMP_GUARD in layout.config:
-            return await _create(client, _without_guard(layout), replication)
-        if code and error is not TopicAlreadyExistsError:  # another process applies them at the same time
+            await _create(client, _without_guard(layout), replication)
+        elif code and error is not TopicAlreadyExistsError:  # another process applies them at the same time
             raise KafkaUnusableError(
                 f"topic {name} could not be created: {error.__name__} {message[0] if message and message[0] else ''}"
             )

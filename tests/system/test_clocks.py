@@ -66,7 +66,7 @@ async def test_a_tick_from_far_ahead_ends_nothing_where_the_broker_takes_it(
     installation = install(partitions=2)
     await installation.apply_topics()
     await remove_guards(installation)
-    code, said = await installation.command("doctor", "--json")
+    _, said = await installation.command("doctor", "--json")
     assert "message.timestamp.after.max.ms" in said
     assert "NTP" in said
     (port,) = pick_free(1)

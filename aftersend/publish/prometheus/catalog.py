@@ -88,8 +88,8 @@ UNKNOWN_NAMES: Final = _counter(
 )
 REFUSED_TICKS: Final = _counter(
     "refused_ticks",
-    "Ticks that were further ahead of a partition's time than `clock_max_step`. They come after an outage; at any other "
-    "time a clock is wrong.",
+    "Ticks that were further ahead of a partition's time than `clock_max_step`. They come after an outage; at any "
+    "other time a clock is wrong.",
 )
 EVENT_AGE: Final = _histogram(
     "event_age_seconds",

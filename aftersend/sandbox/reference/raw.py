@@ -126,13 +126,19 @@ class RawCheck:
         """Take a raw record."""
         self.raw_records += 1
         position = RecordPosition(topic, partition, record.offset)
+        letters = self._letters.get(position, [])
+        if letters and letters[0].untimely and position not in self._events:
+            self.unreadable += 1
+            self._expect_letter(position, record, self._letters.pop(position))
+        else:
+            self._compare(position, record, parse)
+
+    def _compare(self, position: RecordPosition, record: _Record, parse: Parser) -> None:
+        """Compare a raw record with its events and dead letters."""
         events = self._events.pop(position, [])
         letters = self._letters.pop(position, [])
         expected: list[_FoundEvent] = []
         unreadable = False
-        if letters and letters[0].untimely and not events:
-            self.unreadable += 1
-            return
         try:
             size = number = 0
             # The readable events of a record count, even if another part of it is unreadable.

@@ -12,8 +12,8 @@ from aftersend.config.installation import foreign_topics, raw_sources, topic_lay
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
-from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.schemas.topics import TIMESTAMP_GUARD
+from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.services.kafka.lag import LagReader, PartitionLag
 
 #: Time for an answer: a check should not take as long as `request_timeout` allows.
