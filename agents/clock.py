@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import InvalidTimestampError, KafkaError
 
 from aftersend.config.settings import Settings
+from aftersend.schemas.times import iso
 
 log = structlog.get_logger(__name__)
 
@@ -51,17 +52,21 @@ class TickWriter:
                 await asyncio.sleep(self._settings.clock_interval)
                 if not self._leads():
                     continue
+                now = self._now()
                 try:
                     if producer is None:
                         started = AIOKafkaProducer(**self._settings.kafka_options(), acks="all")
                         await started.start()
                         producer = started
-                    now = self._now()
                     await producer.send_and_wait(
                         self._settings.topics.clock,
                         json.dumps({"tick": now}).encode(),
                         partition=0,
                         timestamp_ms=int(now * 1000),
+                    )
+                except InvalidTimestampError:
+                    log.error(  # noqa: TRY400 - the message says what to do
+                        "no tick: this machine's clock is ahead of the broker's; synchronise it (NTP)", time=iso(now)
                     )
                 except (KafkaError, OSError) as error:
                     log.warning("no tick", error=repr(error))

@@ -28,6 +28,8 @@ _UNKNOWN: Final = "unknown"
 _DECLARED: Final = "declared"
 #: Timestamps from here on do not fit into a row's history, milliseconds since 1970.
 _END_OF_TIME: Final = MAX_SECONDS * 1000
+#: Ticks of a batch that go on to the events topic, of more only so many at even distances: enough that none leaps.
+_MAX_TICKS: Final = 64
 
 
 def _tenant(headers: list[tuple[str, bytes | None]]) -> str:
@@ -206,15 +208,21 @@ class Normalise(Processor[NormaliseState, ParsedBatch]):
         return result
 
     def _process_ticks(self, state: NormaliseState, batch: Batch, output: Output) -> ParsedBatch:
-        """Write the last tick of a batch to every partition; it supersedes the earlier ones."""
-        last = batch.records[-1]
-        tick = Feedback(
-            f"tick-{last.offset}", "", "", "tick", source="clock", raw_partition=state.partition, raw_offset=last.offset
-        )
-        value = _encode(tick)
-        for partition in range(self._partitions):
-            output.channel(self._topics.events, partition).append(b"", value, last.timestamp)
-        return ParsedBatch(len(batch.records), self._partitions, {}, {})
+        """Write a batch's ticks to every partition, the last one always; of many, the others are thinned out.
+
+        Not the last one alone: if that is a wrong one, the right ones before it must not be lost with it.
+        """
+        records = batch.records
+        chosen = records[:: -(-len(records) // _MAX_TICKS)]
+        if chosen[-1] is not records[-1]:
+            chosen.append(records[-1])
+        for record in chosen:
+            at = record.offset
+            tick = Feedback(f"tick-{at}", "", "", "tick", source="clock", raw_partition=state.partition, raw_offset=at)
+            value = _encode(tick)
+            for partition in range(self._partitions):
+                output.channel(self._topics.events, partition).append(b"", value, record.timestamp)
+        return ParsedBatch(len(records), len(chosen) * self._partitions, {}, {})
 
     def committed(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
+import structlog
 
 from aftersend.config.settings import Settings
 from aftersend.engine.breaker import Tally, TopicBreakers
@@ -15,11 +16,14 @@ from aftersend.engine.transaction import Output
 from aftersend.engine.types import OwnerEpoch, Partition
 from aftersend.rules.kpi.indicators import KpiTotals
 from aftersend.schemas.kpi import KpiPartial
+from aftersend.schemas.times import iso
 from aftersend.tables.batch.fold import BatchFold
 from aftersend.tables.batch.result import BatchResult, FoldOptions
 from aftersend.tables.codec.public import Codec
 from aftersend.tables.restore import restore
 from aftersend.tables.stores.base import PartitionStore
+
+log = structlog.get_logger(__name__)
 
 
 class KpiSink(Protocol):
@@ -79,6 +83,8 @@ class TrackState(msgspec.Struct):
     fold: BatchFold
     first_expiries: dict[str, float]
     restored: int
+    #: The last batch with ticks had some that were too far ahead: said once.
+    leaping: bool = False
 
 
 class Track(Processor[TrackState, BatchResult]):
@@ -163,6 +169,16 @@ class Track(Processor[TrackState, BatchResult]):
             self._sink.changed(state.partition, next_offset, pending.changes.partials, pending.totals)
         if ticked:
             self._sink.ticked(state.partition, pending.changes.tick)
+        if pending.refused_ticks and not state.leaping:
+            log.warning(
+                "ticks are too far ahead: time goes on by clock_max_step for each at most, and not for a single one. "
+                "After an outage that is as it should be; else check the clock of the worker that writes them",
+                partition=state.partition,
+                ticks=pending.refused_ticks,
+                time=iso(state.store.tick),
+            )
+        if pending.refused_ticks or ticked:
+            state.leaping = pending.refused_ticks > 0
         self._store_observer.folded(state.partition, pending)
         self._on_fold(state.partition, pending)
 

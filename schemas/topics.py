@@ -10,6 +10,12 @@ import msgspec
 _MINUTE_MS: Final = 60 * 1000
 _DAY_MS: Final = 24 * 60 * _MINUTE_MS
 _MIB: Final = 1024 * 1024
+#: The broker's own guard: it takes no record whose timestamp is further in the future, milliseconds. Kafka has it since
+#: 3.6; since 4.0 its default is an hour. There is none for the past: records are written late, and replayed.
+TIMESTAMP_GUARD: Final = "message.timestamp.after.max.ms"
+#: No guard. What the engine writes has the time of what it has read: a broker that has taken the one must not refuse
+#: the other, or the partition would stand still.
+_ANY_TIMESTAMP: Final = str(2**63 - 1)
 
 
 class Topics:
@@ -68,7 +74,12 @@ def layouts(
         "retention.ms": str(int(raw_retention_days * _DAY_MS)),
         "message.timestamp.type": "CreateTime",
     }
+    arrivals = kept | {TIMESTAMP_GUARD: str(60 * _MINUTE_MS)}
+    # What the ticks say is the time for everybody: the clocks of the workers and brokers have to be in step.
+    ticks = kept | {TIMESTAMP_GUARD: str(10 * _MINUTE_MS)}
+    letters = kept | {TIMESTAMP_GUARD: _ANY_TIMESTAMP}
     compacted = {
+        TIMESTAMP_GUARD: _ANY_TIMESTAMP,
         "cleanup.policy": "compact",
         "message.timestamp.type": "CreateTime",
         # A tombstone stays long enough for a restart from local state to read it (`store_max_age`).
@@ -83,15 +94,15 @@ def layouts(
         "delete.retention.ms": str(_MINUTE_MS),
     }
     return (
-        *(TopicLayout(topics.raw(name), partitions, kept, f"raw records of the source {name}") for name in sources),
-        TopicLayout(topics.clock, 1, kept, "ticks of the leader's clock"),
-        TopicLayout(topics.events, partitions, kept, "canonical events, keyed by recipient"),
+        *(TopicLayout(topics.raw(name), partitions, arrivals, f"raw records of the source {name}") for name in sources),
+        TopicLayout(topics.clock, 1, ticks, "ticks of the leader's clock"),
+        TopicLayout(topics.events, partitions, arrivals, "canonical events, keyed by recipient"),
         TopicLayout(topics.status, partitions, compacted, "state of every recipient of every delivery"),
         TopicLayout(topics.contacts, partitions, compacted, "state of every address"),
         TopicLayout(topics.kpis, partitions, compacted, "KPIs of every delivery, one partial per partition"),
         TopicLayout(topics.deliveries, partitions, compacted, "declarations of deliveries by their senders"),
         TopicLayout(topics.alerts, 1, alerts, "alerts on deliveries, raised and ended"),
-        TopicLayout(topics.dead_letters, partitions, kept, "unreadable records, byte for byte"),
+        TopicLayout(topics.dead_letters, partitions, letters, "unreadable records, byte for byte"),
         TopicLayout(topics.control, 1, kept, "commands of operators to running workers"),
         TopicLayout(topics.positions, 1, positions, "how far each partition was processed, and who owns the topics"),
     )

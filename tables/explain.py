@@ -16,7 +16,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.explain.explain import as_of, explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation, RowState
 from aftersend.rules.explain.replay import Replay
-from aftersend.rules.recipient.timing import Timing
+from aftersend.rules.recipient.timing import PartitionClock, Timing
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.raw import RecordPosition
@@ -115,10 +115,9 @@ async def read_log(location: RowLocation, started_at: float | None) -> EventLog:
     begin, first = await _offset_at(location, None if started_at is None else started_at - _LEAD)
     log = EventLog(complete=first == 0 or (begin is not None and begin > first))
     recipient, delivery_id = location.recipient.encode(), location.delivery_id
-    tick = 0.0
+    clock = PartitionClock(0.0, location.timing.clock_step)
 
     def apply(_topic: str, _: int, records: list[FetchedRecord]) -> None:
-        nonlocal tick
         for record in records:
             if (record.key or b"") not in {recipient, b""} or record.value is None:
                 continue
@@ -127,11 +126,11 @@ async def read_log(location: RowLocation, started_at: float | None) -> EventLog:
             except msgspec.MsgspecError:  # went to the dead letters, and changed no row
                 continue
             if event.type == "tick":
-                tick = max(tick, event.received_at or record.timestamp / 1000)
+                clock.tick(record.timestamp / 1000)
             elif event.delivery_id == delivery_id and (
                 event.recipient == location.recipient or (event.type == "declared" and not event.recipient)
             ):
-                log.events.append(LoggedEvent(event, record.offset, record.timestamp / 1000, tick))
+                log.events.append(LoggedEvent(event, record.offset, record.timestamp / 1000, clock.now))
 
     if begin is not None:
         await changelog.read(location.options, {(topic, partition): begin}, apply)

@@ -138,6 +138,7 @@ async def run_with_kafka(checkout: Path, records: list[Raw]) -> list[str]:
             "partitions": PARTITIONS,
             "raw_retention_days": 36_500,  # the records are old: Kafka must not delete them before they are read
             "clock_interval": 1e6,  # the only ticks are those of the input
+            "clock_max_step": 1e10,  # with days from one to the next
             "web_port": 0,
             "data_dir": str(folder),
         }

@@ -9,15 +9,24 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 import msgspec
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import InvalidTransactionTimeout, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidConfigurationError,
+    InvalidTransactionTimeout,
+    KafkaError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from aftersend.engine.aiokafka import patches
 from aftersend.engine.aiokafka.topic_ids import topic_ids
 from aftersend.errors import KafkaUnusableError
-from aftersend.schemas.topics import TopicLayout, Topics
+from aftersend.schemas.topics import TIMESTAMP_GUARD, TopicLayout, Topics
+
+log = structlog.get_logger(__name__)
 
 #: Longest time until all brokers list a new topic, seconds; usually it is less than one.
 _PROPAGATION_SECONDS: Final = 10.0
@@ -240,11 +249,20 @@ async def _apply(
     resource = ConfigResource(ConfigResourceType.TOPIC, layout.name, configs={**there.config, **layout.config})
     for response in await client.alter_configs([resource]):
         for code, message, *_ in response.resources:
+            if for_code(code) is InvalidConfigurationError and TIMESTAMP_GUARD in layout.config:
+                return await _apply(client, _without_guard(layout), there, replication, foreign)
             if code:
                 raise KafkaUnusableError(
                     f"topic {layout.name} could not be changed: {for_code(code).__name__} {message or ''}"
                 )
     return AppliedTopic(layout.name, "updated", changed)
+
+
+def _without_guard(layout: TopicLayout) -> TopicLayout:
+    """Return the layout for a Kafka that has no guard against timestamps from the future (before 3.6)."""
+    log.warning("this Kafka has no guard against timestamps from the future", topic=layout.name, since="3.6")
+    config = {name: value for name, value in layout.config.items() if name != TIMESTAMP_GUARD}
+    return TopicLayout(layout.name, layout.partitions, config, layout.purpose)
 
 
 async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication: int) -> None:
@@ -253,7 +271,9 @@ async def _create(client: AIOKafkaAdminClient, layout: TopicLayout, replication:
     response = await client.create_topics([topic])
     for name, code, *message in response.topic_errors:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:  # another process applies them at the same time
+        if error is InvalidConfigurationError and TIMESTAMP_GUARD in layout.config:
+            await _create(client, _without_guard(layout), replication)
+        elif code and error is not TopicAlreadyExistsError:  # another process applies them at the same time
             raise KafkaUnusableError(
                 f"topic {name} could not be created: {error.__name__} {message[0] if message and message[0] else ''}"
             )

@@ -55,7 +55,8 @@ def write(channel: Channel, record: FetchedRecord, topic: str, partition: int, e
     size = len(record.key or b"") + len(record.value or b"")
     size += sum(len(name) + len(content) for name, content in headers)
     if size > MAX_BATCH_BYTES - _OWN_BYTES:
-        channel.append(None, None, record.timestamp, [*own, (LEFT_OUT, str(size).encode())])
+        replayed = [header for header in headers if header[0] == REPLAYED]  # else the next replay would double it
+        channel.append(None, None, record.timestamp, [*replayed, *own, (LEFT_OUT, str(size).encode())])
         return
     headers += own
     channel.append(record.key, record.value, record.timestamp, headers)

@@ -23,6 +23,7 @@ def fold_timing(settings: Settings) -> Timing:
         window=settings.response_window_hours * HOUR,
         windows=response_windows(),
         numbers=source_numbers(),
+        clock_step=settings.clock_max_step,
     )
 
 

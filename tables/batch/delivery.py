@@ -7,7 +7,7 @@ from math import inf
 from typing import Final
 
 from aftersend.rules.recipient.facts import Fact
-from aftersend.rules.recipient.timing import Timing, closing_times, windows_of
+from aftersend.rules.recipient.timing import Timing, closing_times, starts_at, windows_of
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.packing import pack_bucket
@@ -87,8 +87,18 @@ class OpenDelivery:
         if self.freeze_at != NOT_STARTED:
             self.start(self.started_at, timing)
 
+    def begin(self, received_at: float, now: float, timing: Timing) -> None:
+        """Start the delivery with its first event, in the order of the partition.
+
+        Args:
+            received_at: arrival of the event, seconds since 1970.
+            now: the partition's time, seconds since 1970.
+            timing: of the installation.
+        """
+        self.start(starts_at(received_at, now, self.terms, timing), timing)
+
     def start(self, started_at: float, timing: Timing) -> None:
-        """Set when the delivery started: the arrival of its first event, in the order of the partition."""
+        """Set when the delivery started, seconds since 1970."""
         self.started_at = started_at
         if not self.id:
             self.freeze_at = inf

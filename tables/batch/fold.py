@@ -19,7 +19,7 @@ from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER, fold
 from aftersend.rules.recipient.history import digests_of
 from aftersend.rules.recipient.kinds import DECLARED, DEFERRED, KIND_OF_TYPE, RELEASED, TICK, UNKNOWN, refine_kind
-from aftersend.rules.recipient.timing import newer_terms
+from aftersend.rules.recipient.timing import PartitionClock, newer_terms
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.recipient import Row
@@ -70,6 +70,7 @@ class BatchFold:
         self._sweeper = Sweeper(store, options.timing, options.sweep_rows, first_expiries)
         self._deliveries: dict[str, OpenDelivery] = {}
         self._contacts = BatchContacts(store, options.invalid_after)
+        self._clock = PartitionClock(store.tick, options.timing.clock_step)
         #: What this batch changes of `PartitionStore.terms`.
         self._terms: dict[str, DeliveryTerms | None] = {}
 
@@ -78,14 +79,16 @@ class BatchFold:
         self._deliveries, self._terms = {}, {}
         self._contacts = BatchContacts(self._store, self._options.invalid_after)
         decoder = EventDecoder(self._codec, source_topic, self._partition, output)
-        tick = self._store.tick
+        tick, refused = self._store.tick, self._clock.refused
         for at in range(0, len(batch.records), _CHUNK):
             events, records = decoder.decode(batch.records[at : at + _CHUNK])
             self._store.prefetch(events)
             tick = self._fold_events(events, records, tick, decoder, output)
         if tick > self._store.tick:
             self._terms |= dict.fromkeys(self._sweeper.sweep(tick, self._terms, self._delivery))
-        return self._write(output, tick, len(batch.records), decoder.errors)
+        result = self._write(output, tick, len(batch.records), decoder.errors)
+        result.refused_ticks = self._clock.refused - refused
+        return result
 
     def set_aside(self, batch: Batch, error: Exception, output: Output, source_topic: str) -> BatchResult:
         """Write the only record of a batch to the dead letters instead of folding it."""
@@ -129,7 +132,8 @@ class BatchFold:
             kind = kinds_get(event.type, UNKNOWN)
             if kind <= TICK:
                 if kind == TICK:
-                    tick = max(tick, received_at)
+                    # By the record's timestamp, which the broker bounds, whatever the event says.
+                    tick = self._clock.tick(record.timestamp / 1000)
                     continue
                 kind = refine_kind(kind, event)
                 if RELEASED <= kind <= DECLARED:
@@ -153,7 +157,7 @@ class BatchFold:
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:
                 if freeze_at == NOT_STARTED:
-                    delivery.start(received_at, timing)
+                    delivery.begin(received_at, tick, timing)
                     freeze_at = delivery.freeze_at
                 if received_at >= freeze_at or tick >= delivery.forget_at:
                     delivery.event_counters.append(source << 12 | kind << 4 | _LATE)

@@ -41,6 +41,8 @@ class BatchResult(msgspec.Struct):
     records: int
     #: Number of unreadable records by the name of the error's class.
     errors: dict[str, int]
+    #: Number of ticks that were too far ahead of the partition's time (`docs/domain.md §6.1`).
+    refused_ticks: int = 0
 
     @property
     def dead(self) -> int:

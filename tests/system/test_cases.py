@@ -39,7 +39,7 @@ from tests.system.cases import (
     Seen,
     look,
 )
-from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.installation import OWN_CLOCK, Input, Installation
 
 # ----------------------------------------------------------------------------------------------------- what is written
 
@@ -137,9 +137,8 @@ async def tick(installation: Installation, now: float) -> None:
 def played(
     kafka: EmbeddedKafka, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Played]:
-    # The worker's own clock would tell today's time.
     installation = Installation(
-        kafka, redis_server, tmp_path_factory.mktemp("cases"), f"t{uuid.uuid4().hex[:8]}", clock_interval=100_000.0
+        kafka, redis_server, tmp_path_factory.mktemp("cases"), f"t{uuid.uuid4().hex[:8]}", **OWN_CLOCK
     )
     try:
         yield asyncio.run(play(installation))

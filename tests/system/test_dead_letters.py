@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from aftersend.engine.dead_letters import HEADERS
 from aftersend.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
@@ -119,6 +120,43 @@ async def test_from_the_raw_topic_to_the_dead_letters_and_back(install: Callable
     assert 3 == (await run(installation, "replay", "--dry-run", "--replayed", "--json")).lines[0]["letters"]
     report = await installation.finish()
     assert 3 == report.unreadable
+
+
+async def test_a_record_too_large_for_a_letter_is_shown_and_replayed_from_its_own_topic(
+    install: Callable[..., Installation],
+) -> None:
+    installation = install()
+    await installation.start()
+    raw = installation.topics.raw("kumomta")
+    large = b"{" + b"x" * 1_010_000
+    await installation.write([Input(raw, 2, b"k", large, ARRIVED, (HEADER,))])
+    await installation.await_caught_up()
+
+    (letter, _) = (await run(installation, "list", "--json")).lines
+    assert len(large) < letter["left_out_bytes"] < len(large) + 100
+    place = f"{raw}-2-0"
+    assert large == (await run(installation, "show", place, "--raw")).out
+    assert "too large for a letter" in (await run(installation, "show", place)).out.decode()
+
+    assert 1 == (await run(installation, "replay", "--yes", "--json")).lines[0]["written"]
+    first, again = await read(installation, raw)
+    assert (first.partition, first.key, first.value) == (again.partition, again.key, again.value)
+    assert (HEADER, ("aftersend.replayed", place.encode())) == again.headers
+
+    await installation.await_caught_up()
+    await delete_records(installation, raw, 2, 1)
+    replayed = await run(installation, "replay", "--yes", "--json")
+    assert (EXIT_FAILED, 0, [place]) == (replayed.code, replayed.lines[0]["written"], replayed.lines[0]["lost"])
+
+
+async def delete_records(installation: Installation, topic: str, partition: int, before: int) -> None:
+    """Delete the records of a partition before an offset, as its retention does."""
+    client = AIOKafkaAdminClient(bootstrap_servers=installation.kafka.bootstrap)
+    await client.start()
+    try:
+        await client.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=before)})
+    finally:
+        await client.close()
 
 
 async def test_a_repaired_record_counts_once_in_repeated_replays(

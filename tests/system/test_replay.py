@@ -18,7 +18,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.schemas.partitioning import partition_of
 from aftersend.sources.base import SourceError
 from tests.patience import PATIENCE
-from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.installation import OWN_CLOCK, Input, Installation
 from tests.system.chaos.load import raw_records
 
 HOUR: Final = 3600.0
@@ -176,7 +176,7 @@ async def tables(installation: Installation) -> dict[str, dict[str, Any]]:
 @pytest.mark.timeout(1200)
 async def test_the_raw_topics_again_into_an_empty_system(install: Callable[..., Installation], unique: str) -> None:
     # Today's time would be the clock's; it is part of what is recorded.
-    first = install(clock_interval=100_000.0)
+    first = install(**OWN_CLOCK)
     await first.start(2)
     start = float(int(time.time() - 10 * DAY))
     written = await feed(first, life(first, start))
@@ -187,7 +187,7 @@ async def test_the_raw_topics_again_into_an_empty_system(install: Callable[..., 
 
     folder = first.folder / "again"
     folder.mkdir()
-    second = Installation(first.kafka, first.redis, folder, f"{unique}again", clock_interval=100_000.0)
+    second = Installation(first.kafka, first.redis, folder, f"{unique}again", **OWN_CLOCK)
     topic_of = {first.topics.raw(name): second.topics.raw(name) for name in (*first.sources, "clock")}
     try:
         await second.start(1)

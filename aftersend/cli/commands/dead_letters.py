@@ -22,7 +22,7 @@ from aftersend.services.dead_letters.overview import read_overview
 from aftersend.services.dead_letters.reader import DeadLetterReader, find_dead_letter
 from aftersend.services.dead_letters.records import DeadLetterFilter, parse_position, topics_of
 from aftersend.services.dead_letters.records import as_json as letter_as_json
-from aftersend.services.dead_letters.replay import count_letters, replay
+from aftersend.services.dead_letters.replay import ReplayOutcome, count_letters, replay
 
 app: Final = App(
     name="dead-letters",
@@ -37,6 +37,9 @@ app: Final = App(
 Natural = Annotated[int, Parameter(validator=Number(gte=0))]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
+
+#: Positions listed at most.
+_MOST_LISTED = 20
 
 Source = Annotated[
     str | None,
@@ -171,7 +174,10 @@ def replay_(
         aftersend dead-letters replay --source tracking --since 1d
         aftersend dead-letters replay --error "not valid JSON" --limit 10 --yes
 
-    Exit codes: 0 done, 1 not confirmed, 3 invalid settings, 4 not all records are acknowledged: repeat the command.
+    A record too large for a letter stays in its own topic; its letter refers to it, and a replay reads it there.
+
+    Exit codes: 0 done, 1 not confirmed or records are gone, 3 invalid settings, 4 not all records are acknowledged:
+    repeat the command.
     """
     settings = command_settings()
     selection = _selection(settings, source, error, since, until, replayed=replayed)
@@ -204,7 +210,7 @@ async def _replay(
 ) -> int:
     async with DeadLetterReader(settings) as reader:
         counts = await count_letters(reader, selection, limit)
-        total, written = counts.total(), 0
+        total, done = counts.total(), ReplayOutcome(0, [])
         if not as_json:
             _announce(counts, dry_run=dry_run)
         if total and not dry_run:
@@ -212,17 +218,35 @@ async def _replay(
                 console().print("nothing was written")
                 return EXIT_FAILED
             with progress("replaying", total, shown=sys.stderr.isatty() and not as_json) as on_acknowledged:
-                written = await replay(
+                done = await replay(
                     settings, reader, selection, limit=limit, as_new=as_new, on_acknowledged=on_acknowledged
                 )
     if as_json:
-        print_json({"letters": total, "written": written, "dry_run": dry_run, "counts": _counts(counts)})
-    elif written:
+        print_json(
+            {
+                "letters": total,
+                "written": done.written,
+                "lost": done.lost,
+                "dry_run": dry_run,
+                "counts": _counts(counts),
+            }
+        )
+    else:
+        _show_outcome(done)
+    return EXIT_FAILED if done.lost else EXIT_OK
+
+
+def _show_outcome(done: ReplayOutcome) -> None:
+    if done.written:
         console().print(
-            f"{count(written)} records written back; records that are still unreadable become dead letters again: "
+            f"{count(done.written)} records written back; records that are still unreadable become dead letters again: "
             "aftersend dead-letters list"
         )
-    return EXIT_OK
+    if done.lost:
+        console().print(
+            f"{count(len(done.lost))} records are gone: their letters only refer to them, since they were too large, "
+            f"and their topics do not hold them any more: {', '.join(done.lost[:_MOST_LISTED])}"
+        )
 
 
 def _announce(counts: Counter[tuple[str, str]], *, dry_run: bool) -> None:

@@ -51,6 +51,7 @@ def letter_details(letter: DeadLetter) -> Iterator[str]:
         ("message", letter.message),
         ("version", letter.version),
         ("replayed", f"yes, first position {letter.replayed}" if letter.replayed else "no"),
+        *(((("left out", _left_out(letter)),)) if letter.left_out_bytes else ()),
         ("key", _short(letter.key)),
         *((f"header {name}", _short(value)) for name, value in letter.headers),
     )
@@ -62,6 +63,11 @@ def _pairs(*pairs: tuple[str, str]) -> Iterator[str]:
     width = max(len(name) for name, _ in pairs) + 2
     for name, value in pairs:
         yield f"{name:<{width}}{value}"
+
+
+def _left_out(letter: DeadLetter) -> str:
+    state = "is in its own topic, shown below" if letter.value is not None else "is gone from its own topic"
+    return f"the record of {letter.left_out_bytes:,} bytes is too large for a letter; it {state}"
 
 
 def _short(value: bytes | None) -> str:

@@ -39,3 +39,9 @@ class PeriodSettings(BaseModel):
         description="Interval between the ticks that the leading worker writes; they are also the heartbeat in "
         "/metrics.",
     )
+    clock_max_step: float = Field(
+        3600.0,
+        gt=0,
+        description="By how much one tick may advance the time of a partition, seconds. A tick that is further ahead "
+        "is refused, or, after another one of that kind, advances it by this much (docs/domain.md §6.1).",
+    )

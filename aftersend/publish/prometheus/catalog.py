@@ -86,6 +86,11 @@ UNKNOWN_NAMES: Final = _counter(
     "source",
     "name",
 )
+REFUSED_TICKS: Final = _counter(
+    "refused_ticks",
+    "Ticks that were further ahead of a partition's time than `clock_max_step`. They come after an outage; at any "
+    "other time a clock is wrong.",
+)
 EVENT_AGE: Final = _histogram(
     "event_age_seconds",
     "Time from the Kafka timestamp of a raw record to the commit of its event, ticks included. In batches of 256 "
@@ -245,6 +250,7 @@ SECTIONS: Final = {
         PARSED,
         DEAD_LETTERS,
         UNKNOWN_NAMES,
+        REFUSED_TICKS,
         EVENT_AGE,
         BATCH_RECORDS,
         BATCH_FOLD,

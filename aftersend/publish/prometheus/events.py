@@ -62,6 +62,7 @@ class EventMetrics(Collector):
         self._parsed = CounterSeries(catalog.PARSED)
         self._dead_letters = CounterSeries(catalog.DEAD_LETTERS, usual)
         self._unknown = CounterSeries(catalog.UNKNOWN_NAMES)
+        self._refused_ticks = CounterSeries(catalog.REFUSED_TICKS, [()])
 
     def parsed(self, topic: str, batch: ParsedBatch) -> None:
         """Count a committed batch of raw records."""
@@ -82,6 +83,7 @@ class EventMetrics(Collector):
         for key, number in fold.events.items():
             events[key] = events.get(key, 0) + number
         self._count_errors(self._events_topic, fold.errors)
+        self._refused_ticks.add((), fold.refused_ticks)
         self._deliveries.folded(partition, fold.changes.partials, fold.buckets, fold.events)
         self._heartbeat.observe(COMMIT, partition, fold.changes.tick)
 
@@ -98,7 +100,7 @@ class EventMetrics(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield the series as they are now, except those of the heartbeat and of deliveries."""
         yield self._event_family()
-        for series in (self._parsed, self._dead_letters, self._unknown):
+        for series in (self._parsed, self._dead_letters, self._unknown, self._refused_ticks):
             yield series.family()
         yield gauge(catalog.ROWS, {(str(p),): float(store.count()) for p, store in self._stores.items()})
 

@@ -14,7 +14,7 @@ from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.fold import expires_at, remember_late
 from aftersend.rules.recipient.history import digest_of
 from aftersend.rules.recipient.kinds import kind_of
-from aftersend.rules.recipient.timing import Timing, closing_times, newer_terms, windows_of
+from aftersend.rules.recipient.timing import Timing, closing_times, newer_terms, starts_at, windows_of
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.packing import RawPosition, pack_raw_position
 from aftersend.schemas.recipient import Row
@@ -53,7 +53,7 @@ class Replay:
         """Fold an event; return its step, after the end of a wait if that came first."""
         event, received_at, tick = logged.event, logged.received_at, logged.tick
         if self._started_at is None:
-            self._started_at = received_at
+            self._started_at = starts_at(received_at, tick, self._terms, self._timing)
         source = self._numbers.get(event.source, 0)
         if source and event.raw_offset >= 0 <= event.raw_partition:
             position = RawPosition(source, event.raw_partition, event.raw_offset)

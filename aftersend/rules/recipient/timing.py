@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from math import inf
 from typing import Final
 
 import msgspec
@@ -29,6 +30,8 @@ class Timing(msgspec.Struct, frozen=True):
     retention: float
     #: Response windows by source number: from the first `sent` until a row without an outcome expires.
     windows: tuple[float, ...]
+    #: By how much one tick may advance a partition's time.
+    clock_step: float = inf
 
 
 def timing(
@@ -38,6 +41,7 @@ def timing(
     window: float = DEFAULT_WINDOW,
     windows: Mapping[str, float] | None = None,
     numbers: Mapping[str, int] | None = None,
+    clock_step: float = inf,
 ) -> Timing:
     """Build a `Timing`.
 
@@ -47,6 +51,7 @@ def timing(
         window: response window of sources that are not in `windows`, seconds.
         windows: response windows by source name, seconds.
         numbers: source numbers by name.
+        clock_step: by how much one tick may advance a partition's time, seconds.
 
     Raises:
         ValueError: if the retention ends before the freeze.
@@ -56,7 +61,54 @@ def timing(
     by_number = [window] * (MAX_SOURCE + 1)
     for name, number in (numbers or {}).items():
         by_number[number] = (windows or {}).get(name, window)
-    return Timing(freeze, retention, tuple(by_number))
+    return Timing(freeze, retention, tuple(by_number), clock_step)
+
+
+class PartitionClock:
+    """The time of a partition, which its ticks advance (`docs/domain.md §6.1`).
+
+    A tick that leaps advances it only by one step, and only if the tick before it was ahead of the time as well: a
+    single wrong tick changes nothing, and after an outage the time catches up step by step.
+
+    Args:
+        now: the last tick, seconds since 1970; 0.0: there was none, and the first one sets the time.
+        step: by how much one tick may advance it, seconds.
+    """
+
+    __slots__ = ("_last", "_step", "now", "refused")
+
+    def __init__(self, now: float, step: float) -> None:
+        self.now = now
+        self._step = step
+        #: The last tick, refused or not.
+        self._last = now
+        #: Number of ticks that were further ahead than a step.
+        self.refused = 0
+
+    def tick(self, at: float) -> float:
+        """Take a tick (seconds since 1970); return the time after it."""
+        now, last = self.now, self._last
+        self._last = at
+        if not now or at <= now + self._step:
+            self.now = max(now, at)
+        else:
+            self.refused += 1
+            if last > now:
+                self.now = now + self._step
+        return self.now
+
+
+def starts_at(received_at: float, now: float, terms: DeliveryTerms | None, timing: Timing) -> float:
+    """Return when a delivery starts whose first event arrived at a time, seconds since 1970 (`docs/domain.md §2.6`).
+
+    Args:
+        received_at: arrival of its first event in the partition.
+        now: the partition's time; 0.0: there was no tick yet.
+        terms: what was declared of it; None: nothing.
+        timing: of the installation.
+    """
+    period = timing.freeze if terms is None or terms.freeze is None else terms.freeze
+    return max(received_at, now - period / 2)
 
 
 def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> DeliveryTerms:

@@ -59,6 +59,8 @@ class Reference:
         self.options = options
         self.partition = partition
         self.tick = 0.0
+        #: Whether the last tick was ahead of the time, and so did not count in full.
+        self._leapt = False
         self.deliveries: dict[str, ExpectedDelivery] = {}
         #: Terms of declared deliveries, with or without events.
         self.declared: dict[str, ExpectedTerms] = {}
@@ -73,10 +75,10 @@ class Reference:
             timestamp_ms: of the event's record, which is its raw record's.
             event: decoded from the record.
         """
-        now = event.received_at or timestamp_ms / 1000
         if event.type == "tick":
-            self.pass_time(now)
+            self._take_tick(timestamp_ms / 1000)
             return
+        now = event.received_at or timestamp_ms / 1000
         self.events += 1
         kind = domain.kind_of(event)
         if kind == "released":  # concerns an address, not a message
@@ -87,7 +89,9 @@ class Reference:
             return
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
-            delivery = self.deliveries[event.delivery_id] = ExpectedDelivery(now, now)
+            # Whatever an old first event says, half of the statistics period lies ahead.
+            started_at = max(now, self.tick - self._period(event.delivery_id) / 2)
+            delivery = self.deliveries[event.delivery_id] = ExpectedDelivery(started_at, now)
         delivery.updated_at = max(delivery.updated_at, now)
         forgotten = self._is_past_retention(event.delivery_id, delivery)
         if now >= self._freeze_at(event.delivery_id, delivery) or forgotten:
@@ -126,6 +130,16 @@ class Reference:
         """Return the declared message type of a delivery, "" if there is none."""
         declared = self.declared.get(delivery_id)
         return "" if declared is None else declared.message_type
+
+    def _take_tick(self, at: float) -> None:
+        """Pass the time up to a tick; one that leaps counts only after another, and then for one step."""
+        latest, leapt_before = self.tick + self.options.clock_max_step, self._leapt
+        leaps = bool(self.tick) and at > latest
+        self._leapt = leaps and at > self.tick
+        if not leaps:
+            self.pass_time(at)
+        elif leapt_before:
+            self.pass_time(latest)
 
     def pass_time(self, now: float) -> None:
         """Set the time to `now` (seconds since 1970) if it is later, and forget rows past their retention.
@@ -229,9 +243,12 @@ class Reference:
         """Return when a delivery freezes; events without a delivery never do."""
         if not delivery_id:
             return float("inf")
+        return self._start(delivery_id, delivery) + self._period(delivery_id)
+
+    def _period(self, delivery_id: str) -> float:
+        """Return the statistics period of a delivery."""
         declared = self.declared.get(delivery_id)
-        freeze = self.options.freeze if declared is None or declared.freeze is None else declared.freeze
-        return self._start(delivery_id, delivery) + freeze
+        return self.options.freeze if declared is None or declared.freeze is None else declared.freeze
 
     def _start(self, delivery_id: str, delivery: ExpectedDelivery) -> float:
         declared = self.declared.get(delivery_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -27,6 +28,8 @@ class ReferenceOptions:
     events_topic: str
     #: Policy by which hard bounces make an address invalid.
     address_validity: str = "five-in-a-row"
+    #: A tick further ahead of the time than this leaps.
+    clock_max_step: float = math.inf
 
 
 def options_of(settings: Settings) -> ReferenceOptions:
@@ -41,4 +44,5 @@ def options_of(settings: Settings) -> ReferenceOptions:
         raw_topics={name: topics.raw(name) for name, number in known.items() if number},  # 0: comes from no raw topic
         events_topic=topics.events,
         address_validity=settings.address_validity,
+        clock_max_step=settings.clock_max_step,
     )

@@ -54,13 +54,13 @@ class ExpectedRow:
             failure = {"at": at} | _without_defaults(
                 {"reason": reason, "code": code, "enhanced_code": enhanced_code, "diagnostic": diagnostic}
             )
-        fixed = {"schema": 1, "delivery_id": delivery_id, "recipient": recipient, "status": self.status}
+        fixed: dict[str, Any] = {"schema": 1, "delivery_id": delivery_id, "recipient": recipient}
+        fixed |= {"status": self.status, "updated_at": self.updated_at}
         rest = {
             "previous": self.previous,
             "version": self.version,
             "source": self.source,
             "message_type": self.message_type,
-            "updated_at": self.updated_at,
             **self.tallies,
             "failure": failure,
             "address": self.address,

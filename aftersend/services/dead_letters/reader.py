@@ -12,6 +12,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.raw import RecordPosition
+from aftersend.services.dead_letters.originals import OriginalReader, complete
 from aftersend.services.dead_letters.records import DeadLetter, DeadLetterFilter, decode_dead_letter
 from aftersend.services.kafka.cluster import missing
 
@@ -133,11 +134,19 @@ class DeadLetterReader:
 async def find_dead_letter(settings: Settings, position: RecordPosition) -> DeadLetter | None:
     """Return the dead letter at a position, or of the unreadable record at it; None: there is none.
 
+    A letter that only refers to its record gets the record from its own topic, if that still holds it.
+
     Raises:
         KafkaUnusableError: if Kafka does not answer, or the topic is missing.
     """
-    async with DeadLetterReader(settings) as reader:
-        return await reader.at(position)
+    async with DeadLetterReader(settings) as reader, OriginalReader(settings) as originals:
+        letter = await reader.at(position)
+        if letter is not None:
+            try:
+                await complete(letter, originals)
+            except (KafkaError, OSError) as error:
+                raise _unreadable(letter.origin.topic, error) from error
+        return letter
 
 
 def _unreadable(topic: str, error: BaseException) -> KafkaUnusableError:

@@ -9,7 +9,7 @@ import msgspec
 
 from aftersend.config.installation import raw_sources
 from aftersend.config.settings import Settings
-from aftersend.engine.dead_letters import HEADERS, REPLAYED
+from aftersend.engine.dead_letters import HEADERS, LEFT_OUT, REPLAYED
 from aftersend.errors import UsageError
 from aftersend.schemas.raw import RecordPosition
 from aftersend.schemas.times import iso
@@ -48,6 +48,8 @@ class DeadLetter(msgspec.Struct):
     version: str
     #: Position of the record that was replayed; "" if this letter does not come from a replay.
     replayed: str = ""
+    #: Size of the record in bytes if the letter only refers to it, since it is too large for a letter; else 0.
+    left_out_bytes: int = 0
 
 
 class DeadLetterFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,9 +101,10 @@ def decode_dead_letter(record: Any, topic: str, partition: int) -> DeadLetter:
     """
     headers = [(name, bytes(value or b"")) for name, value in record.headers]
     ours: dict[str, str] = {}
+    names = {*HEADERS, LEFT_OUT} if record.key is None and record.value is None else {*HEADERS}
     for index in range(len(headers) - 1, -1, -1):
         name, value = headers[index]
-        if name in HEADERS and name not in ours:
+        if name in names and name not in ours:
             ours[name] = value.decode("utf-8", "replace")
             del headers[index]
     origin = RecordPosition(
@@ -121,6 +124,7 @@ def decode_dead_letter(record: Any, topic: str, partition: int) -> DeadLetter:
         ours.get("aftersend.message", ""),
         ours.get("aftersend.version", ""),
         replayed[-1].decode("utf-8", "replace") if replayed else "",
+        max(0, _number(ours.get(LEFT_OUT, ""))),
     )
 
 
@@ -145,6 +149,7 @@ def as_json(letter: DeadLetter, *, content: bool) -> dict[str, Any]:
         "offset": letter.origin.offset,
         "version": letter.version,
         "replayed": letter.replayed or None,
+        "left_out_bytes": letter.left_out_bytes or None,
     }
     if content:
         result |= _content("key", letter.key) | _content("value", letter.value)

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
@@ -16,6 +17,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.dead_letters import REPLAYED
 from aftersend.errors import KafkaUnusableError
+from aftersend.services.dead_letters.originals import OriginalReader, complete
 from aftersend.services.dead_letters.reader import DeadLetterReader
 from aftersend.services.dead_letters.records import DeadLetter, DeadLetterFilter
 
@@ -24,6 +26,15 @@ _WINDOW: Final = 500
 #: Limit of the producer, bytes: the broker's own limit (`max.message.bytes`) decides, which accepted the records
 #: before.
 _MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+
+
+class ReplayOutcome(msgspec.Struct):
+    """What a replay has done."""
+
+    #: Acknowledged records.
+    written: int
+    #: Positions of records that letters only refer to, and that their topics do not hold any more.
+    lost: list[str]
 
 
 async def count_letters(
@@ -61,12 +72,13 @@ async def replay(
     limit: int = 0,
     as_new: bool = False,
     on_acknowledged: Callable[[int], None] = lambda _: None,
-) -> int:
-    """Write the records of dead letters back to their topics; return their number once all are acknowledged.
+) -> ReplayOutcome:
+    """Write the records of dead letters back to their topics; return once all are acknowledged.
 
     Key, value, the record's own headers and the partition are unchanged; a header holds the first position. So is the
     Kafka timestamp, unless `as_new`: the rules use the arrival of a record. With a new timestamp, a record that arrived
-    in time might count as late, now and in every later replay of the raw topic.
+    in time might count as late, now and in every later replay of the raw topic. A record that its letter only refers to
+    (`left_out_bytes`) is read from its own topic.
 
     Args:
         settings: of the installation.
@@ -80,17 +92,21 @@ async def replay(
         KafkaUnusableError: if a record is not acknowledged or its topic is missing; with the number of written records.
     """
     writer = _ReplayWriter(settings, (await admin.inspect(settings.kafka_options())).partitions, on_acknowledged)
+    lost: list[str] = []
     try:
         await writer.start()
-        async with aclosing(limited(reader.read(selection), limit)) as letters:
+        async with OriginalReader(settings) as originals, aclosing(limited(reader.read(selection), limit)) as letters:
             async for letter in letters:
-                await writer.write(letter, as_new=as_new)
+                if await complete(letter, originals):
+                    await writer.write(letter, as_new=as_new)
+                else:
+                    lost.append(str(letter.origin))
         await writer.acknowledged()
     except (KafkaError, OSError) as error:
         raise _incomplete(writer.written, error) from error
     finally:
         await writer.stop()
-    return writer.written
+    return ReplayOutcome(writer.written, lost)
 
 
 def _incomplete(written: int, error: Exception) -> KafkaUnusableError:

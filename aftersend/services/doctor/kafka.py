@@ -12,6 +12,7 @@ from aftersend.config.installation import foreign_topics, raw_sources, topic_lay
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
+from aftersend.schemas.topics import TIMESTAMP_GUARD
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.services.kafka.lag import LagReader, PartitionLag
 
@@ -27,6 +28,10 @@ _LATE_SECONDS: Final = 60.0
 _MISSED_TICKS: Final = 6
 _SEE_KAFKA: Final = "see Kafka"
 _APPLY: Final = "run `aftersend topics apply`"
+_GUARD: Final = (
+    "run `aftersend topics apply`: the broker then refuses records from the future. A Kafka before 3.6 can't; there, "
+    "have the clocks of all machines that write records in step (NTP)"
+)
 
 
 def options_of(settings: Settings) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def _differences(settings: Settings, existing: dict[str, admin.TopicFound]) -> l
             continue
         for name, (value, wanted) in admin.differing(layout, topic).items():
             found = f"topic {layout.name} has {name}={value or 'not set'}, it should be {wanted}"
-            findings.append(warning(check, found, _APPLY))
+            findings.append(warning(check, found, _GUARD if name == TIMESTAMP_GUARD else _APPLY))
         if topic.partitions < layout.partitions:
             fewer.append(f"{layout.name} ({topic.partitions})")
     if fewer:

@@ -38,6 +38,8 @@ QUICK: Mapping[str, Any] = {
     "web_port": 0,
     "log_format": "json",
 }
+#: For tests that write their own ticks, with days from one to the next: the worker's own would tell today's time.
+OWN_CLOCK: Mapping[str, Any] = {"clock_interval": 100_000.0, "clock_max_step": 1e10}
 #: Between two looks, seconds.
 _POLL = 0.2
 
