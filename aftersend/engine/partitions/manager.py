@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from aftersend.config.settings import Settings
+from aftersend.engine import admin
 from aftersend.engine.group.membership import Membership
 from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.partitions.observer import BatchObserver, NullBatchObserver
@@ -19,6 +21,7 @@ from aftersend.engine.partitions.start import LogBounds, StartFinder
 from aftersend.engine.partitions.task import PartitionTask
 from aftersend.engine.positions import PositionLog
 from aftersend.engine.transaction import TransactionalWriter
+from aftersend.errors import KafkaUnusableError
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +72,9 @@ class PartitionManager:
         self._consumer = consumer
         self._on_fatal = on_fatal
         self._observer = observer or NullBatchObserver()
+        self._topic_ids = dict(topic_ids or {})
         self._log = PositionLog(
-            settings.kafka_options(), settings.topics.positions, topic_ids or {}, settings.stable_timeout
+            settings.kafka_options(), settings.topics.positions, self._topic_ids, settings.stable_timeout
         )
         self._processors: dict[str, Processor[Any, Any]] = {}
         self.tasks: dict[TP, PartitionTask] = {}
@@ -182,6 +186,14 @@ class PartitionManager:
             await asyncio.gather(*(task.quiesce() for task in tasks))
             await asyncio.gather(*(task.close() for task in tasks))
 
+    async def _is_recreated(self, topic: str) -> bool:
+        """Return whether a topic has another id than when this worker started."""
+        try:
+            now = (await admin.inspect(self._settings.kafka_options())).topic_ids.get(topic)
+        except KafkaUnusableError as error:
+            raise KafkaError(str(error)) from error  # a take-over is tried again
+        return now is not None and now != self._topic_ids.get(topic, now)
+
     def _new_task(self, tp: TP) -> PartitionTask:
         processor = self._processors[tp.topic]
         settings, observer = self._settings, self._observer
@@ -204,7 +216,13 @@ class PartitionManager:
             tp,
             processor,
             new_writer=new_writer,
-            starts=StartFinder(committed, self._log.read, lambda tp: self._consumer().bounds(tp), observer.slipped),
+            starts=StartFinder(
+                committed,
+                self._log.read,
+                lambda tp: self._consumer().bounds(tp),
+                self._is_recreated,
+                observer.slipped,
+            ),
             write_position=self._log.write,
             seek=seek,
             stop_fetching=lambda tp: self._consumer().pause_partitions({tp}),

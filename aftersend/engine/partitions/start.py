@@ -103,6 +103,7 @@ class StartFinder:
         committed: returns the group's stable offset of a partition; None: it has none.
         position: returns the partition's own position; None: it has none.
         bounds: returns the bounds of the partition's log.
+        is_recreated: returns whether a topic was deleted and created again while this worker runs.
         observe: counts what was noticed of a topic.
     """
 
@@ -111,11 +112,13 @@ class StartFinder:
         committed: Callable[[TP], Awaitable[int | None]],
         position: Callable[[str, int], Awaitable[int | None]],
         bounds: Callable[[TP], Awaitable[LogBounds]],
+        is_recreated: Callable[[str], Awaitable[bool]],
         observe: Callable[[str, Slip], None],
     ) -> None:
         self._committed = committed
         self._position = position
         self._bounds = bounds
+        self._is_recreated = is_recreated
         self._observe = observe
 
     async def find(self, tp: TP) -> Start:
@@ -130,9 +133,14 @@ class StartFinder:
     async def _settle(self, tp: TP, committed: int | None, position: int | None) -> Start:
         waited = 0.0
         while True:
-            start = choose_start(committed, position, await self._bounds(tp))
-            truncated = any(slip.kind is OffsetSlip.TRUNCATED for slip in start.slips)
-            if not truncated or waited >= _SETTLE_SECONDS:
+            bounds = await self._bounds(tp)
+            start = choose_start(committed, position, bounds)
+            kinds = {slip.kind for slip in start.slips}
+            # Both are also what a new topic of the same name looks like.
+            if kinds & {OffsetSlip.GROUP_LOST, OffsetSlip.TRUNCATED} and await self._is_recreated(tp.topic):
+                log.warning("the topic was created again and is read from its beginning", topic=tp.topic)
+                return Start(bounds.first)
+            if OffsetSlip.TRUNCATED not in kinds or waited >= _SETTLE_SECONDS:
                 break
             await asyncio.sleep(_POLL_SECONDS)
             waited += _POLL_SECONDS

@@ -32,6 +32,8 @@ class Broker:
         #: Positions in the outputs, in order.
         self.positions: list[tuple[str, int, int]] = []
         self.log = LogBounds(0, 1_000)
+        #: Topics that were deleted and created again.
+        self.recreated: set[str] = set()
         self.slips: list[tuple[str, Slip]] = []
         self.seeks: list[int] = []
         #: Partitions that are no longer fetched, and those that are again.
@@ -56,6 +58,9 @@ class Broker:
 
     async def bounds(self, _tp: TP) -> LogBounds:
         return self.log
+
+    async def is_recreated(self, topic: str) -> bool:
+        return topic in self.recreated
 
     def slipped(self, topic: str, slip: Slip) -> None:
         self.slips.append((topic, slip))

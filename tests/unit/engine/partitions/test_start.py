@@ -48,7 +48,9 @@ async def test_an_end_that_is_reported_too_low_for_a_moment_is_waited_for(monkey
     async def bounds(_tp: TP) -> LogBounds:
         return LogBounds(0, ends.pop(0))
 
-    assert Start(50) == await StartFinder(broker.offset, broker.position, bounds, broker.slipped).find(EVENTS)
+    assert Start(50) == await StartFinder(
+        broker.offset, broker.position, bounds, broker.is_recreated, broker.slipped
+    ).find(EVENTS)
     assert [] == broker.slips
 
 
@@ -57,6 +59,20 @@ async def test_a_topic_that_has_lost_its_end_is_said(monkeypatch: pytest.MonkeyP
     broker = Broker()
     broker.committed, broker.log = 50, LogBounds(0, 30)
     slip = Slip(OffsetSlip.TRUNCATED, 20)
-    finder = StartFinder(broker.offset, broker.position, broker.bounds, broker.slipped)
+    finder = StartFinder(broker.offset, broker.position, broker.bounds, broker.is_recreated, broker.slipped)
     assert Start(30, (slip,)) == await finder.find(EVENTS)
     assert [(EVENTS.topic, slip)] == broker.slips
+
+
+@pytest.mark.parametrize("end", [30, 80])
+async def test_a_topic_that_was_created_again_under_a_worker_is_read_from_its_beginning(end: int) -> None:
+    """Kafka deletes the group's offsets with a topic; the new one may be longer than the former one already."""
+
+    async def nothing(_tp: TP) -> int | None:
+        return None
+
+    broker = Broker()
+    broker.written, broker.log, broker.recreated = 50, LogBounds(0, end), {EVENTS.topic}
+    finder = StartFinder(nothing, broker.position, broker.bounds, broker.is_recreated, broker.slipped)
+    assert Start(0) == await finder.find(EVENTS)
+    assert [] == broker.slips
