@@ -26,6 +26,7 @@ def doctor(*, as_json: Json = False) -> int:
     - Kafka: whether it answers, its latency, and whether it supports transactions;
     - topics: whether they exist, with the right partitions and configuration;
     - owner: to which installation the topics and the keys in Redis belong;
+    - state: whether the changelogs hold the state of what the consumer group has folded;
     - workers: state and lag of the consumer group, and whether records were deleted before they were consumed;
     - positions: whether the consumer group stands where the partitions have come to;
     - Redis: version, memory, eviction, persistence, and its clock compared with this machine's;
