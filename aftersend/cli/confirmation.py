@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from aftersend.cli.render.output import say
 from aftersend.errors import UsageError
 
 
@@ -19,5 +20,5 @@ def require_confirmable(*, dry_run: bool, yes: bool, as_json: bool) -> None:
 
 def confirm(question: str) -> bool:
     """Ask a question on standard error; return whether the answer is yes."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    say(f"{question} [y/N] ", error=True, end="")
     return sys.stdin.readline().strip().casefold() in {"y", "yes"}

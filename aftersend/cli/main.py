@@ -231,7 +231,9 @@ def _meant(name: str, names: list[str]) -> str:
 
 
 def _fail(message: str, exit_code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    from aftersend.cli.render.output import say
+
+    say(f"error: {message}", error=True)
     return exit_code
 
 

@@ -170,13 +170,19 @@ def problems(cluster: Cluster, topics: Topics, wanted: Iterable[TopicLayout]) ->
         wanted: all topics that should exist.
     """
     found = cluster.partitions
-    result = [f"topic {layout.name} is missing" for layout in wanted if layout.name not in found]
+    result = [
+        f"topic {layout.name} is missing: run `aftersend topics apply` first"
+        for layout in wanted
+        if layout.name not in found
+    ]
     events = found.get(topics.events)
     if events is None:
         return result
     result += [
-        f"topic {name} has {found[name]} partitions and {topics.events} has {events}: a changelog needs as many as the "
-        "events, so delete it (it is empty, or was written with another number)"
+        f"topic {name} has {found[name]} partitions and {topics.events} has {events}: the state of each partition of "
+        f"the events lies in the same partition of {name}, so their numbers must be equal, and the number can't be "
+        "changed yet. Keep all of them, since they are the only copy of the state; docs/guide/operate.md"
+        "#partitions-were-added says how to go on with it"
         for name in (topics.status, topics.contacts, topics.kpis)
         if found.get(name, events) != events
     ]

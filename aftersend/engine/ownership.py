@@ -85,8 +85,7 @@ def difference(topics: Topics, owner: TopicsOwner, own: TopicsOwner) -> str:
         return (
             f"the topic {topics.events} has {own.partitions} partitions, and had {owner.partitions} when its rows were "
             "first written: recipients would be looked for in other partitions than their rows are in. Nothing is lost "
-            "as long as the topics stay as they are: set AFTERSEND_TOPIC_PREFIX to a new prefix, with the number of "
-            "partitions you need, and replay the raw records into it"
+            "as long as the topics stay as they are: docs/guide/operate.md#partitions-were-added says how to go on"
         )
     if owner.format > own.format:
         return (

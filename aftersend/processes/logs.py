@@ -1,4 +1,8 @@
-"""Logging of a process, on stderr: for people on a terminal, otherwise one JSON object a line."""
+"""Logging of a process, on stderr: for people on a terminal, otherwise one JSON object a line.
+
+Whatever strangers wrote into an event's fields or into an exception's message reaches the log printable only
+(`aftersend.printable`), and forges no line of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from typing import Any, Final, Literal, TextIO
 import orjson
 import structlog
 from structlog.typing import Processor
+
+from aftersend.printable import printable, printable_json, printable_lines, printable_value
 
 Form = Literal["auto", "json", "console"]
 
@@ -108,7 +114,8 @@ class _Fields:
 
 def _renderers(*, console: bool, colors: bool) -> list[Processor]:
     if console:
-        return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+        # The traceback is text by then, and so are all fields.
+        return [_exception, _printable, structlog.dev.ConsoleRenderer(colors=colors)]
     return [_exception, _json]
 
 
@@ -126,7 +133,30 @@ def _exception(_logger: object, _method: str, event: MutableMapping[str, Any]) -
 
 def _json(_logger: object, _method: str, event: Mapping[str, Any]) -> str:
     first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
-    return orjson.dumps(first | dict(event), default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    ordered = first | dict(event)
+    try:
+        encoded = _encode(ordered)
+    except TypeError:  # half a surrogate pair, which UTF-8 can't hold
+        encoded = _encode(printable_value(ordered))
+    return printable_json(encoded).decode()
+
+
+def _encode(event: Any) -> bytes:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _printable(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Make all fields printable; a traceback is indented, so that no line of it looks like one of the log."""
+    traceback_of = event.pop("exception", None)
+    made = {str(name): _shown(value) for name, value in event.items()}
+    if traceback_of is not None:
+        made["exception"] = "\n".join(f"  {line}" for line in printable_lines(str(traceback_of)).split("\n"))
+    return made
+
+
+def _shown(value: Any) -> Any:
+    made = printable_value(value)
+    return made if isinstance(made, (str, int, float, bool, list, dict, type(None))) else printable(repr(made))
 
 
 def _utc_time(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

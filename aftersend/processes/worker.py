@@ -27,7 +27,15 @@ from aftersend.engine.aiokafka import patches
 from aftersend.engine.breaker import TopicBreakers
 from aftersend.engine.faust import app as engine_app
 from aftersend.engine.faust.probe import HealthProbe
-from aftersend.errors import EXIT_CRASHED, EXIT_OK, AftersendError, KafkaUnusableError, RedisOwnedError, SettingsError
+from aftersend.errors import (
+    EXIT_CRASHED,
+    EXIT_OK,
+    AftersendError,
+    KafkaUnusableError,
+    RedisOwnedError,
+    SettingsError,
+    StateRefusedError,
+)
 from aftersend.processes import logs, open_files
 from aftersend.processes.metrics import metrics_route
 from aftersend.processes.probes import HealthServer
@@ -48,6 +56,7 @@ from aftersend.services.installation import alert_thresholds, codec, fold_timing
 from aftersend.sources.registry import NAMES
 from aftersend.tables.alerts import DeliveryAlerts
 from aftersend.tables.batch.result import BatchResult, FoldOptions
+from aftersend.tables.missing_state import find_missing_state
 from aftersend.tables.stores.base import PartitionStore
 from aftersend.tables.stores.memory import MemoryStore
 
@@ -230,7 +239,9 @@ class Worker:
         settings = self.settings
         cluster = await admin.inspect(settings.kafka_options())
         if problems := admin.problems(cluster, settings.topics, topic_layouts(settings)):
-            raise KafkaUnusableError(f"{'; '.join(problems)}: run `aftersend topics apply` first")
+            raise KafkaUnusableError("; ".join(problems))
+        if missing := await find_missing_state(settings.kafka_options(), settings.app_id, settings.topics):
+            raise StateRefusedError("; ".join(missing))
         await admin.require_transactions(settings.kafka_options(), settings.app_id, settings.transaction_timeout)
         return cluster
 

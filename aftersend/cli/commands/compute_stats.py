@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import console, count, print_json, table
 from aftersend.errors import EXIT_FAILED, EXIT_OK, UsageError
+from aftersend.printable import printable
 from aftersend.publish.prometheus.drift import write_check
 from aftersend.services.drift.check import check_drift
 from aftersend.services.drift.findings import DriftReport
@@ -87,6 +88,6 @@ def _print(report: DriftReport) -> None:
     else:
         screen.print(f"no drift: {scope}")
     if report.archived:
-        screen.print(f"archived, rows deleted, KPIs kept: {', '.join(sorted(report.archived))}")
+        screen.print(f"archived, rows deleted, KPIs kept: {printable(', '.join(sorted(report.archived)))}")
     if report.expired:
-        screen.print(f"expired in Redis: {', '.join(sorted(report.expired))}")
+        screen.print(f"expired in Redis: {printable(', '.join(sorted(report.expired)))}")

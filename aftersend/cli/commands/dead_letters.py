@@ -13,11 +13,12 @@ from cyclopts.validators import Number
 from aftersend.cli.confirmation import confirm, require_confirmable
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.dead_letters import letter_counts, letter_details, letter_list
-from aftersend.cli.render.output import console, count, print_json
+from aftersend.cli.render.output import console, count, print_json, say
 from aftersend.cli.render.progress import progress
 from aftersend.cli.times import when_or_none
 from aftersend.config.settings import Settings
-from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError
+from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
+from aftersend.printable import printable
 from aftersend.services.dead_letters.overview import read_overview
 from aftersend.services.dead_letters.reader import DeadLetterReader, find_dead_letter
 from aftersend.services.dead_letters.records import DeadLetterFilter, parse_position, topics_of
@@ -123,13 +124,15 @@ def show(place: str, /, *, raw: Flag = False, as_json: Json = False) -> None:
     if letter is None:
         raise AftersendError(f"there is no dead letter at {wanted}: `aftersend dead-letters list` prints the positions")
     if raw:
+        if sys.stdout.isatty():
+            raise UsageError("--raw writes the bytes as they are, which a terminal would execute: redirect the output")
         sys.stdout.buffer.write(letter.value or b"")
         sys.stdout.buffer.flush()
     elif as_json:
         print_json(letter_as_json(letter, content=True))
     else:
         for line in letter_details(letter):
-            print(line)
+            say(printable(line))
 
 
 LimitReplay = Annotated[

@@ -12,6 +12,7 @@ from aftersend.cli.render.deliveries import delivery_details, delivery_list
 from aftersend.cli.render.output import console, count, print_json
 from aftersend.cli.times import when_or_none
 from aftersend.errors import AftersendError, UsageError
+from aftersend.printable import printable
 from aftersend.services.deliveries.declare import declare
 from aftersend.services.deliveries.overview import as_json as delivery_as_json
 from aftersend.services.deliveries.overview import read_deliveries, select
@@ -164,6 +165,6 @@ def _print_record(record: dict[str, Any], *, dry_run: bool, as_json: bool) -> No
     if as_json:
         print_json(record)
     elif dry_run:
-        console().print_json(data=record)
+        print_json(record, indented=True)
     else:
-        console().print(f"{record['delivery_id']}: written; it applies as soon as a worker has folded it")
+        console().print(f"{printable(record['delivery_id'])}: written; it applies as soon as a worker has folded it")

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from rich.console import Console
-from rich.text import Text
-
 from aftersend.cli.context import Json, wait_for
-from aftersend.cli.render.output import console, print_json
+from aftersend.cli.render.output import Line, PrintableConsole, console, print_json
 from aftersend.errors import EXIT_FAILED, EXIT_OK
 from aftersend.processes import logs
 from aftersend.services.doctor.findings import Finding, Result
@@ -29,6 +26,7 @@ def doctor(*, as_json: Json = False) -> int:
     - Kafka: whether it answers, its latency, and whether it supports transactions;
     - topics: whether they exist, with the right partitions and configuration;
     - owner: to which installation the topics and the keys in Redis belong;
+    - state: whether the changelogs hold the state of what the consumer group has folded;
     - workers: state and lag of the consumer group, and whether records were deleted before they were consumed;
     - positions: whether the consumer group stands where the partitions have come to;
     - Redis: version, memory, eviction, persistence, and its clock compared with this machine's;
@@ -64,9 +62,9 @@ async def _examine(*, as_json: bool) -> int:
     return EXIT_FAILED if counts["failed"] else EXIT_OK
 
 
-def _print(finding: Finding, screen: Console) -> None:
-    line = Text(f"{finding.result:<{_WIDTH}}", style=_STYLE[finding.result])
+def _print(finding: Finding, screen: PrintableConsole) -> None:
+    line = Line(f"{finding.result:<{_WIDTH}}", style=_STYLE[finding.result])
     line.append(f"{finding.check}: {finding.found}", style="" if finding.result == "ok" else "bold")
     screen.print(line, soft_wrap=True)
     if finding.advice:
-        screen.print(Text(f"{' ' * _WIDTH}-> {finding.advice}"), soft_wrap=True)
+        screen.print(Line(f"{' ' * _WIDTH}-> {finding.advice}"), soft_wrap=True)

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from aftersend.cli.context import Json, address_key, command_settings, wait_for
 from aftersend.cli.render.explain import explanation_details
-from aftersend.cli.render.output import console
+from aftersend.cli.render.output import console, say_json
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from aftersend.services.explain.answer import ALL_VIEWS, ExplainOptions, time_of, views_of
 from aftersend.services.explain.read import ExplainedRow, explain_address
@@ -76,7 +76,7 @@ def explain(
     if not found.explanation.steps and found.state is None:
         raise _not_found(found, as_of)
     if as_json:
-        print(msgspec.json.encode(found.as_json()).decode(), flush=True)
+        say_json(msgspec.json.encode(found.as_json()))
     else:
         console().print(explanation_details(found, raw=raw))
     return EXIT_FAILED if found.state is None or found.explanation.disagreements else EXIT_OK

@@ -7,11 +7,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from rich.live import Live
-from rich.text import Text
 
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.kpi import kpi_details, kpi_list, views_side_by_side
-from aftersend.cli.render.output import console, print_json
+from aftersend.cli.render.output import Line, console, print_json
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
 from aftersend.publish.kpis import Kpis
@@ -131,7 +130,7 @@ def _watch(live: RedisKpis, delivery: str, *, as_json: bool) -> None:
         for kpis in live.follow(delivery):
             print_json(kpis.as_json())
         return
-    with Live(Text(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
+    with Live(Line(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
         for kpis in live.follow(delivery):
             screen.update(kpi_details(kpis), refresh=True)
 
@@ -155,6 +154,6 @@ async def _watch_views(changes: AsyncIterator[list[ViewReport]], delivery: str, 
         async for reports in changes:
             print_json(views.as_json(delivery, reports))
         return
-    with Live(Text(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
+    with Live(Line(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
         async for reports in changes:
             screen.update(views_side_by_side(delivery, reports), refresh=True)

@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 
 from aftersend.cli.context import command_settings
+from aftersend.cli.render.output import say, say_json
 from aftersend.config.installation import parsers
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from aftersend.services.parse import parse_stream
@@ -56,9 +57,9 @@ def _print(parser: Parser, stream: BinaryIO, name: str) -> int:
     result = EXIT_OK
     for record in parse_stream(parser, stream):
         for event in record.events:
-            print(encode(event).decode())
+            say_json(encode(event))
         if record.error:
             result = EXIT_FAILED
             where = f"{name}:{record.line}" if record.line else name
-            print(f"{where}: {record.error}", file=sys.stderr)
+            say(f"{where}: {record.error}", error=True)
     return result

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from aftersend.cli.context import Json, command_settings, wait_for
-from aftersend.cli.render.output import console, count, print_json, table
+from aftersend.cli.render.output import console, count, print_json, say, table
 from aftersend.cli.render.progress import progress
 from aftersend.config.settings import Settings
 from aftersend.engine import admin
@@ -230,7 +230,7 @@ def _make_key(folder: Path, *, as_json: bool) -> None:
         )
         return
     commands = "\n".join(f"aftersend simulate {provider} --key {folder}" for provider in made.private)
-    print(
+    say(
         f"""keys are in {folder.absolute()}. For the gateway:
 
 export AFTERSEND_GATEWAY_SECRETS_DIR={made.secrets}

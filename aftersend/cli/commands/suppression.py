@@ -12,9 +12,10 @@ from typing import Annotated, Final, Literal
 from cyclopts import App, Parameter
 
 from aftersend.cli.context import Json, command_settings, wait_for
-from aftersend.cli.render.output import count, print_json
+from aftersend.cli.render.output import count, print_json, say
 from aftersend.cli.render.progress import bar
 from aftersend.errors import UsageError
+from aftersend.printable import csv_cell
 from aftersend.rules.contact.suppression import SuppressionResult
 from aftersend.services.suppression import (
     COLUMNS,
@@ -75,7 +76,7 @@ def check(
     else:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(as_csv_row(query, result) for query, result in shown)
+        writer.writerows(map(csv_cell, as_csv_row(query, result)) for query, result in shown)
     _print_summary(result for _, result in results)
 
 
@@ -93,7 +94,7 @@ def _print_summary(results: Iterable[SuppressionResult]) -> None:
     """Print the numbers to standard error; standard output is for the results."""
     counts = Counter(result.reason for result in results)
     refused = ", ".join(f"{count(number)} {reason}" for reason, number in counts.most_common() if reason)
-    print(
+    say(
         f"{count(counts.total())} addresses, {count(counts[''])} may be mailed{'; ' if refused else ''}{refused}",
-        file=sys.stderr,
+        error=True,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from importlib.metadata import version as version_of
 from typing import Final
 
 from aftersend.cli.context import Json
+from aftersend.cli.render.output import print_json, say
 
 _LIBRARIES: Final = ("faust-streaming", "aiokafka", "redis", "rocksdict", "msgspec")
 
@@ -21,7 +21,7 @@ def version(*, as_json: Json = False) -> None:
     versions = {"aftersend": version_of("aftersend"), "python": platform.python_version()}
     versions |= {name: version_of(name) for name in _LIBRARIES}
     if as_json:
-        print(json.dumps(versions))
+        print_json(versions)
         return
     for name, number in versions.items():
-        print(f"{name:<16} {number}")
+        say(f"{name:<16} {number}")

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from rich.console import Console
 from rich.live import Live
 
 from aftersend.cli.render.demo import DemoRenderer, progress_line
+from aftersend.cli.render.output import PrintableConsole
 from aftersend.sandbox.demo.session import DemoProgress
 
 #: Interval between two lines without a terminal, seconds.
@@ -29,7 +29,7 @@ class DemoDisplay:
         live: screen to draw on; None: lines only.
     """
 
-    def __init__(self, console: Console, renderer: DemoRenderer, live: Live | None) -> None:
+    def __init__(self, console: PrintableConsole, renderer: DemoRenderer, live: Live | None) -> None:
         self._console = console
         self._renderer = renderer
         self._live = live
@@ -57,7 +57,7 @@ class DemoDisplay:
 
 
 @contextlib.contextmanager
-def open_display(console: Console, renderer: DemoRenderer) -> Iterator[Callable[[DemoProgress], None]]:
+def open_display(console: PrintableConsole, renderer: DemoRenderer) -> Iterator[Callable[[DemoProgress], None]]:
     """Open a display, and yield the function that shows the progress; its screen is removed on exit."""
     if not console.is_terminal:
         yield DemoDisplay(console, renderer, None).show

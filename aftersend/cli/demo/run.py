@@ -13,14 +13,13 @@ from io import StringIO
 from types import FrameType
 from typing import Final
 
-from rich.console import Console
-
 from aftersend.cli.demo.display import open_display
 from aftersend.cli.render.demo import DemoRenderer, local_time, result_line
 from aftersend.cli.render.explain import explanation_details
-from aftersend.cli.render.output import print_json
+from aftersend.cli.render.output import PrintableConsole, print_json, say
 from aftersend.engine.aiokafka import patches
 from aftersend.errors import EXIT_FAILED, EXIT_OK
+from aftersend.printable import printable
 from aftersend.processes import logs
 from aftersend.sandbox.demo.providers import SHARES
 from aftersend.sandbox.demo.servers import DemoServers, start_servers
@@ -44,7 +43,7 @@ class Demo:
     def __init__(self, options: DemoOptions) -> None:
         self._options = options
         # With --json, standard output is for the JSON object.
-        self._console = Console(stderr=options.as_json, quiet=options.as_json, highlight=False)
+        self._console = PrintableConsole(stderr=options.as_json, quiet=options.as_json)
         many = "delivery" if options.deliveries == 1 else "deliveries"
         title = f"{options.recipients:,} recipients, {options.deliveries} {many}, seed {options.seed}"
         self._renderer = DemoRenderer(title)
@@ -70,7 +69,7 @@ class Demo:
                 if options.keep_running:
                     _keep_running(servers, outcome.report)
             except KeyboardInterrupt:
-                print("stopping", file=sys.stderr)
+                say("stopping", error=True)
                 raise
         return EXIT_OK if outcome.passed else EXIT_FAILED
 
@@ -87,17 +86,17 @@ class Demo:
         self._console.print(self._renderer.final(report, self._console.width))
         self._console.print(result_line(report))
         for difference in report.differences:
-            self._console.print(f"  {difference}", style="red", markup=False)
+            self._console.print(f"  {difference}", style="red")
         for name, posted in outcome.webhooks.items():
             answers = ", ".join(f"{number:,} times {answer}" for answer, number in posted["answers"].items())
             self._console.print(f"{name}: {posted['events']:,} events in signed requests, answered {answers}")
         delivery_id, recipient = report.busiest
-        self._console.print(f"\nWhy? aftersend explain {delivery_id} {recipient}\n", style="bold", markup=False)
+        self._console.print(f"\nWhy? aftersend explain {printable(delivery_id)} {printable(recipient)}\n", style="bold")
         self._console.print(explanation_details(outcome.explained, raw=False))
 
     def _picture(self, report: CheckReport) -> str:
         """Return the last screen as SVG."""
-        console = Console(
+        console = PrintableConsole(
             record=True, width=_PICTURE_WIDTH, file=StringIO(), force_terminal=True, color_system="truecolor"
         )
         console.print(self._renderer.final(report, _PICTURE_WIDTH))
@@ -115,7 +114,7 @@ def _keep_running(servers: DemoServers, report: CheckReport) -> None:
     settings = servers.settings
     delivery_id, recipient = report.busiest
     gateway = f"http://{settings.gateway_host}:{settings.gateway_port}"
-    print(
+    say(
         f"""
 The servers keep running until you press Ctrl-C. In another terminal:
 
@@ -133,7 +132,7 @@ The servers keep running until you press Ctrl-C. In another terminal:
   curl http://{settings.web_host}:{settings.web_port}/ready
 
 Logs: {servers.workers.log_path} and {servers.gateway.log_path}""",
-        file=sys.stderr,
+        error=True,
     )
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is how this ends
         while True:

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import msgspec
-from rich.table import Table
-from rich.text import Text
 
-from aftersend.cli.render.output import count, local, table
+from aftersend.cli.render.output import Line, LineTable, count, local, table
 from aftersend.services.dead_letters.records import DeadLetter
 
 #: Bytes in a line of a hex dump.
@@ -18,7 +16,7 @@ _LINE: Final = 16
 _PRINTABLE: Final = range(0x20, 0x7F)
 
 
-def letter_list(letters: list[DeadLetter]) -> Table:
+def letter_list(letters: list[DeadLetter]) -> LineTable:
     """Return a table of letters."""
     result = table("", "dead letter", "arrived", "record", "error", "version", "message")
     for letter in letters:
@@ -26,18 +24,18 @@ def letter_list(letters: list[DeadLetter]) -> Table:
             f"{letter.position.partition}:{letter.position.offset}",
             local(letter.timestamp / 1000),
             str(letter.origin),
-            Text(letter.error + (" (replayed)" if letter.replayed else "")),
-            Text(letter.version),
-            Text(letter.message),
+            Line(letter.error + (" (replayed)" if letter.replayed else "")),
+            Line(letter.version),
+            Line(letter.message),
         )
     return result
 
 
-def letter_counts(counts: Counter[tuple[str, str]]) -> Table:
+def letter_counts(counts: Counter[tuple[str, str]]) -> LineTable:
     """Return a table of the numbers of letters by topic and class of the error."""
     result = table("", "topic", "error", "letters", right=("letters",))
     for (topic, error), number in counts.most_common():
-        result.add_row(topic, Text(error), count(number))
+        result.add_row(topic, Line(error), count(number))
     return result
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
-from rich.text import Text
-
-from aftersend.cli.render.output import count, local, table
+from aftersend.cli.render.output import Line, LineTable, count, local, table
 from aftersend.config.settings import Settings
 from aftersend.services.deliveries.overview import DeliveryOverview
 
 
-def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) -> Table:
+def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) -> LineTable:
     """Return a table of deliveries; undeclared ones are dim."""
     result = table(
         "",
@@ -23,19 +20,19 @@ def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) ->
     for delivery in deliveries:
         values = dict(_values(delivery, settings))
         result.add_row(
-            Text(delivery.delivery_id, style="" if delivery.declared is not None else "dim"),
-            *(Text(values.get(name, "")) for name in ("name", "tenant", "message type", "policy")),
+            Line(delivery.delivery_id, style="" if delivery.declared is not None else "dim"),
+            *(Line(values.get(name, "")) for name in ("name", "tenant", "message type", "policy")),
             *(values[name].split(" (")[0] for name in ("validity", "statistics period")),
             *(values.get(name, "") for name in ("audience", "expected audience", "start", "last change")),
         )
     return result
 
 
-def delivery_details(delivery: DeliveryOverview, settings: Settings) -> Table:
+def delivery_details(delivery: DeliveryOverview, settings: Settings) -> LineTable:
     """Return a table with a line for each value of one delivery."""
     result = table("", "", "")
     for name, value in _values(delivery, settings):
-        result.add_row(name, Text(value))
+        result.add_row(name, Line(value))
     return result
 
 

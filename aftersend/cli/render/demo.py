@@ -12,9 +12,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
+from aftersend.cli.render.output import Line, LineTable
 from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
 from aftersend.sandbox.reference.domain import DECISIONS
@@ -100,7 +99,7 @@ class DemoRenderer:
     def _panel(self, content: RenderableType, width: int) -> Panel:
         return Panel(
             content,
-            title=Text.assemble(("Aftersend", f"bold {_ACCENT}"), f" · {self._title}"),
+            title=Line.assemble(("Aftersend", f"bold {_ACCENT}"), f" · {self._title}"),
             title_align="left",
             border_style=_QUIET,
             box=box.ROUNDED,
@@ -110,12 +109,12 @@ class DemoRenderer:
 
     def _deliveries(
         self, deliveries: Mapping[str, Counter[str]], width: int, rows: int, *, highlight: bool = True
-    ) -> Table:
+    ) -> LineTable:
         total: Counter[str] = Counter()
         for counters in deliveries.values():
             total.update(counters)
         columns, left = _fitting(total, min(width, _MAX_WIDTH) - _FRAME)
-        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style=_ACCENT)
+        table = LineTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_footer=True, header_style=_ACCENT)
         table.add_column("Delivery", footer="all", no_wrap=True, width=left, footer_style="bold")
         for column in columns:
             table.add_column(
@@ -131,22 +130,22 @@ class DemoRenderer:
         for delivery_id in shown:
             counters = deliveries[delivery_id]
             cells = [self._cell(delivery_id, counters, column, highlight=highlight) for column in columns]
-            name = Text(delivery_id) if delivery_id else Text(_NO_DELIVERY, style=_QUIET)
+            name = Line(delivery_id) if delivery_id else Line(_NO_DELIVERY, style=_QUIET)
             table.add_row(name, *cells)
         if len(deliveries) > len(shown):
-            table.add_row(Text(f"… {len(deliveries) - len(shown)} more", style=_QUIET))
+            table.add_row(Line(f"… {len(deliveries) - len(shown)} more", style=_QUIET))
         return table
 
-    def _cell(self, delivery_id: str, counters: Counter[str], column: DemoColumn, *, highlight: bool) -> Text:
+    def _cell(self, delivery_id: str, counters: Counter[str], column: DemoColumn, *, highlight: bool) -> Line:
         text = _value(counters, column)
         if column.of:
-            return Text(text, style=_QUIET)
+            return Line(text, style=_QUIET)
         key, now = (delivery_id, column.name), time.monotonic()
         value, since = self._seen.get(key, (-1, 0.0))
         if value != counters[column.name]:
             since = now
             self._seen[key] = counters[column.name], since
-        return Text(text, style=_CHANGED if highlight and now - since < _HIGHLIGHT_SECONDS else "")
+        return Line(text, style=_CHANGED if highlight and now - since < _HIGHLIGHT_SECONDS else "")
 
 
 def _fitting(total: Counter[str], room: int) -> tuple[list[DemoColumn], int]:
@@ -175,24 +174,24 @@ def _value(counters: Counter[str], column: DemoColumn) -> str:
     return f"{number / counters[column.of]:.1%}" if counters[column.of] else "-"
 
 
-def _progress(progress: DemoProgress, width: int) -> Table:
-    grid = Table.grid(padding=(0, 1), expand=False)
+def _progress(progress: DemoProgress, width: int) -> RenderableType:
+    grid = LineTable.grid(padding=(0, 1), expand=False)
     grid.add_row(
-        Text("campaign time", style=_QUIET),
-        Text(local_time(progress.clock), style="bold"),
+        Line("campaign time", style=_QUIET),
+        Line(local_time(progress.clock), style="bold"),
         ProgressBar(
             total=1.0, completed=progress.share, width=max(10, min(width, _MAX_WIDTH) - 58), complete_style=_ACCENT
         ),
-        Text(f"{progress.share:4.0%}"),
+        Line(f"{progress.share:4.0%}"),
     )
     return grid
 
 
-def _pipeline(progress: DemoProgress) -> Text:
+def _pipeline(progress: DemoProgress) -> RenderableType:
     folded = sum(progress.snapshot.decisions.values())
     waiting = max(0, progress.written - progress.snapshot.parsed)
     arrow = (" → ", _QUIET)
-    return Text.assemble(
+    return Line.assemble(
         ("raw ", _QUIET),
         (f"{progress.written:,}", "bold"),
         arrow,
@@ -207,9 +206,9 @@ def _pipeline(progress: DemoProgress) -> Text:
     )
 
 
-def _decisions_line(decisions: Counter[str]) -> Text:
+def _decisions_line(decisions: Counter[str]) -> Line:
     parts = [((f"{name} ", _QUIET), (f"{decisions[name]:,}", "bold")) for name in DECISIONS if decisions[name]]
-    text = Text()
+    text = Line()
     for number, ((name, quiet), (count, bold)) in enumerate(parts):
         text.append("   " if number else "")
         text.append(name, style=quiet)
@@ -229,10 +228,10 @@ MEANINGS: Final = {
 }
 
 
-def _decisions_table(report: CheckReport) -> Table:
+def _decisions_table(report: CheckReport) -> LineTable:
     """Return the events by decision and source."""
     sources = sorted({source for source, _, _ in report.decisions})
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = LineTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("Decision", header_style=_ACCENT)
     for source in sources:
         table.add_column(source, justify="right", header_style=_ACCENT)
@@ -248,14 +247,17 @@ def _decisions_table(report: CheckReport) -> Table:
     return table
 
 
-def result_line(report: CheckReport) -> Text:
+def result_line(report: CheckReport) -> Line:
     """Return the line with the result of the verification."""
     mark, style, word = ("✓", "bold green", "equal") if report.equal else ("✗", "bold red", "differ")
-    return Text.assemble(
-        (f"{mark} numbers {word}", style),
-        f": {report.events:,} events from {report.raw_records:,} raw records ({report.unreadable} unreadable), "
-        f"{report.rows:,} recipients' rows, {report.contacts:,} contacts, KPIs of {report.deliveries} deliveries in "
-        "Kafka and Redis, compared with the reference implementation's fold of the same input",
+    return (
+        Line()
+        .append(f"{mark} numbers {word}", style)
+        .append(
+            f": {report.events:,} events from {report.raw_records:,} raw records ({report.unreadable} unreadable), "
+            f"{report.rows:,} recipients' rows, {report.contacts:,} contacts, KPIs of {report.deliveries} deliveries "
+            "in Kafka and Redis, compared with the reference implementation's fold of the same input"
+        )
     )
 
 

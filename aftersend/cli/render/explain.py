@@ -7,9 +7,8 @@ from typing import Final
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.text import Text
 
-from aftersend.cli.render.output import local
+from aftersend.cli.render.output import Line, local
 from aftersend.rules.explain import explanation as explaining
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.facts import names_of_facts
@@ -33,14 +32,14 @@ def explanation_details(of: ExplainedRow, *, raw: bool) -> RenderableType:
         raw: whether to show the raw records.
     """
     where, state = of.where, of.state
-    title = Text(f"{where.recipient or '(no recipient)'} in {where.delivery_id or '(no delivery id)'}", style="bold")
+    title = Line(f"{where.recipient or '(no recipient)'} in {where.delivery_id or '(no delivery id)'}", style="bold")
     if of.options.as_of is not None:
         title.append(f", as of {local(of.options.as_of)}")
     parts: list[RenderableType] = [title]
     if state is not None:
         parts += _state(state, of.options)
-    parts += [Text(f"  {note}", style="yellow") for note in notes(state, of.explanation, of.options)]
-    parts += [Text(f"  DISAGREES: {what}", style="bold red") for what in of.explanation.disagreements]
+    parts += [Line(f"  {note}", style="yellow") for note in notes(state, of.explanation, of.options)]
+    parts += [Line(f"  DISAGREES: {what}", style="bold red") for what in of.explanation.disagreements]
     for number, step in enumerate(of.explanation.steps, 1):
         parts += ["", _step(number, step, of.names, of.options)]
         if raw:
@@ -48,34 +47,34 @@ def explanation_details(of: ExplainedRow, *, raw: bool) -> RenderableType:
     return Group(*parts)
 
 
-def _state(state: explaining.RowState, options: ExplainOptions) -> list[Text]:
-    status = Text("  ").append(_status(state.status), style="bold cyan")
+def _state(state: explaining.RowState, options: ExplainOptions) -> list[Line]:
+    status = Line("  ").append(_status(state.status), style="bold cyan")
     final = state.status is not None and STATUS_TERMINAL[state.status]
     status.append(" (final)" if final else "").append(f" since {local(state.updated_at)}")
     facts = "unknown" if state.facts is None else ", ".join(names_of_facts(state.facts)).replace("_", " ")
-    views = [Text(f"  {view}: {status_in_view(view, state.status, state.facts) or _UNKNOWN}") for view in options.views]
-    return [status, Text(f"  facts: {facts or 'none'}"), *views]
+    views = [Line(f"  {view}: {status_in_view(view, state.status, state.facts) or _UNKNOWN}") for view in options.views]
+    return [status, Line(f"  facts: {facts or 'none'}"), *views]
 
 
 def _step(
     number: int, step: explaining.ExplanationStep, names: StepResolver, options: ExplainOptions
 ) -> RenderableType:
     kind = KIND_NAME[step.kind].replace("_", " ")
-    head = Text(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
+    head = Line(f"{number:>3}  {local(step.received_at)}  ").append(kind, style="bold")
     if source := names.source(step):
         head.append(f" ({source})", style="dim")
     head.append(f"   {_status(step.before)} → {_status(step.after)}")
     head.append("   not folded yet" if step.waiting else "", style="yellow")
     decision = DECISION_NAMES[step.decision] if step.decision is not None else "unknown"
-    why = Text("     ").append(decision.replace("_", " "), style="cyan").append(f": {step.rule}")
+    why = Line("     ").append(decision.replace("_", " "), style="cyan").append(f": {step.rule}")
     if step.reference:
         why.append(f"  [{step.reference}]", style="dim")
     lines: list[RenderableType] = [head, why, *_views(step, options)]
-    lines += [Text(f"     {line}", style="dim") for line in _details(step, names)]
+    lines += [Line(f"     {line}", style="dim") for line in _details(step, names)]
     return Group(*lines)
 
 
-def _views(step: explaining.ExplanationStep, options: ExplainOptions) -> list[Text]:
+def _views(step: explaining.ExplanationStep, options: ExplainOptions) -> list[Line]:
     """Return a line for each pair of statuses, with the views that show it; unchanged statuses are dim."""
     lines: dict[tuple[str, str], list[str]] = {}
     for view in options.views:
@@ -83,7 +82,7 @@ def _views(step: explaining.ExplanationStep, options: ExplainOptions) -> list[Te
         after = status_in_view(view, step.after, step.facts_after) or _UNKNOWN
         lines.setdefault((before, after), []).append(view)
     return [
-        Text(f"     {', '.join(views)}: ").append(
+        Line(f"     {', '.join(views)}: ").append(
             f"{before} → {after}" if before != after else f"{after}, unchanged", style="" if before != after else "dim"
         )
         for (before, after), views in lines.items()
@@ -122,10 +121,11 @@ def _details(step: explaining.ExplanationStep, names: StepResolver) -> list[str]
 
 def _raw(position: RecordPosition | None, raw: dict[RecordPosition, bytes]) -> RenderableType:
     if position is None:
-        return Text("     no raw record", style="dim")
+        return Line("     no raw record", style="dim")
     if position not in raw:
-        return Text("     retention has removed the raw record", style="yellow")
-    return Padding(Text(pretty(raw[position])), (0, 0, 0, 5), expand=False)
+        return Line("     retention has removed the raw record", style="yellow")
+    lines = pretty(raw[position]).split("\n")
+    return Padding(Group(*map(Line, lines)), (0, 0, 0, 5), expand=False)
 
 
 def pretty(value: bytes) -> str:

@@ -7,10 +7,8 @@ from typing import Final
 
 from rich.columns import Columns
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from aftersend.cli.render.output import count, local, share, table
+from aftersend.cli.render.output import Line, LineTable, count, local, share, table
 from aftersend.publish.kpis import Kpis
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import ViewReport
@@ -29,13 +27,13 @@ _LISTED: Final = (
 _NO_ID: Final = "(no delivery id)"
 
 
-def kpi_list(deliveries: Sequence[Kpis]) -> Table:
+def kpi_list(deliveries: Sequence[Kpis]) -> LineTable:
     """Return a table of deliveries."""
     numbers = tuple(heading for _, heading in _LISTED)
     result = table("", "delivery", *numbers, "open rate", "last change", right=(*numbers, "open rate"))
     for one in deliveries:
         result.add_row(
-            Text(one.delivery_id) if one.delivery_id else Text(_NO_ID, style="dim"),
+            Line(one.delivery_id) if one.delivery_id else Line(_NO_ID, style="dim"),
             *(count(one.kpis[name]) for name, _ in _LISTED),
             share(one.rates()["open_rate"].value),
             local(one.updated_at),
@@ -45,7 +43,7 @@ def kpi_list(deliveries: Sequence[Kpis]) -> Table:
 
 def kpi_details(kpis: Kpis) -> RenderableType:
     """Return all KPIs of one delivery."""
-    title = Text(kpis.delivery_id or _NO_ID, style="bold")
+    title = Line(kpis.delivery_id or _NO_ID, style="bold")
     title.append(f"   {local(kpis.started_at)} to {local(kpis.updated_at)}", style="dim")
     if kpis.archived:
         title.append("   archived: the recipients' rows are deleted, the KPIs stay", style="yellow")
@@ -58,7 +56,7 @@ def kpi_details(kpis: Kpis) -> RenderableType:
     return Group(title, "", Columns([_numbers("Counts", kpis.kpis), right], padding=(0, 4)))
 
 
-def _numbers(title: str, numbers: dict[str, int]) -> Table:
+def _numbers(title: str, numbers: dict[str, int]) -> LineTable:
     result = table(title, "", "number", right=("number",))
     result.show_header = False
     for name, number in numbers.items():
@@ -72,8 +70,8 @@ def _words(name: str) -> str:
 
 def views_side_by_side(delivery_id: str, reports: Sequence[ViewReport]) -> RenderableType:
     """Return views of one delivery, a column each."""
-    parts: list[RenderableType] = [Text(delivery_id or _NO_ID, style="bold")]
-    parts += [Text(f"{report.view}: {VIEWS[report.view].title}", style="dim") for report in reports]
+    parts: list[RenderableType] = [Line(delivery_id or _NO_ID, style="bold")]
+    parts += [Line(f"{report.view}: {VIEWS[report.view].title}", style="dim") for report in reports]
     for title, numbers in (
         ("Statuses", [report.statuses for report in reports]),
         ("Counts", [report.counts | report.totals for report in reports]),
@@ -87,7 +85,7 @@ def views_side_by_side(delivery_id: str, reports: Sequence[ViewReport]) -> Rende
     return Group(*parts)
 
 
-def _columns(title: str, reports: Sequence[ViewReport], values: Sequence[dict[str, str]]) -> Table:
+def _columns(title: str, reports: Sequence[ViewReport], values: Sequence[dict[str, str]]) -> LineTable:
     """Return a table with a line for each name in any view, in the order of first occurrence."""
     headings = tuple(report.view for report in reports)
     result = table(title, "", *headings, right=headings)

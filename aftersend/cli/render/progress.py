@@ -6,9 +6,9 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aftersend.cli.render.output import PrintableConsole
 from aftersend.services.progress import ShowProgress
 
 
@@ -26,7 +26,7 @@ def progress(title: str, expected: int, *, shown: bool, unit: str = "records") -
         yield lambda _: None
         return
     columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
-    with Progress(*columns, transient=True, console=Console(stderr=True)) as display:
+    with Progress(*columns, transient=True, console=PrintableConsole(stderr=True)) as display:
         task = display.add_task(title, total=expected)
         yield lambda done: display.update(task, completed=done, total=max(expected, done))
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from aftersend.cli.render.output import count, local, table
+from aftersend.cli.render.output import LineTable, count, local, table
 from aftersend.services.quarantine.addresses import QuarantineEntry, by_error, error_text
 
 
-def address_list(entries: list[QuarantineEntry]) -> Table:
+def address_list(entries: list[QuarantineEntry]) -> LineTable:
     """Return a table of addresses."""
     result = table("", "since", "address", "errors", "error", "delivery", right=("errors",))
     for entry in entries:
@@ -23,7 +21,7 @@ def address_list(entries: list[QuarantineEntry]) -> Table:
     return result
 
 
-def error_counts(entries: list[QuarantineEntry], limit: int) -> tuple[Table, int]:
+def error_counts(entries: list[QuarantineEntry], limit: int) -> tuple[LineTable, int]:
     """Return a table of the most frequent pairs of domain and error, and the number of other pairs.
 
     Args:

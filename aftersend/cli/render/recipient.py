@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
-from aftersend.cli.render.output import local, table
+from aftersend.cli.render.output import Line, LineTable, local, table
 from aftersend.rules.contact.quarantine import VALID, address_status
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
@@ -31,7 +29,7 @@ def address_details(
         codec: of the installation.
         now: time for which the contact's status is computed, seconds since 1970.
     """
-    parts: list[RenderableType] = [Text(recipient, style="bold"), ""]
+    parts: list[RenderableType] = [Line(recipient, style="bold"), ""]
     if not found.rows:
         parts.append("no delivery")
     for state, row in sorted(found.rows.values(), key=lambda row: -row[0].updated_at):
@@ -42,18 +40,18 @@ def address_details(
     return Group(*parts)
 
 
-def _indented(content: Table) -> RenderableType:
+def _indented(content: LineTable) -> RenderableType:
     return Padding(content, (0, 0, 0, 2), expand=False)
 
 
 def _row(state: RecipientState) -> RenderableType:
-    status = Text(state.delivery_id or "(no delivery id)", style="bold")
+    status = Line(state.delivery_id or "(no delivery id)", style="bold")
     status.append(": ").append(state.status.replace("_", " "), style="bold cyan")
     status.append(" (final)" if state.final else "").append(f" since {local(state.updated_at)}")
     status.append(f", was {state.previous.replace('_', ' ')}" if state.previous else "")
     lines: list[RenderableType] = [status]
     facts = bytes(state.facts).decode().strip("[]").replace('"', "").replace(",", ", ").replace("_", " ")
-    lines.append(Text(f"  facts    {facts}"))
+    lines.append(Line(f"  facts    {facts}"))
     times = {
         "sent": state.sent_at,
         "delivered": state.delivered_at,
@@ -64,15 +62,15 @@ def _row(state: RecipientState) -> RenderableType:
     }
     known = ", ".join(f"{name} {local(at)}" for name, at in times.items() if at)
     if known:
-        lines.append(Text(f"  times    {known}"))
+        lines.append(Line(f"  times    {known}"))
     if state.failure is not None:
         failure = state.failure
         words = " ".join(filter(None, (str(failure.code or ""), failure.enhanced_code, failure.diagnostic)))
-        lines.append(Text(f"  failure  {failure.reason} at {local(failure.at)}: {words}"))
+        lines.append(Line(f"  failure  {failure.reason} at {local(failure.at)}: {words}"))
     return Group(*lines)
 
 
-def _history(history: list[HistoryEntry], codec: Codec) -> Table:
+def _history(history: list[HistoryEntry], codec: Codec) -> LineTable:
     result = table("", "arrived", "event", "decision", "duplicates", "source", "raw record", right=("duplicates",))
     for entry in history:
         result.add_row(
@@ -86,10 +84,10 @@ def _history(history: list[HistoryEntry], codec: Codec) -> Table:
     return result
 
 
-def _contact(contact: Contact | None, now: float) -> Text:
+def _contact(contact: Contact | None, now: float) -> Line:
     if contact is None:
-        return Text("contact: nothing is held against the address")
-    title = Text("contact: ", style="bold")
+        return Line("contact: nothing is held against the address")
+    title = Line("contact: ", style="bold")
     if contact.do_not_email:
         why = f" ({contact.cause.replace('_', ' ')}, {local(contact.cause_at)}, {contact.cause_delivery_id})"
         title.append("do not email", style="bold red").append(why)
@@ -108,7 +106,7 @@ def _contact(contact: Contact | None, now: float) -> Text:
     return title
 
 
-def _card(lines: list[CardLine]) -> Table:
+def _card(lines: list[CardLine]) -> LineTable:
     result = table("", "at", "notice", "delivery", "of", "reason")
     for line in lines:
         result.add_row(local(line.at), line.notice, line.delivery_id, line.label, line.reason.replace("_", " "))

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from aftersend.cli.render.output import count, local, share
+from aftersend.cli.render.output import Line, LineTable, count, local, share
 from aftersend.services.monitor.rates import DeliveryRate, Rates, TopicRate
 
 #: Lag from which a topic is shown as behind (yellow), and as far behind (red), seconds.
@@ -95,8 +93,8 @@ def screen(rates: Rates, width: int, height: int | None, deliveries: int, footer
         deliveries: number of deliveries to show at most.
         footer: the last line.
     """
-    parts: list[RenderableType] = [_title(rates), *(Text(problem, style="red") for problem in rates.problems)]
-    parts += [Text(), _topics(rates.topics, width), Text(), _decisions(rates, width), Text()]
+    parts: list[RenderableType] = [_title(rates), *(Line(problem, style="red") for problem in rates.problems)]
+    parts += [Line(), _topics(rates.topics, width), Line(), _decisions(rates, width), Line()]
     # A problem's message may wrap.
     above = len(parts) + len(rates.topics) + sum(len(problem) // max(1, width) for problem in rates.problems)
     room = deliveries if height is None else min(deliveries, max(1, height - above - _HEADER_LINES - bool(footer)))
@@ -105,12 +103,12 @@ def screen(rates: Rates, width: int, height: int | None, deliveries: int, footer
     if left := len(rates.deliveries) - len(shown):
         footer = f"{left:,} more deliveries{'; ' + footer if footer else ''}"
     if footer:
-        parts.append(Text(footer, style="dim", no_wrap=True, overflow="ellipsis"))
+        parts.append(Line(footer, style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*parts)
 
 
-def _title(rates: Rates) -> Text:
-    title = Text("aftersend", style="bold", no_wrap=True, overflow="ellipsis")
+def _title(rates: Rates) -> Line:
+    title = Line("aftersend", style="bold", no_wrap=True, overflow="ellipsis")
     title.append(f"  {local(rates.at)}", style="dim")
     style = "bold green" if rates.events_per_second else ""
     title.append(f"  {per_second(rates.events_per_second)} events/s", style=style)
@@ -124,11 +122,11 @@ def _lag_style(seconds: float) -> str:
     return "" if seconds < _BEHIND_SECONDS else "yellow" if seconds < _FAR_BEHIND_SECONDS else "bold red"
 
 
-def _table() -> Table:
-    return Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+def _table() -> LineTable:
+    return LineTable(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
 
 
-def _topics(topics: list[TopicRate], width: int) -> Table:
+def _topics(topics: list[TopicRate], width: int) -> LineTable:
     table = _table()
     # The numbers keep their width; the names get the rest.
     longest = max((len(topic.topic) for topic in topics), default=0)
@@ -143,8 +141,8 @@ def _topics(topics: list[TopicRate], width: int) -> Table:
     return table
 
 
-def _decisions(rates: Rates, width: int) -> Text:
-    text = Text(no_wrap=True, overflow="ellipsis", end="")
+def _decisions(rates: Rates, width: int) -> Line:
+    text = Line(no_wrap=True, overflow="ellipsis", end="")
     used = 0
     for name, number in rates.decisions.items():
         if not number:
@@ -158,7 +156,7 @@ def _decisions(rates: Rates, width: int) -> Text:
     return text
 
 
-def _deliveries(shown: list[DeliveryRate], width: int) -> Table:
+def _deliveries(shown: list[DeliveryRate], width: int) -> LineTable:
     columns = fitting(COLUMNS, width)
     table = _table()
     taken = sum(column.width + _GAP for column in columns)
@@ -170,7 +168,7 @@ def _deliveries(shown: list[DeliveryRate], width: int) -> Table:
         table.add_column(column.heading, justify="right", no_wrap=True, min_width=column.width, overflow="ellipsis")
     for delivery in shown:
         delivery_id = delivery.kpis.delivery_id
-        name = Text(delivery_id or "(no delivery id)", style="" if delivery_id else "dim")
+        name = Line(delivery_id or "(no delivery id)", style="" if delivery_id else "dim")
         cells = (column.cell(delivery) for column in columns)
         table.add_row(name, *cells, style="" if delivery.per_second else "dim")
     return table

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.table import Table
-
-from aftersend.cli.render.output import table
+from aftersend.cli.render.output import LineTable, table
 from aftersend.engine import admin
 from aftersend.schemas.topics import TopicLayout
 
 
-def applied_topics(results: Sequence[admin.AppliedTopic]) -> Table:
+def applied_topics(results: Sequence[admin.AppliedTopic]) -> LineTable:
     """Return a table of created and changed topics."""
     result = table("", "topic", "result", "changed")
     for one in results:
@@ -20,7 +18,7 @@ def applied_topics(results: Sequence[admin.AppliedTopic]) -> Table:
     return result
 
 
-def topic_list(layouts: Sequence[TopicLayout], existing: Mapping[str, admin.TopicFound]) -> Table:
+def topic_list(layouts: Sequence[TopicLayout], existing: Mapping[str, admin.TopicFound]) -> LineTable:
     """Return a table of topics, with their differences from the layout.
 
     Args:

@@ -28,6 +28,7 @@ from aftersend.console.api.suppression import Caller, SuppressionChecks
 from aftersend.console.auth import OPERATOR, TokenAuth
 from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.console.masking import masked
+from aftersend.printable import printable_json
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import ORDERS
 from aftersend.schemas.times import iso
@@ -201,7 +202,7 @@ def _for_role(role: str, answer: dict[str, Any]) -> Response:
 
 
 def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(_encode(answer), status, {**_HEADERS, **(headers or {})}, "application/json")
+    return Response(printable_json(_encode(answer)), status, {**_HEADERS, **(headers or {})}, "application/json")
 
 
 def _delivery(kpis: Kpis) -> answers.ApiDelivery:

@@ -117,6 +117,25 @@ async def wait_for_committed_offsets(
         ) from unstable
 
 
+async def wait_for_all_committed_offsets(
+    client: AIOKafkaAdminClient, group: str, timeout_seconds: float
+) -> dict[TP, int]:
+    """Return what `all_committed_offsets` does, with retries while the broker makes or loads its groups.
+
+    Raises:
+        KafkaError: if the broker returns an error that a retry does not cure.
+        TimeoutError: if the broker is not ready in time.
+    """
+    async with asyncio.timeout(timeout_seconds):
+        while True:
+            try:
+                return await all_committed_offsets(client, group)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
 async def all_committed_offsets(client: AIOKafkaAdminClient, group: str) -> dict[TP, int]:
     """Return all committed offsets of a group; aiokafka's `list_consumer_group_offsets` ignores the error code, too.
 

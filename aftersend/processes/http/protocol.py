@@ -23,6 +23,8 @@ from aftersend.processes.http.limits import HttpLimits
 _MAX_PIPELINED: Final = 16
 #: Headers that decide how a request is read.
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+#: No white space has a higher code.
+_SPACE: Final = 0x20
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
 #: After an answer to a request that was not read to its end, what still arrives is discarded for so long, and at most
 #: `HttpLimits.body_bytes` of it: the kernel would otherwise reset the connection, and the client might lose the answer.
@@ -189,7 +191,8 @@ class FrontProtocol(HttpToolsProtocol):
         self._in_body = False
         self._ended = True
         super().on_message_complete()
-        self._note_idle()
+        if self.cycle.response_complete:
+            self._all.wait(self)
 
     def send_400_response(self, msg: str) -> None:
         """Reject what is not HTTP, or not as it has to be."""
@@ -208,7 +211,8 @@ class FrontProtocol(HttpToolsProtocol):
         """Wait for the next request, or for the client to take the last answer."""
         super().on_response_complete()
         if not self.transport.is_closing():
-            self._note_idle()
+            if not self._in_body and self.cycle.response_complete:
+                self._all.wait(self)
         elif self._taking is not None:
             self._taking.start()
 
@@ -258,7 +262,7 @@ class FrontProtocol(HttpToolsProtocol):
             self._discard(len(data))
         elif not self.transport.is_closing():
             self._ended = False
-            self._blank = bytes(data[:1]).isspace() and bytes(data).isspace()
+            self._blank = data[0] <= _SPACE and bytes(data).isspace()
             idle = self._idle()
             super().data_received(data)  # type: ignore[arg-type]  # the parser takes any buffer
             self._count(len(data), idle=idle)
@@ -271,6 +275,11 @@ class FrontProtocol(HttpToolsProtocol):
             idle: whether the connection waited for a request before it.
         """
         if self._deaf or self.transport.is_closing():
+            return
+        if self._ended and not self._in_head and not self._in_body:
+            # The usual: one whole request.
+            self._head_bytes = 0
+            self._wait_for(Waiting.NOTHING)
             return
         if self._in_body:
             self._head_bytes = 0
@@ -306,10 +315,6 @@ class FrontProtocol(HttpToolsProtocol):
         """Return whether the last request was answered."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
-
-    def _note_idle(self) -> None:
-        if not self._in_body and self._answered():
-            self._all.wait(self)
 
     # Time limits.
 

@@ -8,6 +8,7 @@ from typing import Final
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from aftersend.printable import printable
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import OTHER
 from aftersend.publish.prometheus.series import CounterSeries, Labels, gauge
@@ -47,7 +48,7 @@ class AlertMetrics(Collector):
         own = set(list(dict.fromkeys(alert.delivery_id for alert in self._active))[: self._limit])
         values: dict[Labels, float] = {}
         for alert in self._active:
-            shown = alert.delivery_id[:_LONGEST] if alert.delivery_id in own else OTHER
+            shown = printable(alert.delivery_id[:_LONGEST]) if alert.delivery_id in own else OTHER
             values[shown, alert.alert] = values.get((shown, alert.alert), 0.0) + 1.0
         yield gauge(catalog.DELIVERY_ALERT, values)
         yield self._counts.family()

@@ -17,6 +17,7 @@ from typing import Final
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
+from aftersend.printable import printable
 from aftersend.publish.prometheus import catalog
 from aftersend.publish.prometheus.catalog import NONE, OTHER
 from aftersend.publish.prometheus.series import Labels, gauge
@@ -132,8 +133,8 @@ class DeliveryMetrics(Collector):
 
 
 def label_of(delivery_id: str) -> str:
-    """Return the label of a delivery: its id, cut to a bounded length."""
-    return delivery_id[:_LONGEST] or NONE
+    """Return the label of a delivery: its id, printable and cut to a bounded length."""
+    return printable(delivery_id[:_LONGEST]) or NONE
 
 
 def _families(shown: Mapping[str, _Histogram]) -> Iterator[Family]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
+from aftersend.printable import printable
 from aftersend.publish.prometheus.catalog import OTHER, Metric
 
 #: Values of a series' labels.
@@ -118,13 +119,13 @@ class BoundedLabels:
         if shortened is None:
             if len(self._shortened) >= self._limit:
                 return (*labels[:-1], OTHER)
-            shortened = self._shortened[labels] = tuple(label[:_LONGEST] for label in labels)
+            shortened = self._shortened[labels] = tuple(printable(label[:_LONGEST]) for label in labels)
         return shortened
 
 
 def gauge(metric: Metric, values: Mapping[Labels, float]) -> GaugeMetricFamily:
-    """Return a gauge's series."""
+    """Return a gauge's series; their labels are made printable."""
     family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
     for labels, value in values.items():
-        family.add_metric(labels, value)
+        family.add_metric([printable(label) for label in labels], value)
     return family

@@ -15,6 +15,7 @@ from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.topics import TIMESTAMP_GUARD
 from aftersend.services.doctor.findings import Finding, failed, ok, warning
 from aftersend.services.kafka.lag import LagReader, PartitionLag
+from aftersend.tables.missing_state import find_missing_state
 
 #: Time for an answer: a check should not take as long as `request_timeout` allows.
 SHORT_TIMEOUT_SECONDS: Final = 10.0
@@ -123,6 +124,19 @@ def _differences(settings: Settings, existing: dict[str, admin.TopicFound]) -> l
         found = f"fewer partitions than AFTERSEND_PARTITIONS ({settings.partitions}): {', '.join(fewer)}"
         findings.append(warning(check, found, "the number can't change: set AFTERSEND_PARTITIONS to the existing one"))
     return findings
+
+
+async def check_state(settings: Settings) -> list[Finding]:
+    """Check that the changelogs hold the state of the events that the group has folded."""
+    check = "state"
+    try:
+        missing = await find_missing_state(options_of(settings), settings.app_id, settings.topics)
+    except (KafkaUnusableError, KafkaError) as error:
+        return [failed(check, f"not checked: {error}", _SEE_KAFKA)]
+    advice = "workers do not start before it is restored"
+    return [failed(check, one, advice) for one in missing] or [
+        ok(check, "the changelogs hold the state of what was folded, or nothing was folded yet")
+    ]
 
 
 async def check_group(settings: Settings) -> list[Finding]:

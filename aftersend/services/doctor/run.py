@@ -9,7 +9,7 @@ from typing import Final
 from aftersend.config.settings import Settings
 from aftersend.services.doctor.configuration import check_settings
 from aftersend.services.doctor.findings import Finding, failed
-from aftersend.services.doctor.kafka import check_group, check_kafka, check_topics, check_transactions
+from aftersend.services.doctor.kafka import check_group, check_kafka, check_state, check_topics, check_transactions
 from aftersend.services.doctor.machine import check_disk, check_files
 from aftersend.services.doctor.ownership import check_owner, check_positions
 from aftersend.services.doctor.redis import check_redis
@@ -23,6 +23,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     ("Kafka: transactions", check_transactions),
     ("topics", check_topics),
     ("owner", check_owner),
+    ("state", check_state),
     ("workers", check_group),
     ("positions", check_positions),
     ("Redis", check_redis),

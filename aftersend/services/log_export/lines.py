@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO
 import orjson
 
 from aftersend.errors import UsageError
+from aftersend.printable import csv_cell, printable_json
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.views.base import ViewLog
 from aftersend.schemas.recipient import Row
@@ -24,8 +25,6 @@ WriteLine = Callable[[LogLine], None]
 _STATUS: Final = ("status", "response")
 #: Columns of a failure reason.
 _REASON: Final = ("reason_value", "reason", "reason_type")
-#: First characters of a cell that a spreadsheet takes for a formula: diagnostics come from foreign mail servers.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class LogFilter:
@@ -92,7 +91,7 @@ class ReasonCounts:
 def csv_writer(columns: Sequence[str], out: TextIO) -> WriteLine:
     """Write the header; return the function that writes a line.
 
-    Text that a spreadsheet would take for a formula is prefixed with an apostrophe.
+    Texts are those of `aftersend.printable.csv_cell`: diagnostics come from foreign mail servers.
 
     Args:
         columns: names, in order.
@@ -102,7 +101,7 @@ def csv_writer(columns: Sequence[str], out: TextIO) -> WriteLine:
     write(columns)
 
     def line(values: LogLine) -> None:
-        write([_cell(name, values[name]) for name in columns])
+        write([csv_cell(_value(name, values[name])) for name in columns])
 
     return line
 
@@ -111,15 +110,11 @@ def json_writer(out: TextIO) -> WriteLine:
     """Return the function that writes a line as a JSON object."""
 
     def line(values: LogLine) -> None:
-        out.write(orjson.dumps({name: _value(name, value) for name, value in values.items()}).decode() + "\n")
+        encoded = orjson.dumps({name: _value(name, value) for name, value in values.items()})
+        out.write(printable_json(encoded).decode() + "\n")
 
     return line
 
 
 def _value(name: str, value: Any) -> Any:
     return iso(value) if value is not None and name.endswith("_at") else value
-
-
-def _cell(name: str, value: Any) -> Any:
-    value = _value(name, value)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

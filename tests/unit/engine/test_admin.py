@@ -38,7 +38,7 @@ def test_raw_topics_may_have_any_number_of_partitions() -> None:
 def test_a_missing_topic(name: str) -> None:
     (problem,) = admin.problems(cluster(**{name: None}), TOPICS, WANTED)
 
-    assert problem.endswith("is missing")
+    assert problem.endswith("is missing: run `aftersend topics apply` first")
 
 
 @pytest.mark.parametrize("name", ["status", "contacts", "kpis"])

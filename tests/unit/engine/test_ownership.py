@@ -18,7 +18,7 @@ OWN = TopicsOwner("ours", "cluster", 8, claimed_at=1_790_000_000.0)
         (TopicsOwner("ours", "elsewhere", 8), ["elsewhere", "AFTERSEND_KAFKA_BOOTSTRAP", "topics claim"]),
         (
             TopicsOwner("ours", "cluster", 4),
-            ["has 8 partitions, and had 4", "AFTERSEND_TOPIC_PREFIX", "Nothing is lost"],
+            ["has 8 partitions, and had 4", "operate.md#partitions-were-added", "Nothing is lost"],
         ),
         (TopicsOwner("ours", "cluster", 8, STATE_FORMAT + 1), ["install the version that wrote them"]),
     ],

@@ -113,3 +113,36 @@ def test_what_can_not_be_json_is_shown_all_the_same(stream: io.StringIO) -> None
     structlog.get_logger("aftersend.engine").info("x", what=object)
 
     assert "object" in str(lines(stream)[0]["what"])
+
+
+HOSTILE = "\x1b[2J\u202e\u200b\x9b\0\x7f\r\n2026-01-01 [info] forged\ud800"
+
+
+def _log_everywhere() -> None:
+    log = structlog.get_logger("aftersend.engine")
+    log.warning(HOSTILE, field=HOSTILE, deep={"a": [HOSTILE]}, data=HOSTILE.encode("utf-8", "surrogatepass"))
+    logging.getLogger("aiokafka").error("from a library: %s", HOSTILE)
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        log.exception("failed")
+    logs.crashed(OSError(HOSTILE))
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_nothing_hostile_reaches_the_log(stream: io.StringIO, form: logs.Form) -> None:
+    logs.configure("info", form, stream=stream)
+
+    _log_everywhere()
+
+    assert [] == [c for c in stream.getvalue() if not c.isprintable() and c != "\n"]
+    assert not [line for line in stream.getvalue().splitlines() if line.startswith("2026-01-01 [info] forged")]
+
+
+def test_json_lines_keep_what_was_logged(stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream=stream)
+
+    structlog.get_logger("aftersend.engine").info("x", text="\x1b\u202e")
+
+    (line,) = lines(stream)
+    assert "\x1b\u202e" == line["text"]

@@ -4,9 +4,10 @@ from collections import Counter
 from io import StringIO
 
 import pytest
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
 from aftersend.cli.render.demo import COLUMNS, DemoRenderer, local_time, progress_line, result_line
+from aftersend.cli.render.output import PrintableConsole
 from aftersend.sandbox.demo.monitor import DemoSnapshot
 from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
@@ -23,7 +24,7 @@ WIDTHS = pytest.mark.parametrize("width", [80, 100, 120, 200])
 
 
 def rendered(what: RenderableType, width: int) -> list[str]:
-    console = Console(width=width, height=40, file=StringIO(), record=True)
+    console = PrintableConsole(width=width, height=40, file=StringIO(), record=True)
     console.print(what)
     return console.export_text().splitlines()
 

@@ -3,8 +3,8 @@
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
+from aftersend.cli.render.output import PrintableConsole
 from aftersend.cli.render.top import COLUMNS, fitting, per_second, screen, time_span
 from aftersend.publish.kpis import from_counters
 from aftersend.services.kafka.lag import PartitionLag
@@ -23,7 +23,7 @@ def busy(problems: list[str] | None = None) -> Rates:
 
 
 def drawn(rates: Rates, width: int, height: int | None, deliveries: int = 20) -> list[str]:
-    console = Console(file=StringIO(), width=width, height=height, color_system=None)
+    console = PrintableConsole(file=StringIO(), width=width, height=height, color_system=None)
     console.print(screen(rates, width, height, deliveries, "q quit"))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue().rstrip("\n").split("\n")

@@ -1,10 +1,9 @@
 import io
 from typing import get_args
 
-from rich.console import Console
-
 from aftersend.cli.commands.kpi import ViewName
 from aftersend.cli.render.kpi import views_side_by_side
+from aftersend.cli.render.output import PrintableConsole
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.kinds import KIND_NUMBER
@@ -86,7 +85,7 @@ def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
 
 
 def test_views_are_shown_side_by_side() -> None:
-    screen = Console(file=io.StringIO(), width=200)
+    screen = PrintableConsole(file=io.StringIO(), width=200)
     screen.print(views_side_by_side("d", reports_in("efs", "without-efs", "escala")))
     lines = {line.split("  ")[0]: line.split() for line in screen.file.getvalue().splitlines()}  # type: ignore[attr-defined]
 
