@@ -32,6 +32,21 @@ from tests.system.chaos.run import Scale, run
 
 SHORT = Scale(recipients=4_000, events=18_000, workers=3, seconds=45.0, gaps=(2.0, 3.5), patience=2 * PATIENCE)
 LONG = Scale(recipients=65_000, events=130_000, workers=3, seconds=240.0, gaps=(3.0, 7.0), patience=5 * PATIENCE)
+#: As `SHORT`, with hostile records and wrong clocks in between.
+HOSTILE = SHORT._replace(hostile=400, wrong_clocks=3, seconds=60.0)
+#: A million honest events and all faults, in `HOUR` seconds.
+HOUR = Scale(
+    recipients=250_000,
+    events=250_000,
+    workers=3,
+    seconds=float(os.environ.get("HOUR") or 3600.0),
+    gaps=(5.0, 20.0),
+    patience=5 * PATIENCE,
+    hostile=5_000,
+    wrong_clocks=10,
+    most_mib=1_500.0,
+    most_standstill=60.0,
+)
 
 #: The longest transaction that a broker allows, seconds: whoever had to wait for its end would run into PATIENCE.
 LONGEST = 15 * 60
@@ -44,6 +59,20 @@ Writers = Callable[..., TransactionalWriter]
 @pytest.mark.parametrize("store", ["memory", "rocksdb"])
 async def test_every_number_is_right_after_a_short_chaos(store: str, tmp_path: Path) -> None:
     await run(tmp_path, SHORT, 1, store=store, partitions=4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1600)
+async def test_every_number_is_right_with_hostile_records_and_wrong_clocks(tmp_path: Path) -> None:
+    await run(tmp_path, HOSTILE, 1, store="memory", partitions=4)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(14_400)
+@pytest.mark.parametrize("store", ["memory", "rocksdb"])
+async def test_every_number_is_right_after_a_hostile_hour(store: str, tmp_path: Path) -> None:
+    """A million honest events among hostile records, wrong clocks, kills and outages; `HOUR=900` takes 15 minutes."""
+    await run(tmp_path, HOUR, int(os.environ.get("SEED") or secrets.randbelow(10_000)), store=store, partitions=4)
 
 
 @pytest.mark.chaos

@@ -106,6 +106,10 @@ class Reference:
         """Fold an event before the freeze into its row and its contact; return the decision."""
         delivery_id, default_type = event.delivery_id, self._message_type(event.delivery_id)
         row = delivery.rows.get(event.recipient)
+        if row is not None and not delivery_id and row.updated_at + self.options.retention <= self.tick:
+            # Its events arrived so long ago that it was past its retention from the start.
+            delivery.forgotten.append((event.recipient, delivery.rows.pop(event.recipient)))
+            row = None
         if row is None:
             row = ExpectedRow(freeze_at=self._freeze_at(delivery_id, delivery), message_type=default_type)
             delivery.rows[event.recipient] = row

@@ -253,6 +253,24 @@ class Installation:
                 return left
         return []
 
+    async def positions(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """Return the committed offset and the end of each partition of the raw topics and the events topic."""
+        consumer = AIOKafkaConsumer(
+            **self.settings.kafka_options() | {"request_timeout_ms": 10_000},
+            group_id=self.settings.app_id,
+            enable_auto_commit=False,
+        )
+        topics = [*self.raw_topics, self.topics.events]
+        partitions = [TopicPartition(topic, p) for topic in topics for p in range(self.settings.partitions)]
+        consumer.assign(partitions)
+        try:
+            await consumer.start()
+            ends = await consumer.end_offsets(partitions)
+            committed = await wait_for_committed_offsets(consumer, partitions, PATIENCE)
+            return {(tp.topic, tp.partition): (committed.get(tp, 0), ends[tp]) for tp in partitions}
+        finally:
+            await consumer.stop()
+
     async def records_left(self, topics: list[str], quiet: float = 1.0) -> list[str]:
         """Return the partitions of some topics that have records which the workers have not committed."""
         consumer = AIOKafkaConsumer(

@@ -44,6 +44,11 @@ class WorkerProcess:
         self._logged_before = 0
 
     @property
+    def pid(self) -> int | None:
+        """Process id, None where no process is running."""
+        return self._process.pid if self._process is not None and self.running else None
+
+    @property
     def running(self) -> bool:
         """Whether the process exists, frozen or not."""
         return self._process is not None and self._process.poll() is None
