@@ -1,1 +1,1 @@
-"""HTTP interface for people and programs: the query API, its authentication and its masking of personal data."""
+"""HTTP interface for people and programs: the query API and its authentication."""

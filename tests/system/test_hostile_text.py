@@ -26,8 +26,11 @@ HOSTILE = (
     "\x1b[2J\x1b]8;;http://evil.example\x07x\x1b]8;;\x1b\\\u202egnp.exe\u2066\u200b\u2060\ufeff\x9b1A\x7f\x08"
     "\r\nforged \U000e0041\u2028[link=http://evil.example]y[/link]=1"
 )
-WITH_NUL = f"{HOSTILE}\0"
+WITH_NUL = f"{HOSTILE}\0their words"
+VIEWER = "viewer-token-0123456789"
 JANE = "jane@example.org"
+#: A delivery whose id the API takes.
+PLAIN = "autumn"
 TOKEN = "operator-token-0123456789"
 
 
@@ -69,10 +72,10 @@ def inputs(installation: Installation) -> list[Input]:
     partitions = installation.settings.partitions
     made = []
     for number, kind in enumerate(("sent", "delivered", "clicked", "unknown", "hard_bounce", "complained")):
-        for recipient in (JANE, f"{HOSTILE}@example.org"):
+        for delivery_id, recipient in ((HOSTILE, JANE), (HOSTILE, f"{HOSTILE}@example.org"), (PLAIN, JANE)):
             event = Feedback(
-                f"{WITH_NUL}{number}{recipient}",
-                HOSTILE,
+                f"{WITH_NUL}{number}{delivery_id}{recipient}",
+                delivery_id,
                 recipient,
                 kind,
                 occurred_at=now / 1000,
@@ -102,7 +105,7 @@ def inputs(installation: Installation) -> list[Input]:
 async def seeded(install: Callable[..., Installation]) -> Installation:
     """Return an installation whose worker has folded the events, and a raw record that is unreadable."""
     (port,) = pick_free(1)
-    installation = install(web_port=port, api_tokens={TOKEN: "operator"})
+    installation = install(web_port=port, api_tokens={TOKEN: "operator", VIEWER: "viewer"})
     await installation.apply_topics()
     (worker,) = [installation.add_worker()]
     worker.start()
@@ -129,6 +132,8 @@ COMMANDS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("explain", HOSTILE, JANE, "--raw", "--views"), ""),
     (("explain", HOSTILE, JANE, "--raw", "--json"), ""),
     (("explain", f"{HOSTILE}unknown", JANE), ""),
+    (("explain", HOSTILE, JANE, "--masked"), ""),
+    (("recipient", JANE, "--masked"), ""),
     (("log", HOSTILE), ""),
     (("log", HOSTILE, "--json"), ""),
     (("log", HOSTILE, "--view", "escala"), ""),
@@ -201,3 +206,31 @@ async def test_answers_and_pages_have_nothing_of_it_either(seeded: Installation)
             found[path] = raw(text)
 
     assert {path: [] for path in found} == found
+
+
+async def test_a_viewer_sees_no_text_but_ours(seeded: Installation) -> None:
+    """Over the API and by the commands; ids of deliveries are ids of ours."""
+    base = f"http://127.0.0.1:{seeded.settings.web_port}/api/v1"
+    shown = {}
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
+        for path in (
+            "/deliveries",
+            f"/deliveries/{PLAIN}",
+            f"/deliveries/{PLAIN}/recipients/{JANE}",
+            f"/deliveries/{PLAIN}/recipients/{JANE}/explanation?view=all",
+            f"/recipients/{JANE}",
+        ):
+            headers = {"Authorization": f"Bearer {VIEWER}"}
+            async with session.get(base + path, headers=headers) as answer:
+                assert 200 == answer.status, path
+                shown[path] = await answer.text()
+    for command in ("explain", "recipient"):
+        words = (PLAIN, JANE) if command == "explain" else (JANE,)
+        shown[command] = (await run(seeded, command, *words, "--masked")).out
+
+    assert {name: [] for name in shown} == {
+        name: [words for words in ("their words", "jane", "example.org") if words in text]
+        for name, text in shown.items()
+    }
+    assert '"kind":"complained"' in shown["explain"]
+    assert '"complained"' in shown["recipient"]

@@ -9,8 +9,9 @@ from cyclopts import Parameter
 
 from aftersend.cli.context import Json, address_key, command_settings, wait_for
 from aftersend.cli.render.explain import explanation_details
-from aftersend.cli.render.output import console, say_json
+from aftersend.cli.render.output import console, print_json, say_json
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
+from aftersend.services import masking
 from aftersend.services.explain.answer import ALL_VIEWS, ExplainOptions, time_of, views_of
 from aftersend.services.explain.read import ExplainedRow, explain_address
 
@@ -39,6 +40,9 @@ View = Annotated[
 ]
 Views = Annotated[Flag, Parameter(help="The same for all views.")]
 AsJson = Annotated[Json, Parameter(help="One JSON object; with --raw, it includes the raw records.")]
+Masked = Annotated[
+    Flag, Parameter(help="One JSON object as a viewer of the API sees it: no text but ours. Not with --raw.")
+]
 
 
 def explain(
@@ -51,6 +55,7 @@ def explain(
     view: View = None,
     views: Views = False,
     as_json: AsJson = False,
+    masked: Masked = False,
 ) -> int:
     """Show every event of a recipient, with its decision and the rule behind it.
 
@@ -71,11 +76,15 @@ def explain(
 
     Exit codes: 0 done, 1 no such recipient, or its row differs from its events, 3 invalid settings, 4 Kafka unusable.
     """
+    if masked and raw:
+        raise UsageError("--masked hides everything that a raw record has: leave --raw out")
     options = _options(as_of, [*(view or ()), *([ALL_VIEWS] if views else ())], raw=raw)
     found = wait_for(explain_address(command_settings(), delivery, address_key(recipient), options))
     if not found.explanation.steps and found.state is None:
         raise _not_found(found, as_of)
-    if as_json:
+    if masked:
+        print_json(masking.masked(msgspec.to_builtins(found.as_json())))
+    elif as_json:
         say_json(msgspec.json.encode(found.as_json()))
     else:
         console().print(explanation_details(found, raw=raw))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from aftersend.cli.context import Json, address_key, command_settings, wait_for
 from aftersend.cli.render.output import console, print_json
 from aftersend.cli.render.recipient import address_details
 from aftersend.errors import EXIT_FAILED, EXIT_OK
+from aftersend.services import masking
 from aftersend.services.installation import codec
 from aftersend.services.recipients import address_as_json, card_of, find_address
 
+Masked = Annotated[bool, Parameter(negative="", show_default=False)]
 
-def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = False) -> int:
+
+def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = False, masked: Masked = False) -> int:
     """Show the status, event history and contact record of one recipient.
 
     For each delivery: status, facts, times, the last failure with the remote server's reply, and the last events with
@@ -31,12 +37,14 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
         address: Address in any spelling; it is normalised.
         delivery: Show this delivery only.
         as_json: One JSON object.
+        masked: One JSON object as a viewer of the API sees it: no text but ours.
     """
     settings = command_settings()
     key, now = address_key(address), time.time()
     found = wait_for(find_address(settings, key, delivery))
-    if as_json:
-        print_json(address_as_json(key, found, delivery, codec(settings), now))
+    if as_json or masked:
+        record = address_as_json(key, found, delivery, codec(settings), now)
+        print_json(masking.masked(record) if masked else record)
     else:
         console().print(address_details(key, found, card_of(found, delivery), codec(settings), now))
     return EXIT_OK if found.rows or found.contact else EXIT_FAILED

@@ -27,12 +27,12 @@ from aftersend.console.api.routes import MAX_ADDRESS, openapi
 from aftersend.console.api.suppression import Caller, SuppressionChecks
 from aftersend.console.auth import OPERATOR, TokenAuth
 from aftersend.console.errors import ApiError, ErrorCode
-from aftersend.console.masking import masked
 from aftersend.printable import printable_json
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import ORDERS
 from aftersend.schemas.times import iso
 from aftersend.services import answers
+from aftersend.services.masking import masked
 from aftersend.services.public_records import to_public
 
 #: Longest path and query together, bytes.
@@ -118,7 +118,7 @@ class Api:
         answer = answers.ApiDeliveries(deliveries=[_delivery(kpis) for kpis in page.deliveries], total=page.total)
         if page.next is not None:
             answer.next = encode_cursor(page.next)
-        return _json(answer)
+        return _for_role(request.role, msgspec.to_builtins(answer))
 
     async def _one(self, request: ApiRequest) -> Response:
         kpis = await self._deliveries.read(delivery_id_of(request))
@@ -126,7 +126,7 @@ class Api:
             raise ApiError(
                 ErrorCode.UNKNOWN_DELIVERY, "this delivery has no events, or has expired in Redis (redis_expiry_days)"
             )
-        return _json(_delivery(kpis))
+        return _for_role(request.role, msgspec.to_builtins(_delivery(kpis)))
 
     # Rows, read by the worker that owns the recipient's partition.
 

@@ -13,9 +13,9 @@ from aftersend.console.api.backend import RowReader
 from aftersend.console.api.forward import Forwarder
 from aftersend.console.api.routes import MAX_ADDRESS
 from aftersend.console.errors import STATUSES, ApiError, ErrorCode
-from aftersend.console.masking import mask_address
 from aftersend.rules.contact.suppression import INVALID, NOT_SENT_REASON_OF, SuppressionReason, SuppressionResult
 from aftersend.schemas.times import iso
+from aftersend.services import masking
 from aftersend.services.answers import (
     ApiFailure,
     ApiObjection,
@@ -187,12 +187,14 @@ async def _in_order(
     for index, (address, recipient) in enumerate(zip(addresses, recipients, strict=True)):
         result = found[index] if recipient else _checked(_NOT_AN_ADDRESS)
         result.address, result.recipient = address, recipient
-        if masked:
-            result.address, result.recipient = mask_address(address), mask_address(recipient)
-        results.append(result)
+        results.append(_as_seen_by_viewer(result) if masked else result)
         if not index % UNBROKEN:
             await asyncio.sleep(0)
     return results
+
+
+def _as_seen_by_viewer(result: CheckedAddress) -> CheckedAddress:
+    return msgspec.convert(masking.masked(msgspec.to_builtins(result)), CheckedAddress)
 
 
 def _checked(result: SuppressionResult) -> CheckedAddress:

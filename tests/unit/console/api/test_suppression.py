@@ -127,7 +127,7 @@ async def test_a_viewer_sees_no_address() -> None:
     answer = await check(api(Memory()), {"addresses": ["Jane@Example.com", "junk"]}, token=VIEWER)
 
     results = answer.body["results"]
-    assert ["J***@Example.com", "j***@example.com"] == [results[0]["address"], results[0]["recipient"]]
+    assert ["***", "***"] == [results[0]["address"], results[0]["recipient"]]
     assert [False, False] == [one["may_be_mailed"] for one in results]
     assert b"ane" not in answer.raw
 
