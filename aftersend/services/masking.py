@@ -31,7 +31,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d
 _ENHANCED_CODE: Final = re.compile(r"[245]\.\d{1,3}\.\d{1,3}")
 _CURSOR: Final = re.compile(r"[A-Za-z0-9_-]+")
 #: A page and its section.
-_SECTION: Final = re.compile(r"[a-z/.]+ §[0-9.]+, [a-z_ ]+")
+_SECTION: Final = re.compile(r"[a-z/.]+ \xa7[0-9.]+, [a-z_ ]+")
 #: Values of a contact's `cause`.
 _CAUSES: Final = frozenset({"complained", "unsubscribed", "hard_bounce", "invalid_address"})
 #: Last parts of the names of topics with events, besides the sources' names.
