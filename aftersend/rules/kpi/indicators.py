@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
-from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.kinds import (
     CLICKED,
     CLICKED_MACHINE,
@@ -47,19 +47,9 @@ class Indicator(NamedTuple):
         return (not self.any_of or bool(facts & self.any_of)) and not facts & self.none_of
 
 
-_HANDED_OVER: Final = (
-    Fact.SENT
-    | Fact.DEFERRED
-    | Fact.SOFT_BOUNCED
-    | Fact.DELIVERED
-    | Fact.HARD_BOUNCED
-    | Fact.EXPIRED
-    | Fact.AUTORESPONDED
-)
-
 INDICATORS: Final = (
     Indicator("audience", 0, "recipients with at least one event, test messages excluded"),
-    Indicator("sent", _HANDED_OVER, "handed to the provider or MTA, said or implied"),
+    Indicator("sent", HANDED_OVER, "handed to the provider or MTA, said or implied by any outcome"),
     Indicator("delivered", Fact.DELIVERED, "reached the mailbox at some time, said or implied"),
     Indicator("deferred", Fact.DEFERRED, "had at least one temporary failure"),
     Indicator("soft_bounced", Fact.SOFT_BOUNCED, "had at least one soft bounce"),

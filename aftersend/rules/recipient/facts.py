@@ -47,6 +47,23 @@ class Fact:
     GIVEN_UP: Final = 1 << 27
 
 
+#: Facts that say or imply that the message was handed to the provider or MTA (`docs/domain.md §4.3`): only what was
+#: handed over can be deferred, delivered, refused, bounced or answered, or wait for an outcome in vain. This is what
+#: *sent* means everywhere.
+HANDED_OVER: Final = (
+    Fact.SENT
+    | Fact.DEFERRED
+    | Fact.SOFT_BOUNCED
+    | Fact.DELIVERED
+    | Fact.HARD_BOUNCED
+    | Fact.REJECTED
+    | Fact.INVALID_ADDRESS
+    | Fact.FAILED
+    | Fact.UNKNOWN
+    | Fact.EXPIRED
+    | Fact.AUTORESPONDED
+)
+
 #: Names of the facts, lowest bit first.
 FACT_NAMES: Final = tuple(
     name.lower()

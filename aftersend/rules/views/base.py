@@ -14,27 +14,9 @@ import msgspec
 
 from aftersend.rules.kpi import indicators
 from aftersend.rules.kpi.indicators import RateValue
-from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.statuses import STATUS_NUMBER
 from aftersend.schemas.packing import unpack_bucket
 from aftersend.schemas.recipient import Row
-
-#: Facts that imply that the message was handed to the MTA or provider, even if no `sent` was reported. A refusal is one
-#: of them, since only a message that was handed over can be refused.
-HANDED_OVER: Final = (
-    Fact.SENT
-    | Fact.DEFERRED
-    | Fact.SOFT_BOUNCED
-    | Fact.DELIVERED
-    | Fact.HARD_BOUNCED
-    | Fact.REJECTED
-    | Fact.INVALID_ADDRESS
-    | Fact.FAILED
-    | Fact.UNKNOWN
-    | Fact.EXPIRED
-    | Fact.AUTORESPONDED
-)
-
 
 _UNIQUE_OPENS: Final = next(indicator for indicator in indicators.INDICATORS if indicator.name == "unique_opens")
 

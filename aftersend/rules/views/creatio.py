@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL, STATUSES
 from aftersend.rules.views import base
 from aftersend.rules.views.base import (
-    HANDED_OVER,
     LogColumn,
     ShownStatus,
     View,

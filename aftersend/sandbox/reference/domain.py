@@ -142,7 +142,12 @@ def _kpi(name: str, *any_of: str, none_of: tuple[str, ...] = ()) -> RowKpi:
 
 
 ROW_KPIS: Final = (
-    _kpi("sent", "sent", "deferred", "soft_bounced", "delivered", "hard_bounced", "expired", "autoresponded"),
+    # Only what was handed over can be deferred, delivered, refused, bounced or answered, or wait in vain.
+    _kpi(
+        "sent",
+        *("sent", "deferred", "soft_bounced", "delivered", "hard_bounced", "rejected", "invalid_address", "failed"),
+        *("unknown", "expired", "autoresponded"),
+    ),
     _kpi("delivered", "delivered"),
     _kpi("deferred", "deferred"),
     _kpi("soft_bounced", "soft_bounced"),

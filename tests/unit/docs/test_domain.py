@@ -10,7 +10,7 @@ from aftersend.rules.contact.validity import REASONS
 from aftersend.rules.kpi.alerts import THRESHOLDS
 from aftersend.rules.kpi.indicators import INDICATORS, RATES, TOTALS
 from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
-from aftersend.rules.recipient.facts import FACT_NAMES, Fact, names_of_facts
+from aftersend.rules.recipient.facts import FACT_NAMES, HANDED_OVER, Fact, names_of_facts
 from aftersend.rules.recipient.kinds import KIND_NAME, KINDS, UNKNOWN
 from aftersend.rules.recipient.statuses import EXPIRES_TO, NOT_SENT, STATUS_NAME, STATUS_TERMINAL, STATUSES
 from aftersend.rules.views import VIEWS
@@ -128,6 +128,12 @@ def test_the_reasons_of_suppression() -> None:
 def test_every_kpi() -> None:
     assert [indicator.name for indicator in INDICATORS] == [line[0] for line in table("4.1", "KPI")]
     assert [total.name for total in TOTALS] == [line[0] for line in table("4.1", "total")]
+
+
+def test_every_fact_that_implies_sent_is_named() -> None:
+    named = re.findall(r"`(\w+)`", section("4.3").split("A row is sent if it has", 1)[1].split(".", 1)[0])
+
+    assert names_of_facts(HANDED_OVER) == sorted(named, key=FACT_NAMES.index)
 
 
 def test_every_rate() -> None:

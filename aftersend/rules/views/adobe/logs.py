@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.views.adobe.reasons import reason_of
-from aftersend.rules.views.base import HANDED_OVER, LogColumn, ShownStatus, ViewLog, has
+from aftersend.rules.views.base import LogColumn, ShownStatus, ViewLog, has
 from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
 from aftersend.schemas.recipient import Row
 

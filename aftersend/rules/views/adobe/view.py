@@ -12,10 +12,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NamedTuple
 
-from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_TERMINAL, STATUSES
 from aftersend.rules.views.adobe.logs import logs
-from aftersend.rules.views.base import HANDED_OVER, ShownStatus, View, ViewCount, ViewRate, every_row, has, number_of
+from aftersend.rules.views.base import ShownStatus, View, ViewCount, ViewRate, every_row, has, number_of
 
 
 class DeliveryStage(Enum):
@@ -161,12 +161,7 @@ def _is_left_out(facts: int, status: int) -> bool:
 
 #: Counts that all policies share.
 _COUNTS: Final = (
-    ViewCount(
-        "sent",
-        "Messages sent",
-        lambda facts, status: not _is_left_out(facts, status) and bool(facts & HANDED_OVER),
-        "handed to the MTA, said or implied by any outcome",
-    ),
+    ViewCount("sent", "Messages sent", has(HANDED_OVER), "handed to the MTA, said or implied by any outcome"),
     ViewCount("excluded", "Excluded", _is_left_out, "left out before sending: the exclusion log"),
     ViewCount(
         "duplicates", "Duplicates", has(Fact.DUPLICATE_ADDRESS), "more than once in the target; extra copies left out"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from aftersend.rules.recipient.facts import Fact
+from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import STATUS_TERMINAL, STATUSES
 from aftersend.rules.views.base import (
-    HANDED_OVER,
     LogColumn,
     ShownStatus,
     View,

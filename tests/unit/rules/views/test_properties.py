@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aftersend.rules.kpi.indicators import kpis
 from aftersend.rules.recipient.facts import FACT_NAMES
 from aftersend.rules.recipient.fold import expire, expires_at
 from aftersend.rules.recipient.statuses import STATUSES
@@ -19,6 +20,8 @@ from tests.unit.rules.recipient.test_fold_properties import NON_TERMINAL, some_e
 from tests.unit.rules.views.factories import OVER, bucket, cells, history, report
 
 ADOBE = ("without-efs", "efs", "v8", "enhanced-mta")
+
+OUTCOMES_OF_RANK_T = ("hard_bounce", "rejected", "invalid_address", "failed")
 
 some_steps = st.lists(
     st.one_of(
@@ -52,6 +55,18 @@ def test_the_sum_over_statuses_is_the_audience(name: str, histogram: dict[int, i
     actual = VIEWS[name].kpis(histogram, {})
 
     assert sum(histogram.values()) == sum(actual.statuses.values()) == actual.counts["audience"]
+
+
+@given(any_cells)
+def test_sent_is_the_same_number_in_the_kpis_and_in_every_view(histogram: dict[int, int]) -> None:
+    expected = kpis(histogram, {})["sent"]
+
+    assert dict.fromkeys(VIEWS, expected) == {name: VIEWS[name].kpis(histogram, {}).counts["sent"] for name in VIEWS}
+
+
+@pytest.mark.parametrize("outcome", ["deferred", "delivered", "soft_bounce", *OUTCOMES_OF_RANK_T])
+def test_an_outcome_without_a_record_of_reception_counts_as_sent(outcome: str) -> None:
+    assert 1 == kpis(cells(history(outcome)[-1:]), {})["sent"]
 
 
 @pytest.mark.parametrize("name", VIEWS)
