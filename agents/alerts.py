@@ -27,6 +27,7 @@ from aftersend.engine.transaction import TransactionalWriter
 from aftersend.errors import FencedError, TransactionFailedError
 from aftersend.schemas.alert import DeliveryAlert
 from aftersend.tables.alerts import DeliveryAlerts, alert_key, encode_alert
+from aftersend.tables.damage import SupersededDamage
 
 log = structlog.get_logger(__name__)
 
@@ -119,14 +120,18 @@ class AlertMonitor:
         try:
             await writer.start()
             state = self._new_state()
-            ends = await changelog.read(settings.kafka_options(), dict.fromkeys(self._partitions), state.take)
+            # What can't be read raises no alert, but ends no worker either: whoever restores it refuses it.
+            reading = SupersededDamage(state.take)
+            ends = await changelog.read(settings.kafka_options(), dict.fromkeys(self._partitions), reading.apply)
+            for damaged in reading.damaged():
+                log.warning("a record can't be read, and raises no alert", **damaged._asdict())
             # No other worker can write alerts from now on, so they need not be read again.
             ends.pop((settings.topics.alerts, 0))
             async with changelog.follow(settings.kafka_options(), ends) as fetch:
                 while self._leads():
                     await self._compare(writer, state)
                     await asyncio.sleep(_INTERVAL_SECONDS)
-                    await fetch(state.take)
+                    await fetch(reading.apply)
         finally:
             self._on_alerts((), ())
             await writer.close()

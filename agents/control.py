@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -13,13 +14,14 @@ from aiokafka.errors import KafkaError
 
 from aftersend.config.settings import Settings
 from aftersend.engine.tasks import cancel
-from aftersend.schemas.control import ResumeCommand
+from aftersend.schemas.control import ResumeCommand, SkippedRecord
 
 log = structlog.get_logger(__name__)
 
 #: Before the topic is read again after a failure, seconds: operators repeat a command that shows no effect.
 _RETRY_SECONDS: Final = 5.0
 _decode: Final = msgspec.json.Decoder(ResumeCommand).decode
+_decode_skipped: Final = msgspec.json.Decoder(SkippedRecord).decode
 
 
 class ControlReader:
@@ -74,6 +76,10 @@ class ControlReader:
             await consumer.stop()
 
     def _execute(self, value: bytes) -> None:
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            skipped = _decode_skipped(value)
+            log.warning("a damaged record of a changelog was skipped", **msgspec.structs.asdict(skipped))
+            return
         try:
             command = _decode(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -17,3 +17,23 @@ class ResumeCommand(msgspec.Struct, omit_defaults=True, frozen=True):
     #: Who gave the command, and when, seconds since 1970: for the log.
     by: str = ""
     at: float = 0.0
+
+
+class SkippedRecord(msgspec.Struct, frozen=True):
+    """An operator has replaced a damaged record of a changelog: a note for the log of every worker, and for later."""
+
+    changelog: str
+    partition: int
+    #: Of the damaged record.
+    offset: int
+    #: Of the damaged record, as text; what is no UTF-8 in it is replaced.
+    key: str
+    #: Why it could not be read.
+    error: str
+    #: What was lost with it.
+    lost: str
+    #: The operator's reason.
+    why: str
+    #: Who, and when, seconds since 1970.
+    by: str
+    at: float

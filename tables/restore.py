@@ -13,13 +13,41 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.tables.codec.keys import CLOCK_KEY, SEPARATOR, TERMS_KEY_PREFIX, internal_header, is_kpi_key
 from aftersend.tables.codec.public import Codec, decode_clock, decode_contact, decode_terms, split_row_key
 from aftersend.tables.codec.stored import decode_partial, pack_contact, row_from_headers
+from aftersend.tables.damage import DamagedRecord, refuse
 from aftersend.tables.stores.base import Changes, PartitionStore
 
 log = structlog.get_logger(__name__)
 
 
-class RestoreError(Exception):
-    """A changelog holds an unreadable record; the message has its position."""
+class _DamageScan:
+    """The damaged records of a partition, until later records of their keys supersede them.
+
+    Nothing is applied to a store while there are any, so that it never gets past one.
+    """
+
+    def __init__(self, partition: int, codec: Codec, superseded: frozenset[tuple[str, int]]) -> None:
+        self._partition = partition
+        self._codec = codec
+        #: By topic and offset; their keys have later records.
+        self.superseded = superseded
+        self._open: dict[tuple[str, bytes | None], DamagedRecord] = {}
+        #: There is or was a damaged record.
+        self.found = False
+
+    def scan(self, topic: str, batch: list[FetchedRecord]) -> None:
+        """Take the records of a batch that can't be applied, or of one after it."""
+        self.found = True
+        for record in batch:
+            key = topic, record.key
+            earlier = self._open.pop(key, None)
+            if earlier is not None:
+                self.superseded |= {(topic, earlier.offset)}
+            if (topic, record.offset) not in self.superseded and (error := unreadable(record, topic, self._codec)):
+                self._open[key] = DamagedRecord(topic, self._partition, record.offset, record.key, error)
+
+    def verify(self) -> None:
+        """Raise RestoreError if a damaged record is the last one of its key."""
+        refuse(list(self._open.values()))
 
 
 async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Codec, partition: int) -> int:
@@ -32,21 +60,39 @@ async def restore(options: Mapping[str, Any], store: PartitionStore, codec: Code
         partition: number of the partition.
 
     Raises:
-        RestoreError: if a record can't be read: folding must not continue from an incomplete state.
+        RestoreError: if the last record of a key can't be read: folding must not continue from an incomplete state.
     """
     topics = codec.topics
     keys = [(topic, partition) for topic in (topics.status, topics.contacts, topics.kpis)]
     offsets = await _usable_offsets(options, store, keys)
-    starts = {(topic, partition): offsets.get(topic) for topic, partition in keys}
     records = 0
     started = time.process_time()
+    damage = _DamageScan(partition, codec, frozenset())
 
     def apply(topic: str, _: int, batch: list[FetchedRecord]) -> None:
         nonlocal records
         records += len(batch)
-        store.apply(_changes(batch, topic, partition, codec), {topic: batch[-1].offset + 1})
+        readable = batch
+        if damage.superseded:
+            readable = [record for record in batch if (topic, record.offset) not in damage.superseded]
+        if not damage.found:
+            try:
+                changes = _changes(readable, topic, codec)
+            except Exception:  # noqa: BLE001 - whatever it is, the record that causes it is found by the scan
+                damage.scan(topic, batch)
+            else:
+                store.apply(changes, {topic: batch[-1].offset + 1})
+        else:
+            damage.scan(topic, batch)
 
-    ends = await changelog.read(options, starts, apply)
+    while True:
+        starts = {(topic, partition): offsets.get(topic) for topic, partition in keys}
+        ends = await changelog.read(options, starts, apply)
+        if not damage.found:
+            break
+        damage.verify()
+        # All of them have been superseded: read again from where the store is, without them.
+        damage, offsets = _DamageScan(partition, codec, damage.superseded), store.offsets()
     store.apply(Changes(), {topic: end for (topic, _), end in ends.items()})
     if records:
         log.info(
@@ -73,22 +119,26 @@ async def _usable_offsets(
     return offsets
 
 
-def _changes(batch: list[FetchedRecord], topic: str, partition: int, codec: Codec) -> Changes:
+def unreadable(record: FetchedRecord, topic: str, codec: Codec) -> str:
+    """Return why a record of a changelog can't be read, "" if it can."""
+    try:
+        _changes([record], topic, codec)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the record can't be read
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _changes(batch: list[FetchedRecord], topic: str, codec: Codec) -> Changes:
+    """Return what records change; raises if one of them can't be read."""
     changes = Changes()
     # Only the last record of a key counts; earlier ones that are not compacted yet are often in the same batch.
     last = list({record.key: record for record in batch}.values())
-    try:
-        if topic == codec.topics.status:
-            _rows(last, changes)
-        elif topic == codec.topics.contacts:
-            _contacts(last, changes)
-        else:
-            _kpis(last, changes)
-    except Exception as error:
-        raise RestoreError(
-            f"{topic}, partition {partition}, offsets {batch[0].offset} to {batch[-1].offset}: a record is not "
-            f"readable by this version: {type(error).__name__}: {error}"
-        ) from error
+    if topic == codec.topics.status:
+        _rows(last, changes)
+    elif topic == codec.topics.contacts:
+        _contacts(last, changes)
+    else:
+        _kpis(last, changes)
     return changes
 
 
@@ -97,7 +147,8 @@ def _rows(batch: list[FetchedRecord], changes: Changes) -> None:
     for record in batch:
         key, value = record.key or b"", record.value
         if value is None:
-            _add_tombstone(key.decode(), rows)
+            # A key that is no text was never a row's.
+            _add_tombstone(key.decode(errors="replace"), rows)
             continue
         delivery_id, recipient = split_row_key(key, value)
         of_delivery = rows.get(delivery_id)
@@ -115,9 +166,11 @@ def _add_tombstone(key: str, rows: dict[str, dict[str, bytes | None]]) -> None:
 
 def _contacts(batch: list[FetchedRecord], changes: Changes) -> None:
     for record in batch:
-        value = record.value
-        packed = None if value is None else pack_contact(decode_contact(value))
-        changes.contacts[(record.key or b"").decode()] = packed
+        key, value = record.key or b"", record.value
+        if value is None:
+            changes.contacts[key.decode(errors="replace")] = None
+        else:
+            changes.contacts[key.decode()] = pack_contact(decode_contact(value))
 
 
 def _kpis(batch: list[FetchedRecord], changes: Changes) -> None:
@@ -125,7 +178,7 @@ def _kpis(batch: list[FetchedRecord], changes: Changes) -> None:
         key = record.key or b""
         if key.startswith(TERMS_KEY_PREFIX) and not is_kpi_key(key):
             terms = None if record.value is None else decode_terms(record.value)
-            changes.terms[key.removeprefix(TERMS_KEY_PREFIX).decode()] = terms
+            changes.terms[key.removeprefix(TERMS_KEY_PREFIX).decode(errors="replace")] = terms
         elif record.value is None:
             continue
         elif key == CLOCK_KEY:

@@ -122,6 +122,12 @@ COMMANDS: Final = (
         "List and show unreadable records, and replay them.",
     ),
     Command(
+        "changelog",
+        "aftersend.cli.commands.changelog:app",
+        _CHECK,
+        "Look at a record of the state, or skip a damaged one.",
+    ),
+    Command(
         "quarantine",
         "aftersend.cli.commands.quarantine:app",
         _CHECK,

@@ -51,6 +51,18 @@ Headers = list[tuple[str, bytes]]
 _NO_HEADERS: Headers = []
 
 
+def transactional_id(app_id: str, agent: str, topic: str, partition: int) -> str:
+    """Return the transactional id of a source partition's owner: whoever starts a producer with it fences the owner.
+
+    Args:
+        app_id: of the application.
+        agent: name of the agent that processes the topic.
+        topic: the source topic.
+        partition: of the source topic.
+    """
+    return f"{app_id}-{agent}-{topic}-{partition}"
+
+
 class Channel:
     """Collects the records of one output partition during a batch."""
 

@@ -14,6 +14,7 @@ from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.services.kafka.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
+from aftersend.tables.damage import read_state
 
 _decode: Final = msgspec.json.Decoder(Contact).decode
 
@@ -87,5 +88,5 @@ async def _read(
             done += len(records)
             set_progress(done)
 
-        await changelog.read(options, dict.fromkeys(keys), apply)
+        await read_state(options, dict.fromkeys(keys), apply)
     return done

@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.recipient.decisions import DECISION_NAMES
@@ -23,6 +22,7 @@ from aftersend.services.kafka.cluster import partitions_of
 from aftersend.tables.codec.keys import SEPARATOR
 from aftersend.tables.codec.public import Codec, decode_contact, decode_state
 from aftersend.tables.codec.stored import decode_row, row_from_headers
+from aftersend.tables.damage import read_state
 
 #: Fields of a row that are times.
 _TIMES: Final = (
@@ -76,7 +76,7 @@ async def find_address(settings: Settings, recipient: str, delivery_id: str | No
             elif key == exact or (exact is None and key.endswith(suffix)):
                 _apply_row(found, key, record)
 
-    await changelog.read(
+    await read_state(
         settings.kafka_options(), {(topics.status, partition): None, (topics.contacts, partition): None}, apply
     )
     return found

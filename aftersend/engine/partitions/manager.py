@@ -20,7 +20,7 @@ from aftersend.engine.partitions.processor import Processor
 from aftersend.engine.partitions.start import LogBounds, StartFinder
 from aftersend.engine.partitions.task import PartitionTask
 from aftersend.engine.positions import PositionLog
-from aftersend.engine.transaction import TransactionalWriter
+from aftersend.engine.transaction import TransactionalWriter, transactional_id
 from aftersend.errors import KafkaUnusableError
 
 log = structlog.get_logger(__name__)
@@ -201,7 +201,7 @@ class PartitionManager:
         def new_writer() -> TransactionalWriter:
             return TransactionalWriter(
                 settings.kafka_options(),
-                f"{settings.app_id}-{processor.name}-{tp.topic}-{tp.partition}",
+                transactional_id(settings.app_id, processor.name, tp.topic, tp.partition),
                 settings.app_id,
                 settings.transaction_timeout,
             )

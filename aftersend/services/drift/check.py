@@ -9,7 +9,6 @@ from typing import Final
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.timing import DAY
 from aftersend.schemas.kpi import DeliveryKpis
@@ -20,6 +19,7 @@ from aftersend.services.installation import codec
 from aftersend.services.kafka.cluster import partitions_of
 from aftersend.services.kpis.live import RedisKpis
 from aftersend.tables.codec.keys import is_kpi_key
+from aftersend.tables.damage import read_state
 
 #: Repetitions before a difference counts.
 RETRIES: Final = 3
@@ -66,7 +66,7 @@ async def _recount(settings: Settings, partition: PartitionRecount, report: Drif
     }
     attempt = 0
     while True:
-        ends = await changelog.read(settings.kafka_options(), starts, partition.apply)
+        ends = await read_state(settings.kafka_options(), starts, partition.apply)
         found = DriftReport()
         drift = partition.compare(found, only)
         if not drift or attempt == RETRIES:
@@ -116,4 +116,4 @@ async def _continue_reading(settings: Settings, versions: live.PartVersions, off
     def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
         versions.add(_decode_value(r.value) for r in records if r.value is not None and is_kpi_key(r.key))
 
-    return await changelog.read(settings.kafka_options(), dict(offsets), apply)
+    return await read_state(settings.kafka_options(), dict(offsets), apply)

@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 
 from aftersend.config.settings import Settings
-from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.publish.kpis import STATUS_PREFIX, Kpis, from_counters
 from aftersend.schemas.kpi import DeliveryKpis
 from aftersend.services.kafka.cluster import partitions_of
 from aftersend.tables.codec.keys import is_kpi_key
+from aftersend.tables.damage import read_state
 
 _decode_value: Final = msgspec.json.Decoder(DeliveryKpis).decode
 
@@ -76,5 +76,5 @@ async def read_stored(settings: Settings) -> dict[str, Kpis]:
     topic = settings.topics.kpis
     sums = KpiSums()
     starts = {(topic, partition): None for partition in range(await partitions_of(settings, topic))}
-    await changelog.read(settings.kafka_options(), starts, sums.apply)
+    await read_state(settings.kafka_options(), starts, sums.apply)
     return sums.deliveries()

@@ -19,6 +19,7 @@ from aftersend.services.deliveries.overview import read_declared
 from aftersend.services.kafka.cluster import partitions_of
 from aftersend.tables.codec.keys import SEPARATOR, internal_header
 from aftersend.tables.codec.stored import decode_partial
+from aftersend.tables.damage import read_state
 
 #: Selects the view that a delivery's declaration names as its policy.
 DECLARED: Final = "declared"
@@ -115,7 +116,7 @@ async def _read(settings: Settings, delivery_id: str) -> tuple[DeliveryHistogram
     topic = settings.topics.kpis
     histograms = DeliveryHistograms(delivery_id)
     starts = {(topic, partition): None for partition in range(await partitions_of(settings, topic))}
-    return histograms, await changelog.read(settings.kafka_options(), starts, histograms.apply)
+    return histograms, await read_state(settings.kafka_options(), starts, histograms.apply)
 
 
 def as_json(delivery_id: str, reports: Sequence[ViewReport]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from aftersend.services.kafka.cluster import partitions_of
 from aftersend.services.progress import ShowProgress, no_progress
 from aftersend.tables.codec.keys import SEPARATOR
 from aftersend.tables.codec.stored import decode_row, row_from_headers
+from aftersend.tables.damage import read_state
 
 #: Called with a recipient and its row.
 OnRow = Callable[[str, Row], None]
@@ -45,7 +46,7 @@ async def read_rows(settings: Settings, delivery_id: str, on_row: OnRow, show: S
             set_progress(rows.records)
 
         for partition in partitions:
-            await changelog.read(options, {partition: None}, apply)
+            await read_state(options, {partition: None}, apply)
             number += rows.take(on_row)
     return number
 
