@@ -18,9 +18,10 @@ from aftersend.services.changelog.skip import skip as skip_record
 
 app: Final = App(
     name="changelog",
-    help="""Look at a record of the status, contacts or KPI topic, or skip a damaged one.
+    help="""Look at a record of the state, or skip a damaged one.
 
-    A worker that finds a damaged record ends with exit code 8 and names topic, partition and offset
+    The state is on the topics status, contacts and kpis. A worker that finds a damaged record there ends with exit code 8
+    and names topic, partition and offset
     (docs/guide/operate.md#damaged-changelog-records).
     """,
 )

@@ -72,7 +72,7 @@ async def skip(settings: Settings, record: ChangelogRecord, why: str) -> Skipped
         time.time(),
     )
     value: bytes | None = None
-    headers = [("aftersend.skipped", msgspec.json.encode(note))]
+    headers = [(f"{HEADER}.skipped", msgspec.json.encode(note))]
     if record.kind == "kpis":
         value, header = await _kpis_from_rows(settings, record)
         headers.append((HEADER, header))
