@@ -20,8 +20,8 @@ app: Final = App(
     name="changelog",
     help="""Look at a record of the state, or skip a damaged one.
 
-    The state is on the topics status, contacts and kpis. A worker that finds a damaged record there ends with exit code 8
-    and names topic, partition and offset
+    The state is on the topics status, contacts and kpis. A worker that finds a damaged record there ends with exit
+    code 8 and names topic, partition and offset
     (docs/guide/operate.md#damaged-changelog-records).
     """,
 )
