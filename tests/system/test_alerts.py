@@ -69,10 +69,15 @@ async def test_raised_once_and_ended(install: Install) -> None:
     (port,) = pick_free(1)
     installation = install(alert_thresholds={"acme": {"hard_bounces": 0.5}}, web_port=port)
     (worker,) = await installation.start()
-    declaration = {"type": "delivery", "delivery_id": "own", "tenant": "acme"}
-    await installation.write(
-        [Input(installation.topics.raw("sender"), 0, None, json.dumps(declaration).encode(), int(NOW * 1000))]
+    declared = (
+        {"type": "delivery", "delivery_id": "own", "tenant": "acme"},
+        {"type": "delivery", "delivery_id": "closed", "start": NOW - 31 * DAY},
     )
+    await installation.write(
+        Input(installation.topics.raw("sender"), 0, None, json.dumps(declaration).encode(), int(NOW * 1000))
+        for declaration in declared
+    )
+    await installation.await_caught_up()
     for delivery in ("sale", "own"):
         await write_events(installation, NOW, "sent", delivery, PEOPLE[:120])
         await write_events(installation, NOW + 1, "hard_bounce", delivery, PEOPLE[:6])
