@@ -16,6 +16,7 @@ from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.explain.explain import as_of, explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation, RowState
 from aftersend.rules.explain.replay import Replay
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.recipient.timing import PartitionClock, Timing
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import Feedback
@@ -180,7 +181,7 @@ async def explain_row(
         return as_of(found, log.events, replay(), time)
     if row is None:
         return found, None
-    return found, RowState(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
+    return found, RowState(status=row.status, facts=row.facts, version=row.version, status_at=status_at(row))
 
 
 async def read_raw(options: Mapping[str, Any], positions: Iterable[RecordPosition]) -> dict[RecordPosition, bytes]:

@@ -28,11 +28,11 @@ from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import DeliveryPage, KpiReader, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
-from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import ApiExplanation
 from aftersend.services.explain.answer import ExplainOptions
 from aftersend.services.explain.read import locate_row, read_explanation
 from aftersend.services.installation import codec
+from aftersend.services.public_records import DatedState, dated
 from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
@@ -112,7 +112,7 @@ class StoredRows:
         url = app.partitions.membership.url_of(self._partition(recipient))
         return "" if url == app.partitions.membership.url else url
 
-    async def row(self, delivery_id: str, recipient: str) -> RecipientState | None:
+    async def row(self, delivery_id: str, recipient: str) -> DatedState | None:
         """Return a committed row; None: there is none."""
         state = self._owned_state(recipient)
         stored = state.store.peek(delivery_id, recipient)
@@ -198,8 +198,9 @@ class StoredRows:
             message = "the recipient's partition was taken over again meanwhile"
             raise ApiError(ErrorCode.PARTITION_MOVING, message)
 
-    def _decode_row(self, delivery_id: str, recipient: str, stored: bytes) -> RecipientState:
-        return decode_state(self._codec.state(delivery_id, recipient, decode_row(stored)))
+    def _decode_row(self, delivery_id: str, recipient: str, stored: bytes) -> DatedState:
+        row = decode_row(stored)
+        return dated(decode_state(self._codec.state(delivery_id, recipient, row)), row)
 
 
 class RedisDeliveries:

@@ -76,7 +76,8 @@ ALLOWED: Final[Mapping[str, Passes]] = {
         (
             *("as_of", "arrived_at", "at", "cause_at", "clicked_at", "complained_at", "delivered_at"),
             *("error_counted_at", "last_clicked_at", "last_opened_at", "occurred_at", "opened_at", "pending_since"),
-            *("quarantined_at", "sent_at", "since", "started_at", "unsubscribed_at", "until", "updated_at"),
+            *("quarantined_at", "sent_at", "since", "started_at", "status_at", "unsubscribed_at", "until"),
+            "updated_at",
         ),
         _time,
     ),

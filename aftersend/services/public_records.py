@@ -12,14 +12,27 @@ from typing import Annotated, Any
 
 import msgspec
 
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.schemas.contact import Contact
-from aftersend.schemas.recipient import RecipientState
+from aftersend.schemas.recipient import RecipientState, Row
 from aftersend.schemas.times import iso
 
 #: A time in an answer.
 Time = Annotated[
     str, msgspec.Meta(description="ISO 8601, UTC, to the millisecond", extra_json_schema={"format": "date-time"})
 ]
+
+
+class DatedState(RecipientState):
+    """The state of one recipient of one delivery, and when it got its status."""
+
+    #: Arrival of the event that gave it its status.
+    status_at: float | None = None
+
+
+def dated(state: RecipientState, row: Row) -> DatedState:
+    """Return a row's public record with the time of its status, which the stored row remembers."""
+    return DatedState(**msgspec.structs.asdict(state), status_at=status_at(row))
 
 
 def _is_time(name: str) -> bool:
@@ -79,7 +92,7 @@ if typing.TYPE_CHECKING:  # what `to_public` returns; the types themselves are b
     PublicRow = dict[str, Any]
     PublicContact = dict[str, Any]
 else:
-    PublicRow = public_type_of(RecipientState)
+    PublicRow = public_type_of(DatedState)
     PublicContact = public_type_of(Contact)
 
 

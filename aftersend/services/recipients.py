@@ -12,6 +12,7 @@ from aftersend.rules.contact.quarantine import address_status
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.views.escala.card import CardLine, card
 from aftersend.rules.views.escala.card import as_json as card_as_json
 from aftersend.schemas.contact import Contact
@@ -26,6 +27,7 @@ from aftersend.tables.damage import read_state
 
 #: Fields of a row that are times.
 _TIMES: Final = (
+    "status_at",
     "updated_at",
     "pending_since",
     "sent_at",
@@ -137,6 +139,8 @@ def _event_as_json(entry: HistoryEntry, codec: Codec) -> dict[str, Any]:
 
 def _row_as_json(state: RecipientState, row: Row, codec: Codec) -> dict[str, Any]:
     result: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(state))
+    if (since := status_at(row)) is not None:
+        result["status_at"] = since
     for name in _TIMES:
         if name in result:
             result[name] = iso(result[name])

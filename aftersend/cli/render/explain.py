@@ -50,7 +50,8 @@ def explanation_details(of: ExplainedRow, *, raw: bool) -> RenderableType:
 def _state(state: explaining.RowState, options: ExplainOptions) -> list[Line]:
     status = Line("  ").append(_status(state.status), style="bold cyan")
     final = state.status is not None and STATUS_TERMINAL[state.status]
-    status.append(" (final)" if final else "").append(f" since {local(state.updated_at)}")
+    status.append(" (final)" if final else "")
+    status.append("" if state.status_at is None else f" since {local(state.status_at)}")
     facts = "unknown" if state.facts is None else ", ".join(names_of_facts(state.facts)).replace("_", " ")
     views = [Line(f"  {view}: {status_in_view(view, state.status, state.facts) or _UNKNOWN}") for view in options.views]
     return [status, Line(f"  facts: {facts or 'none'}"), *views]

@@ -10,6 +10,7 @@ from aftersend.rules.contact.quarantine import VALID, address_status
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
 from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.views.escala.card import CardLine
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
@@ -33,7 +34,7 @@ def address_details(
     if not found.rows:
         parts.append("no delivery")
     for state, row in sorted(found.rows.values(), key=lambda row: -row[0].updated_at):
-        parts += [_row(state), _indented(_history(unpack_history(row.history), codec)), ""]
+        parts += [_row(state, status_at(row)), _indented(_history(unpack_history(row.history), codec)), ""]
     parts.append(_contact(found.contact, now))
     if card:
         parts.append(_indented(_card(card)))
@@ -44,11 +45,12 @@ def _indented(content: LineTable) -> RenderableType:
     return Padding(content, (0, 0, 0, 2), expand=False)
 
 
-def _row(state: RecipientState) -> RenderableType:
+def _row(state: RecipientState, since: float | None) -> RenderableType:
     status = Line(state.delivery_id or "(no delivery id)", style="bold")
     status.append(": ").append(state.status.replace("_", " "), style="bold cyan")
-    status.append(" (final)" if state.final else "").append(f" since {local(state.updated_at)}")
+    status.append(" (final)" if state.final else "").append("" if since is None else f" since {local(since)}")
     status.append(f", was {state.previous.replace('_', ' ')}" if state.previous else "")
+    status.append(f", last event {local(state.updated_at)}")
     lines: list[RenderableType] = [status]
     facts = bytes(state.facts).decode().strip("[]").replace('"', "").replace(",", ", ").replace("_", " ")
     lines.append(Line(f"  facts    {facts}"))

@@ -20,7 +20,7 @@ class AddressRecord(msgspec.Struct):
     """Everything that is stored about one address."""
 
     #: One row for each delivery, the last changed first.
-    rows: list[RecipientState]
+    rows: Sequence[RecipientState]
     #: None: nothing is held against the address.
     contact: Contact | None
 

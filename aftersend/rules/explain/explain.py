@@ -24,6 +24,7 @@ from aftersend.rules.explain.from_history import from_history
 from aftersend.rules.explain.replay import Replay
 from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.kinds import EXPIRED
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.recipient import Row
 
@@ -128,7 +129,7 @@ def as_of(
     _count_repeats(steps)
     row = replay.row
     state = (
-        RowState(status=row.status, facts=row.facts, version=row.version, updated_at=row.updated_at)
+        RowState(status=row.status, facts=row.facts, version=row.version, status_at=status_at(row))
         if row is not None and steps
         else None
     )
@@ -140,6 +141,7 @@ def _cut(explanation: RowExplanation, time: float) -> tuple[RowExplanation, RowS
     kept = replace(explanation, steps=steps)
     if steps:
         last = steps[-1]
-        return kept, RowState(status=last.after, facts=last.facts_after, version=None, updated_at=last.received_at)
-    known = RowState(status=None, facts=None, version=None, updated_at=0.0)
+        since = next((step.received_at for step in reversed(steps) if step.before != step.after), None)
+        return kept, RowState(status=last.after, facts=last.facts_after, version=None, status_at=since)
+    known = RowState(status=None, facts=None, version=None, status_at=None)
     return kept, known if explanation.missing else None

@@ -77,8 +77,8 @@ class RowState(msgspec.Struct, kw_only=True):
     status: int | None
     facts: int | None
     version: int | None
-    #: Arrival of the event that made this state, seconds since 1970.
-    updated_at: float
+    #: Arrival of the event that gave it its status, seconds since 1970; None: unknown.
+    status_at: float | None
 
 
 def as_waiting(steps: Iterable[ExplanationStep]) -> list[ExplanationStep]:

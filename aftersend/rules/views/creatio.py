@@ -20,7 +20,7 @@ from aftersend.rules.views.base import (
     has,
     number_of,
 )
-from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
+from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, STATUS_AT, UPDATED_AT
 
 
 class CreatioResponse(NamedTuple):
@@ -142,6 +142,7 @@ _AUDIENCE: Final = ViewLog(
         LogColumn("response", "Response", lambda _, row: response_of(row.facts, row.status).name),
         OPENS,
         CLICKS,
+        STATUS_AT,
         UPDATED_AT,
     ),
 )

@@ -27,7 +27,7 @@ from aftersend.services.answers import (
 )
 from aftersend.services.explain.answer import ExplainOptions
 from aftersend.services.masking import ALLOWED, HIDDEN, masked
-from aftersend.services.public_records import to_public
+from aftersend.services.public_records import DatedState, to_public
 from tests.unit.console.factories import KNOWN, VIEWER, Memory, api, ask
 
 MARK = "their words"
@@ -195,7 +195,7 @@ def test_the_list_names_fields_that_are_there() -> None:
         for inner in shown.values() if isinstance(shown, dict) else shown if isinstance(shown, list) else ():
             collect(inner)
 
-    collect([to_public(filled(RecipientState)), to_public(filled(Contact))])
+    collect([to_public(filled(DatedState)), to_public(filled(Contact))])
     collect([msgspec.to_builtins(filled(of)) for of in (ApiDelivery, ApiRecipient, ApiExplanation, CheckedAddress)])
 
     assert set() == set(ALLOWED) - fields - {"next", "until"}, "of a page of deliveries, and of a command"

@@ -2,12 +2,11 @@ import msgspec
 import pytest
 
 from aftersend.schemas.contact import Contact
-from aftersend.schemas.recipient import RecipientState
-from aftersend.services.public_records import PublicContact, PublicRow, to_public
+from aftersend.services.public_records import DatedState, PublicContact, PublicRow, to_public
 from tests.unit.console.factories import CONTACT, STATE
 
 
-@pytest.mark.parametrize("record, public", [(RecipientState, PublicRow), (Contact, PublicContact)])
+@pytest.mark.parametrize("record, public", [(DatedState, PublicRow), (Contact, PublicContact)])
 def test_a_public_type_has_every_field_of_its_record(
     record: type[msgspec.Struct], public: type[msgspec.Struct]
 ) -> None:

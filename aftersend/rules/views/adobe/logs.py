@@ -9,7 +9,7 @@ from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.views.adobe.reasons import reason_of
 from aftersend.rules.views.base import LogColumn, ShownStatus, ViewLog, has
-from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, UPDATED_AT
+from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, STATUS_AT, UPDATED_AT
 from aftersend.schemas.recipient import Row
 
 _TRACKED: Final = Fact.OPENED | Fact.OPENED_MACHINE | Fact.CLICKED | Fact.CLICKED_MACHINE | Fact.UNSUBSCRIBE_LINK
@@ -61,9 +61,9 @@ def logs(status_of: Callable[[int, int], ShownStatus]) -> tuple[ViewLog, ...]:
             "sending",
             "Sending logs",
             _is_listed,
-            (ADDRESS, status, *_REASON, LogColumn("diagnostic", "Details", _diagnostic), UPDATED_AT),
+            (ADDRESS, status, *_REASON, LogColumn("diagnostic", "Details", _diagnostic), STATUS_AT, UPDATED_AT),
         ),
-        ViewLog("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *_REASON, UPDATED_AT)),
+        ViewLog("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *_REASON, STATUS_AT, UPDATED_AT)),
         ViewLog(
             "tracking",
             "Tracking logs",

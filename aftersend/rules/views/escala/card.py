@@ -9,6 +9,7 @@ import msgspec
 
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
+from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_NAME
 from aftersend.rules.views.escala.view import BOUNCED, status_of
 from aftersend.schemas.contact import Contact, Notice
@@ -69,14 +70,15 @@ def as_json(lines: Iterable[CardLine]) -> list[dict[str, Any]]:
 
 def _of_row(delivery_id: str, row: Row) -> Iterator[list[CardLine]]:
     label = _label(_MESSAGE_TYPES[row.message_type])
-    failed_at = row.failure.at if row.failure is not None else row.updated_at
+    since = status_at(row) or row.updated_at
+    failed_at = row.failure.at if row.failure is not None else since
     if row.status >= NOT_SENT:
         yield [_not_sent(delivery_id, failed_at, label, STATUS_NAME[row.status].removeprefix("not_sent_"))]
     elif status_of(row.facts, row.status).name == BOUNCED:
         reason = row.failure.reason if row.failure is not None else ""
         yield [CardLine(delivery_id, failed_at, label, "bounced", reason)]
     if row.facts & Fact.COMPLAINED:
-        complained_at = row.updated_at if row.complained_at is None else row.complained_at
+        complained_at = since if row.complained_at is None else row.complained_at
         yield _spam(delivery_id, row.delivered_at, complained_at, label)
 
 

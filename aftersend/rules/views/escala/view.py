@@ -18,7 +18,7 @@ from aftersend.rules.views.base import (
     is_opened,
     number_of,
 )
-from aftersend.rules.views.columns import ADDRESS, UPDATED_AT
+from aftersend.rules.views.columns import ADDRESS, STATUS_AT, UPDATED_AT
 
 PLANNED: Final = "Planned"
 SENT: Final = "Sent"
@@ -102,7 +102,12 @@ VIEW: Final = View(
             "recipients",
             "Recipients",
             every_row,
-            (ADDRESS, LogColumn("status", "Status", lambda _, row: _name_of(row.facts, row.status)), UPDATED_AT),
+            (
+                ADDRESS,
+                LogColumn("status", "Status", lambda _, row: _name_of(row.facts, row.status)),
+                STATUS_AT,
+                UPDATED_AT,
+            ),
         ),
     ),
 )

@@ -209,7 +209,7 @@ def test_before_the_first_event_there_was_no_row() -> None:
 def test_in_the_end_it_is_the_row_that_is_stored() -> None:
     _, state = asked(LIFE, START + DAY)
 
-    assert ("opened", 4, START + 3 * HOUR) == (STATUS_NAME[state.status], state.version, state.updated_at)
+    assert ("opened", 4, START + 3 * HOUR) == (STATUS_NAME[state.status], state.version, state.status_at)
 
 
 def test_a_wait_that_was_over_by_then() -> None:

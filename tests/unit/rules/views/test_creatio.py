@@ -87,6 +87,7 @@ def test_unique_recipients_and_every_open() -> None:
         "response": "Clicked",
         "opens": 3,
         "clicks": 2,
+        "status_at": START + 3,
         "updated_at": START + 4,
     } == line
     assert (1, 1) == (report("creatio", row).counts["opens"], report("creatio", row).counts["clicks"])

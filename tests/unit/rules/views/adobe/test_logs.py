@@ -125,6 +125,7 @@ def test_the_sending_log() -> None:
         "reason": "User unknown",
         "reason_type": "Hard",
         "diagnostic": "no such user",
+        "status_at": START + 1,
         "updated_at": START + 1,
     } == LOGS["sending"].line("r@x.org", row)
 
@@ -138,6 +139,7 @@ def test_the_exclusion_log_has_who_is_not_in_the_sending_log() -> None:
         "reason_value": 9,
         "reason": "Quarantined",
         "reason_type": "Hard",
+        "status_at": START + 1,
         "updated_at": START + 1,
     } == LOGS["exclusions"].line("r@x.org", excluded)
     assert LOGS["sending"].line("r@x.org", excluded) is None
