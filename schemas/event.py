@@ -103,6 +103,8 @@ class FoldEvent(msgspec.Struct, gc=False, omit_defaults=True):
     #: Position of the raw record on the source's raw topic; -1: there is none, only this event's record.
     raw_partition: Annotated[int, msgspec.Meta(ge=-1, le=MAX_PARTITION)] = -1
     raw_offset: Annotated[int, msgspec.Meta(ge=-1, le=MAX_OFFSET)] = -1
+    #: With `soft_bounce`: the MTA's own time for the message is over, and it does not try again.
+    exhausted: bool = False
 
 
 class Feedback(FoldEvent, gc=False, omit_defaults=True, kw_only=True):

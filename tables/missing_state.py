@@ -11,7 +11,14 @@ from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka.offsets import wait_for_all_committed_offsets
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.rules.recipient.decisions import Decision
-from aftersend.rules.recipient.kinds import COMPLAINED, HARD_BOUNCE, INVALID_ADDRESS, SOFT_BOUNCE, UNSUBSCRIBED
+from aftersend.rules.recipient.kinds import (
+    COMPLAINED,
+    HARD_BOUNCE,
+    INVALID_ADDRESS,
+    SOFT_BOUNCE,
+    SOFT_BOUNCE_EXHAUSTED,
+    UNSUBSCRIBED,
+)
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.schemas.packing import unpack_event_counter
@@ -20,7 +27,9 @@ from aftersend.tables.codec.keys import internal_header, is_kpi_key
 from aftersend.tables.codec.stored import decode_partial
 
 #: Kinds that leave a contact behind whenever they are applied.
-_LEAVE_CONTACTS: Final = frozenset({COMPLAINED, HARD_BOUNCE, INVALID_ADDRESS, SOFT_BOUNCE, UNSUBSCRIBED})
+_LEAVE_CONTACTS: Final = frozenset(
+    {COMPLAINED, HARD_BOUNCE, INVALID_ADDRESS, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED, UNSUBSCRIBED}
+)
 #: Time for a broker that has just started to load its groups, seconds.
 _GROUP_SECONDS: Final = 20.0
 #: Types of events that may leave nothing at all.

@@ -218,6 +218,15 @@ def test_case_6_soft_bounce_then_validity_over(played: Played) -> None:
     assert ("soft_bounce", True) == (row.status, row.final)
 
 
+def test_an_mta_s_own_giving_up_ends_the_wait_at_once(played: Played) -> None:
+    """KumoMTA's Expiration: Failed without EFS too, and not only when the window ends."""
+    for view in ADOBE:
+        assert ("Failed", "Failed") == tuple(played.shown("gave-up", stage)[view] for stage in (FIRST, AFTER_48_HOURS))
+    assert ((-1, 1), (0, 0)) == tuple(
+        played.moved("gave-up", "without-efs", stage) for stage in (FIRST, AFTER_48_HOURS)
+    )
+
+
 def test_case_7_delivered_and_hard_bounce_on_day_6(played: Played) -> None:
     row = played.row("case-7")
 

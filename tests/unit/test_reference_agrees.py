@@ -80,6 +80,7 @@ def an_event(choices: Choices, now: float, recipients: Sequence[str], deliveries
         machine=bool(flags & 1),
         unsubscribe_link=bool(flags & 2),
         one_click=bool(flags & 4),
+        exhausted=bool(flags & 1),
     )
     if flags & 8:
         event.raw_partition, event.raw_offset = choices.of((-1, 0, 3)), choices.of(range(10_000))

@@ -21,6 +21,7 @@ from aftersend.rules.recipient.kinds import (
     RELEASED,
     RESUBSCRIBED,
     SOFT_BOUNCE,
+    SOFT_BOUNCE_EXHAUSTED,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
 )
@@ -37,6 +38,7 @@ _CREATING_KINDS: Final = (
     HARD_BOUNCE,
     INVALID_ADDRESS,
     SOFT_BOUNCE,
+    SOFT_BOUNCE_EXHAUSTED,
     COMPLAINED,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
@@ -69,9 +71,11 @@ _NOTICE_OF_KIND: Final = {
     HARD_BOUNCE: "bounced",
     INVALID_ADDRESS: "bounced",
     SOFT_BOUNCE: "bounced",
+    SOFT_BOUNCE_EXHAUSTED: "bounced",
 }
 
 _BAD_ADDRESS: Final = frozenset({HARD_BOUNCE, INVALID_ADDRESS})
+_SOFT_BOUNCES: Final = frozenset({SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
 _BY_BOUNCE: Final = frozenset({"hard_bounce", "invalid_address"})
 
@@ -196,7 +200,7 @@ def _count_against(
         if kind == INVALID_ADDRESS:
             contact.valid = False  # whatever the policy: it is no address
         quarantine.record_hard_error(contact, event, received_at)
-    elif kind == SOFT_BOUNCE:
+    elif kind in _SOFT_BOUNCES:
         _count_failure(contact, event.reason)
         quarantine.record_soft_error(contact, event, received_at)
     elif kind == DEFERRED:

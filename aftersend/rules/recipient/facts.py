@@ -45,6 +45,8 @@ class Fact:
     DUPLICATE_ADDRESS: Final = 1 << 26
     #: The response window ended on a soft bounce; a success may still follow.
     GIVEN_UP: Final = 1 << 27
+    #: The MTA itself has given up: its time for the message is over.
+    RETRIES_EXHAUSTED: Final = 1 << 28
 
 
 #: Facts that say or imply that the message was handed to the provider or MTA (`docs/domain.md §4.3`): only what was

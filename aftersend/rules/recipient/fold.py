@@ -27,6 +27,7 @@ from aftersend.rules.recipient.kinds import (
     OPENED_MACHINE,
     SENT,
     SOFT_BOUNCE,
+    SOFT_BOUNCE_EXHAUSTED,
     UNKNOWN,
     UNSUBSCRIBED,
     UNSUBSCRIBED_ONE_CLICK,
@@ -55,11 +56,13 @@ _FACT_DELIVERED: Final = Fact.DELIVERED
 _FACT_EXPIRED: Final = Fact.EXPIRED
 _FACT_GIVEN_UP: Final = Fact.GIVEN_UP
 _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
+#: A row with one of them waits for no outcome any more, whatever its status.
+_FACTS_OF_NO_WAIT: Final = Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
 #: Kinds that start a wait for an outcome.
-_PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE})
-_TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE})
+_PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
+_TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 #: Kinds that set `Row.failure`, besides temporary failures: permanent failures, and every reason for not sending except
 #: that of an extra copy.
 _FAILURES: Final = frozenset(range(HARD_BOUNCE, UNKNOWN + 1)) | frozenset(range(NOT_SENT, 64)) - {
@@ -232,7 +235,7 @@ def expires_at(row: Row, window: float) -> float | None:
         row: of the recipient.
         window: response window, seconds.
     """
-    if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACT_GIVEN_UP:
+    if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACTS_OF_NO_WAIT:
         return row.pending_since + window
     return None
 

@@ -60,6 +60,8 @@ KINDS: Final = (
     EventKind(23, "released", 0, 0),
     # Changes a delivery's terms, which apply to its rows from then on.
     EventKind(24, "declared", 0, 0),
+    # The MTA's own time for the message is over: no wait for an outcome is left.
+    EventKind(25, "soft_bounce_exhausted", 5, Fact.SOFT_BOUNCED | Fact.RETRIES_EXHAUSTED),
     # The extra copies of an address share the row of the first copy, whose status stays.
     EventKind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
@@ -92,6 +94,7 @@ UNSUBSCRIBED_ONE_CLICK: Final = 21
 EXPIRED: Final = 22
 RELEASED: Final = 23
 DECLARED: Final = 24
+SOFT_BOUNCE_EXHAUSTED: Final = 25
 NOT_SENT_DUPLICATE_ADDRESS: Final = 32
 
 _MAX_KIND: Final = 64
@@ -117,6 +120,7 @@ _REFINED_TYPES: Final = {
     "not_sent": -4,
     "released": -5,
     "declared": -6,
+    "soft_bounce": -7,
 }
 #: By `Feedback.type`: a kind's number, or a negative number for `refine_kind`.
 KIND_OF_TYPE: Final[dict[str, int]] = {
@@ -140,6 +144,8 @@ def refine_kind(first: int, event: FoldEvent) -> int:
         return CLICKED_UNSUBSCRIBE_LINK if event.unsubscribe_link else CLICKED
     if first == _REFINED_TYPES["unsubscribed"]:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
+    if first == _REFINED_TYPES["soft_bounce"]:
+        return SOFT_BOUNCE_EXHAUSTED if event.exhausted else SOFT_BOUNCE
     # An unknown reason for not sending stays readable in the row's failure; the recipient was not sent to all the same.
     name = f"not_sent_{event.reason}" if first == _REFINED_TYPES["not_sent"] else event.type
     return KIND_NUMBER.get(name, KIND_NUMBER["not_sent_stopped"])

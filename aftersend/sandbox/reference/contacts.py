@@ -29,6 +29,7 @@ _NOTICE_OF_KIND: Final = {
     "hard_bounce": "bounced",
     "invalid_address": "bounced",
     "soft_bounce": "bounced",
+    "soft_bounce_exhausted": "bounced",
 }
 
 
@@ -92,11 +93,11 @@ class Contacts:
             contact["streak"] = streak
             if kind == "invalid_address" or validity.is_invalid_after(streak, self.validity_policy):
                 contact["valid"] = False
-        if hard or kind == "soft_bounce":
+        if hard or kind in {"soft_bounce", "soft_bounce_exhausted"}:
             same = event.reason == contact.get("failure_reason", "")
             contact["failures"] = contact.get("failures", 0) + 1 if same else 1
             contact["failure_reason"] = event.reason
-        if "quarantined_at" not in contact and (hard or kind in {"soft_bounce", "deferred"}):
+        if "quarantined_at" not in contact and (hard or kind in {"soft_bounce", "soft_bounce_exhausted", "deferred"}):
             _count_error(contact, event, now, hard=hard)
         if cause == "unsubscribed":
             _unsubscribe(contact, event, now)

@@ -30,11 +30,15 @@ EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
 GIVEN_UP_AS: Final = "soft_bounce"
 #: Statuses (if not final) that wait for an outcome, and kinds that start a wait.
 PENDING: Final = {"sent", "deferred", "soft_bounce"}
+STARTS_WAIT: Final = {*PENDING, "soft_bounce_exhausted"}
+#: Facts after which there is nothing to wait for: given up by our clock, or by the MTA's own.
+NO_WAIT: Final = {"given_up", "retries_exhausted"}
 
 #: An event of unknown type ends a wait for an outcome, but replaces no delivery; its status is terminal all the same.
 RANK_OF_KIND: Final = {"unknown": 49}
 #: Kinds with another name than their status; "": no status.
 STATUS_OF_KIND: Final = {
+    "soft_bounce_exhausted": "soft_bounce",
     "clicked_machine": "opened_machine",
     "clicked_unsubscribe_link": "opened",
     "unsubscribed_one_click": "unsubscribed",
@@ -59,13 +63,17 @@ IMPLY_DELIVERED: Final = {
 _FACTS_OF_KIND: Final = {
     "delivered": {"confirmed"},
     "soft_bounce": {"soft_bounced"},
+    "soft_bounce_exhausted": {"soft_bounced", "retries_exhausted"},
     "hard_bounce": {"hard_bounced"},
     "clicked_unsubscribe_link": {"unsubscribe_link"},
     "not_sent_duplicate_address": {"duplicate_address"},
     "unsubscribed_one_click": {"unsubscribed", "one_click"},
 }
 
-FAILURES: Final = {"deferred", "soft_bounce", "hard_bounce", "rejected", "invalid_address", "failed", "unknown"}
+FAILURES: Final = {
+    *("deferred", "soft_bounce", "soft_bounce_exhausted", "hard_bounce", "rejected", "invalid_address", "failed"),
+    "unknown",
+}
 #: By kind: the time of the row that keeps the earliest.
 FIRST_TIME: Final = {
     "sent": "sent_at",
@@ -97,17 +105,24 @@ DECISIONS: Final = (
 COUNTED: Final = {"applied", "lower_priority", "terminal_locked"}
 
 
+#: By type: the mark of an event that makes it another kind, and that kind.
+_FLAGGED: Final = {
+    "opened": ("machine", "opened_machine"),
+    "unsubscribed": ("one_click", "unsubscribed_one_click"),
+    "soft_bounce": ("exhausted", "soft_bounce_exhausted"),
+}
+
+
 def kind_of(event: FoldEvent) -> str:
     """Return the kind of an event: its type, divided further where the rules differ."""
     kind = event.type
-    if kind == "opened":
-        return "opened_machine" if event.machine else "opened"
+    flag, flagged = _FLAGGED.get(kind, ("", ""))
+    if flag:
+        return flagged if getattr(event, flag) else kind
     if kind == "clicked":
         if event.machine:
             return "clicked_machine"
         return "clicked_unsubscribe_link" if event.unsubscribe_link else "clicked"
-    if kind == "unsubscribed":
-        return "unsubscribed_one_click" if event.one_click else "unsubscribed"
     if kind == "not_sent":
         return f"not_sent_{event.reason if event.reason in NOT_SENT_REASONS else 'stopped'}"
     return kind if kind in EVENT_TYPES else "unknown"

@@ -118,7 +118,7 @@ class Reference:
             return "duplicate"
         self._revert_expiry(delivery_id, row, now)
         decision = change_row(row, event, kind, now)
-        keeps = row.waits() and (kind not in domain.PENDING or "given_up" in row.facts)
+        keeps = row.waits() and (kind not in domain.STARTS_WAIT or "given_up" in row.facts)
         if not keeps and "expired" not in row.facts:
             # Else it keeps the source that sent it, whose response window applies.
             row.source = self._source(event)
@@ -213,7 +213,7 @@ class Reference:
         return self.options.windows.get(row.source, self.options.window)
 
     def _expires_at(self, delivery_id: str, row: ExpectedRow) -> float | None:
-        if not row.waits() or row.pending_since is None or "given_up" in row.facts:
+        if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
             return None
         return row.pending_since + self._window(delivery_id, row)
 

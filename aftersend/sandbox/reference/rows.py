@@ -96,7 +96,7 @@ def change_row(row: ExpectedRow, event: FoldEvent, kind: str, now: float) -> str
 
     if decision in {"applied", "test"} and not row.waits() and "expired" not in row.facts:
         row.pending_since = None
-    elif row.waits() and kind in domain.PENDING and (row.pending_since is None or now < row.pending_since):
+    elif row.waits() and kind in domain.STARTS_WAIT and (row.pending_since is None or now < row.pending_since):
         row.pending_since = now
     first, last, tally = domain.FIRST_TIME.get(kind), domain.LAST_TIME.get(kind), domain.TALLY.get(kind)
     if first is not None:

@@ -53,12 +53,16 @@ for _stage, _names in {
         _STAGE[number_of(_name, final=True)] = _stage
 
 
+#: Facts that say that the retries are exhausted: by our clock, or by the MTA's own.
+_GIVEN_UP: Final = Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
+
+
 def stage_of(facts: int, status: int) -> DeliveryStage:
     """Return the stage of a row."""
     stage = _STAGE[status]
     if stage is DeliveryStage.PREPARED and facts & HANDED_OVER:
         return DeliveryStage.RELAYED  # only an automatic reply has arrived so far
-    if facts & Fact.GIVEN_UP and (stage is DeliveryStage.SOFT_BOUNCED or stage is DeliveryStage.NO_OUTCOME):
+    if facts & _GIVEN_UP and (stage is DeliveryStage.SOFT_BOUNCED or stage is DeliveryStage.NO_OUTCOME):
         return DeliveryStage.GIVEN_UP
     if stage is DeliveryStage.EXCLUDED and facts & HANDED_OVER:
         return DeliveryStage.STOPPED

@@ -47,7 +47,7 @@ RECORD_RULES: Final = (
     LogRecordRule("Delay", "deferred", "older documentation's name of `Delayed`"),
     LogRecordRule("Bounce", BY_CLASS, "refused for good"),
     LogRecordRule("OOB", BY_CLASS, "a bounce message that came after delivery; its recipient is the report's"),
-    LogRecordRule("Expiration", "soft_bounce", "its time in the queue was over: given up"),
+    LogRecordRule("Expiration", "soft_bounce", "its time in the queue was over: given up, nothing to wait for"),
     LogRecordRule("AdminBounce", "not_sent", "an operator removed it: reason `stopped`"),
     LogRecordRule(
         "Rejection", "rejected", "refused at injection; `deferred` for a 4xx, which the injector tries again"
@@ -75,6 +75,9 @@ _TRANSFER_QUEUE: Final = ".xfer.kumomta.internal"
 
 #: In which KumoMTA puts recipient and metadata into messages.
 _TRACE_HEADER: Final = "x-kumoref"
+
+#: The class of what was tried until its time in the queue was over.
+_EXPIRED: Final = "MessageExpired"
 
 _FIRST_PERMANENT: Final = 500
 
@@ -223,7 +226,8 @@ class KumoLog:
 
     def _bounce(self, record: _Record) -> list[Feedback]:
         kind, why = outcome(record.bounce_classification, *_codes(record.response))
-        return self._for_each(record, kind, why)
+        events = self._for_each(record, kind, why)
+        return _given_up(events) if why == _EXPIRED else events
 
     def _deferral(self, record: _Record) -> list[Feedback]:
         return self._for_each(record, "deferred", reason(record.bounce_classification, *_codes(record.response)))
@@ -236,7 +240,7 @@ class KumoLog:
 
     def _expiration(self, record: _Record) -> list[Feedback]:
         why = reason(record.bounce_classification, 0, None)
-        return self._for_each(record, "soft_bounce", "MessageExpired" if why == UNCATEGORIZED else why, record.type)
+        return _given_up(self._for_each(record, "soft_bounce", _EXPIRED if why == UNCATEGORIZED else why, record.type))
 
     def _admin_bounce(self, record: _Record) -> list[Feedback]:
         return self._for_each(record, "not_sent", "stopped", record.type)
@@ -294,6 +298,13 @@ class KumoLog:
         # The mailbox provider's unsubscribe button, as with RFC 8058: the message need not have been opened.
         event.one_click = kind == "unsubscribed"
         return (event,)
+
+
+def _given_up(events: list[Feedback]) -> list[Feedback]:
+    """Return soft bounces as those of a queue's time that is over: nothing is left to wait for."""
+    for event in events:
+        event.exhausted = event.type == "soft_bounce"
+    return events
 
 
 def _compile(expression: str) -> re.Pattern[str]:

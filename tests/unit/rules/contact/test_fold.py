@@ -35,7 +35,7 @@ def test_what_concerns_a_contact() -> None:
 
     assert {
         *("hard_bounce", "invalid_address", "soft_bounce", "complained", "unsubscribed", "unsubscribed_one_click"),
-        "deferred",
+        *("deferred", "soft_bounce_exhausted"),
         *(f"not_sent_{reason}" for reason in NOT_SENT_REASONS),
     } == always
     assert {"delivered", "resubscribed", "released"} == known

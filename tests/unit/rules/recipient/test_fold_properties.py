@@ -37,6 +37,7 @@ def some_events(types: Sequence[str], max_size: int) -> st.SearchStrategy[list[F
         machine=st.booleans(),
         unsubscribe_link=st.booleans(),
         one_click=st.booleans(),
+        exhausted=st.booleans(),
     )
     return st.lists(one, min_size=1, max_size=max_size).map(_numbered)
 

@@ -112,6 +112,18 @@ def test_case_6_soft_bounce_then_validity_over(failure: str) -> None:
     assert ("Failed", (0, 1)) == (shown(*second)["v8"], moved("v8", *second))
 
 
+def test_an_mta_s_own_giving_up_ends_the_wait_at_once() -> None:
+    gave_up = event("soft_bounce", 2, exhausted=True)
+
+    assert {"Failed"} == {shown("sent", "deferred", gave_up)[name] for name in ADOBE}
+    assert (-1, 1) == moved("without-efs", "sent", "deferred", gave_up)
+    assert (0, 1) == moved("v8", "sent", "deferred", gave_up)
+    assert (0, 0) == moved("efs", "sent", "deferred", gave_up), "it was Failed already"
+    assert ("Soft bounce", "Bounced") == (shown("sent", gave_up)["creatio"], shown("sent", gave_up)["escala"])
+    assert report("without-efs", row_of("sent", gave_up)) == report("without-efs", row_of("sent", gave_up, OVER))
+    assert "Sent" == shown("sent", gave_up, "delivered")["without-efs"], "a success still counts"
+
+
 def test_case_7_delivered_and_hard_bounce_on_day_6() -> None:
     steps = ("sent", "delivered", event("hard_bounce", 6 * DAY))
 

@@ -29,6 +29,7 @@ some_steps = st.lists(
         st.builds(event, st.just("not_sent"), st.just(1.0), reason=st.sampled_from(NOT_SENT_REASONS)),
         st.builds(event, st.sampled_from(["opened", "clicked"]), st.just(1.0), machine=st.just(value=True)),
         st.builds(event, st.just("clicked"), st.just(1.0), unsubscribe_link=st.just(value=True)),
+        st.builds(event, st.just("soft_bounce"), st.just(1.0), exhausted=st.just(value=True)),
         st.builds(event, st.just("unsubscribed"), st.just(1.0), one_click=st.just(value=True)),
     ),
     min_size=1,

@@ -138,6 +138,14 @@ def test_expiration(parse_one: ParseOne) -> None:
     assert "QuotaIssues" == parse_one(type="Expiration", bounce_classification="QuotaIssues").reason
 
 
+def test_a_message_that_kumomta_itself_gave_up_is_not_waited_for(parse_one: ParseOne) -> None:
+    assert parse_one(type="Expiration").exhausted
+    assert parse_one(type="Expiration", bounce_classification="QuotaIssues").exhausted
+    assert parse_one(type="Bounce", bounce_classification="MessageExpired").exhausted
+    assert not parse_one(type="Bounce", bounce_classification="QuotaIssues").exhausted
+    assert not parse_one(type="TransientFailure", bounce_classification="MessageExpired").exhausted
+
+
 def test_admin_bounce(parse_one: ParseOne) -> None:
     response = {"code": 551, "enhanced_code": None, "content": "Administrator bounced with reason: wrong price"}
     event = parse_one(type="AdminBounce", response=response)
