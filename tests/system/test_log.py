@@ -62,6 +62,7 @@ async def test_logs_are_exported(install: Callable[..., Installation]) -> None:
     # By default the sending log of the policy that the delivery was declared with: v8.
     sending = await rows(installation)
     columns = {"address", "status", "reason_value", "reason", "reason_type", "diagnostic", "status_at", "updated_at"}
+    columns |= {"earlier_reason", "earlier_diagnostic"}
     assert columns == set(sending[0])
     statuses = Counter(line["status"] for line in sending)
     assert {"Sent": 16, "Failed": 5, "Taken into account by the service provider": 9} == statuses

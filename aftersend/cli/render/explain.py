@@ -17,6 +17,7 @@ from aftersend.rules.recipient.statuses import STATUS_NAME, STATUS_TERMINAL
 from aftersend.schemas.raw import RecordPosition
 from aftersend.services.explain.answer import ExplainOptions, StepResolver, notes, status_in_view
 from aftersend.services.explain.read import ExplainedRow
+from aftersend.services.replies import reply_text
 
 #: Bytes of a raw record that are shown if it is not text.
 _SHOWN_BYTES: Final = 2_000
@@ -108,9 +109,8 @@ def _details(step: explaining.ExplanationStep, names: StepResolver) -> list[str]
     event = step.logged.event if step.logged is not None else None
     if event is not None:
         details = [f"occurred {local(event.occurred_at)}"] if event.occurred_at else []
-        codes = (event.reason, event.code or "", event.enhanced_code, event.diagnostic)
-        details += [str(text) for text in codes if text]
-        details += [text for text in (event.detail, event.url, event.user_agent, event.ip) if text]
+        reply = reply_text(event.code, event.enhanced_code, event.diagnostic)
+        details += filter(None, (event.reason, reply, event.detail, event.url, event.user_agent, event.ip))
         if details:
             lines.append(", ".join(details))
     position = names.raw(step)

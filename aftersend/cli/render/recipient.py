@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 
 from aftersend.cli.render.output import Line, LineTable, local, table
 from aftersend.rules.contact.quarantine import VALID, address_status
+from aftersend.rules.contact.suppression import check
 from aftersend.rules.recipient.decisions import DECISION_NAMES
+from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.history import HistoryEntry, unpack_history
-from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.kinds import KIND_NAME, KINDS
 from aftersend.rules.recipient.status_time import status_at
+from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.views.escala.card import CardLine
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.recipients import StoredAddress
+from aftersend.services.replies import reply_text
 from aftersend.tables.codec.public import Codec
+
+#: Statuses of recipients that were reached.
+_REACHED: Final = frozenset(STATUS_NAME[kind.status] for kind in KINDS if kind.status and kind.facts & Fact.DELIVERED)
 
 
 def address_details(
@@ -35,7 +44,7 @@ def address_details(
         parts.append("no delivery")
     for state, row in sorted(found.rows.values(), key=lambda row: -row[0].updated_at):
         parts += [_row(state, status_at(row)), _indented(_history(unpack_history(row.history), codec)), ""]
-    parts.append(_contact(found.contact, now))
+    parts.append(_contact(found.contact, card, now))
     if card:
         parts.append(_indented(_card(card)))
     return Group(*parts)
@@ -67,8 +76,9 @@ def _row(state: RecipientState, since: float | None) -> RenderableType:
         lines.append(Line(f"  times    {known}"))
     if state.failure is not None:
         failure = state.failure
-        words = " ".join(filter(None, (str(failure.code or ""), failure.enhanced_code, failure.diagnostic)))
-        lines.append(Line(f"  failure  {failure.reason} at {local(failure.at)}: {words}"))
+        words = reply_text(failure.code, failure.enhanced_code, failure.diagnostic)
+        what = "earlier failure" if state.status in _REACHED else "failure "
+        lines.append(Line(f"  {what} {failure.reason} at {local(failure.at)}: {words}"))
     return Group(*lines)
 
 
@@ -86,13 +96,20 @@ def _history(history: list[HistoryEntry], codec: Codec) -> LineTable:
     return result
 
 
-def _contact(contact: Contact | None, now: float) -> Line:
+def _contact(contact: Contact | None, card: list[CardLine], now: float) -> Line:
     if contact is None:
         return Line("contact: nothing is held against the address")
     title = Line("contact: ", style="bold")
+    left_out = next((line for line in card if line.notice == "not sent"), None)
     if contact.do_not_email:
-        why = f" ({contact.cause.replace('_', ' ')}, {local(contact.cause_at)}, {contact.cause_delivery_id})"
-        title.append("do not email", style="bold red").append(why)
+        title.append("do not email", style="bold red")
+        title.append(_why(contact.cause, contact.cause_at, contact.cause_delivery_id))
+    elif objections := check(contact).objections:
+        title.append("do not email", style="bold red").append(_why(*objections[0]))
+    elif left_out is not None:
+        # Whoever left it out may know of more than the events that came here.
+        title.append("nothing is held against the address here, but its sender left it out")
+        title.append(_why(left_out.reason, left_out.at, left_out.delivery_id))
     else:
         title.append("may be mailed")
     title.append("" if contact.valid else ", invalid address")
@@ -106,6 +123,10 @@ def _contact(contact: Contact | None, now: float) -> Line:
         release = contact.release
         title.append(f", released {local(release.at)} by {release.by} ({release.why})")
     return title
+
+
+def _why(reason: str, at: float, delivery_id: str) -> str:
+    return f" ({', '.join(filter(None, (reason.replace('_', ' '), local(at), delivery_id)))})"
 
 
 def _card(lines: list[CardLine]) -> LineTable:

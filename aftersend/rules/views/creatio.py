@@ -92,7 +92,7 @@ def is_opened(facts: int, _status: int = 0) -> bool:
 
 
 def _is_not_delivered(facts: int, status: int) -> bool:
-    return response_of(facts, status).not_delivered
+    return response_of(facts, status).not_delivered and not facts & Fact.DELIVERED
 
 
 _CANCELED: Final = "not_sent_"
@@ -117,7 +117,9 @@ _COUNTS: Final = (
     ViewCount(
         "canceled", "Canceled or stopped", lambda _, s: STATUS_NAME[s].startswith(_CANCELED), "left out before sending"
     ),
-    ViewCount("not_delivered", "Not delivered", _is_not_delivered, "with any response of the error chart"),
+    ViewCount(
+        "not_delivered", "Not delivered", _is_not_delivered, "never delivered, and with a response of the error chart"
+    ),
 )
 
 #: "Every percentage over Delivered."

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
 from aftersend.rules.views import creatio
-from aftersend.rules.views.adobe.view import FAILED
+from aftersend.rules.views.adobe.logs import FAILED
 from aftersend.rules.views.base import ViewReport
 from aftersend.schemas.recipient import Row
 from aftersend.services.deliveries.overview import read_declared

@@ -13,6 +13,7 @@ from aftersend.schemas.contact import Contact
 from aftersend.schemas.times import iso
 from aftersend.services.contacts import read_all
 from aftersend.services.progress import ShowProgress
+from aftersend.services.replies import reply_text
 
 
 class QuarantineFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,8 +78,7 @@ def error_text(contact: Contact) -> str:
     error = contact.error
     if error is None:
         return ""
-    parts = (error.reason, str(error.code or ""), error.enhanced_code, error.diagnostic)
-    return " ".join(part for part in parts if part)
+    return " ".join(filter(None, (error.reason, reply_text(error.code, error.enhanced_code, error.diagnostic))))
 
 
 def by_error(entries: list[QuarantineEntry]) -> Counter[tuple[str, str]]:

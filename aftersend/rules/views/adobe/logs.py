@@ -7,38 +7,55 @@ from typing import Final
 
 from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import STATUS_NAME
-from aftersend.rules.views.adobe.reasons import reason_of
+from aftersend.rules.views.adobe.reasons import FailureReason, reason_of
 from aftersend.rules.views.base import LogColumn, ShownStatus, ViewLog, has
 from aftersend.rules.views.columns import ADDRESS, CLICKS, OPENS, STATUS_AT, UPDATED_AT
 from aftersend.schemas.recipient import Row
 
+PENDING: Final = "Pending"
+TAKEN: Final = "Taken into account by the service provider"
+SENT: Final = "Sent"
+FAILED: Final = "Failed"
+EXCLUDED: Final = "Excluded"
+#: Statuses that have a reason; with `TAKEN` that of a temporary failure ("no status change, reason updated").
+_WITH_REASON: Final = frozenset({FAILED, EXCLUDED, TAKEN})
+
 _TRACKED: Final = Fact.OPENED | Fact.OPENED_MACHINE | Fact.CLICKED | Fact.CLICKED_MACHINE | Fact.UNSUBSCRIBE_LINK
 
 
-def _reason_value(_recipient: str, row: Row) -> int | None:
-    reason = reason_of(row)
-    return None if reason is None else reason.value
+#: Of (facts, status): the status by a policy.
+_StatusOf = Callable[[int, int], ShownStatus]
 
 
-def _reason_name(_recipient: str, row: Row) -> str:
-    reason = reason_of(row)
-    return "" if reason is None else reason.name
+def _columns(status_of: _StatusOf) -> tuple[tuple[LogColumn, ...], LogColumn, tuple[LogColumn, ...]]:
+    """Return the columns of the reason for the status shown, of its details, and of an earlier failure.
 
+    A failure that the status does not show, since a retry has succeeded or the policy shows no temporary failure, has
+    columns of its own. So nobody who was reached is listed under a reason.
+    """
 
-def _reason_type(_recipient: str, row: Row) -> str:
-    reason = reason_of(row)
-    return "" if reason is None else reason.type
+    def reason(row: Row) -> FailureReason | None:
+        shown = row.facts & Fact.TEST or status_of(row.facts, row.status).name in _WITH_REASON
+        return reason_of(row) if shown else None
 
+    def earlier(row: Row) -> FailureReason | None:
+        return None if row.failure is None or reason(row) is not None else reason_of(row)
 
-def _diagnostic(_recipient: str, row: Row) -> str:
-    return row.failure.diagnostic if row.failure is not None else ""
+    def diagnostic(row: Row) -> str:
+        return row.failure.diagnostic if row.failure is not None else ""
 
-
-_REASON: Final = (
-    LogColumn("reason_value", "Reason", _reason_value),
-    LogColumn("reason", "Failure reason", _reason_name),
-    LogColumn("reason_type", "Failure type", _reason_type),
-)
+    return (
+        (
+            LogColumn("reason_value", "Reason", lambda _, row: getattr(reason(row), "value", None)),
+            LogColumn("reason", "Failure reason", lambda _, row: getattr(reason(row), "name", "")),
+            LogColumn("reason_type", "Failure type", lambda _, row: getattr(reason(row), "type", "")),
+        ),
+        LogColumn("diagnostic", "Details", lambda _, row: diagnostic(row) if reason(row) else ""),
+        (
+            LogColumn("earlier_reason", "Earlier failure", lambda _, row: getattr(earlier(row), "name", "")),
+            LogColumn("earlier_diagnostic", "Earlier details", lambda _, row: diagnostic(row) if earlier(row) else ""),
+        ),
+    )
 
 
 def _is_excluded(facts: int, status: int) -> bool:
@@ -49,21 +66,22 @@ def _is_listed(facts: int, status: int) -> bool:
     return not _is_excluded(facts, status)
 
 
-def logs(status_of: Callable[[int, int], ShownStatus]) -> tuple[ViewLog, ...]:
+def logs(status_of: _StatusOf) -> tuple[ViewLog, ...]:
     """Return the logs of a delivery with a policy's statuses.
 
     Args:
         status_of: of (facts, status): the status by the policy.
     """
+    reason, diagnostic, earlier = _columns(status_of)
     status = LogColumn("status", "Status", lambda _, row: status_of(row.facts, row.status).name)
     return (
         ViewLog(
             "sending",
             "Sending logs",
             _is_listed,
-            (ADDRESS, status, *_REASON, LogColumn("diagnostic", "Details", _diagnostic), STATUS_AT, UPDATED_AT),
+            (ADDRESS, status, *reason, diagnostic, *earlier, STATUS_AT, UPDATED_AT),
         ),
-        ViewLog("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *_REASON, STATUS_AT, UPDATED_AT)),
+        ViewLog("exclusions", "Exclusion logs", _is_excluded, (ADDRESS, *reason, STATUS_AT, UPDATED_AT)),
         ViewLog(
             "tracking",
             "Tracking logs",

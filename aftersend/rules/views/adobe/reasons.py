@@ -130,6 +130,8 @@ _OF_STATUS: Final = {
     "hard_bounce": USER_UNKNOWN,
     "invalid_address": NO_ADDRESS,
     "rejected": REFUSED,
+    "failed": NOT_DEFINED,
+    "unknown": NOT_DEFINED,
 }
 #: A failure with these statuses is hard if the reason may be either.
 _HARD_STATUSES: Final = frozenset({"hard_bounce", "rejected", "invalid_address", "failed"})
@@ -137,14 +139,17 @@ _ENHANCED_PARTS: Final = 3
 
 
 def reason_of(row: Row) -> FailureReason | None:
-    """Return why a recipient was not reached, None if its row has not failed so far."""
+    """Return why a recipient was not reached the last time, None if its row has not failed so far.
+
+    Whether that still matters is for the row's status to say: a later attempt may have succeeded.
+    """
     status = STATUS_NAME[row.status]
     if row.facts & Fact.TEST:
         return CONTROL_ADDRESS
     if row.status >= NOT_SENT:
         return _OF_EXCLUSION.get(status.removeprefix("not_sent_"), NOT_DEFINED)
     if row.failure is None:
-        return _OF_STATUS.get(status)
+        return _OF_STATUS.get(status)  # a wait that ended in vain among them: nobody has said why
     reason = _of_failure(row.failure) or _OF_STATUS.get(status, NOT_DEFINED)
     if reason.type == _EITHER:
         return reason._replace(type=HARD if status in _HARD_STATUSES else SOFT)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from aftersend.rules.recipient.facts import HANDED_OVER, Fact
 from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_TERMINAL, STATUSES
-from aftersend.rules.views.adobe.logs import logs
+from aftersend.rules.views.adobe.logs import EXCLUDED, FAILED, PENDING, SENT, TAKEN, logs
 from aftersend.rules.views.base import ShownStatus, View, ViewCount, ViewRate, every_row, has, number_of
 
 
@@ -96,12 +96,6 @@ class AdobePolicy(NamedTuple):
         result = self.results[stage_of(facts, status)]
         return result._replace(delivered=bool(facts & Fact.DELIVERED)) if self.confirmed else result
 
-
-PENDING: Final = "Pending"
-TAKEN: Final = "Taken into account by the service provider"
-SENT: Final = "Sent"
-FAILED: Final = "Failed"
-EXCLUDED: Final = "Excluded"
 
 _STATUSES: Final = (PENDING, SENT, FAILED, EXCLUDED)
 _FAILURE: Final = StageResult(FAILED, error=True)

@@ -7,8 +7,18 @@ from typing import Any, Final
 
 import msgspec
 
+from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
+from aftersend.rules.recipient.history import unpack_history
+from aftersend.rules.recipient.kinds import (
+    COMPLAINED,
+    HARD_BOUNCE,
+    INVALID_ADDRESS,
+    NOT_SENT_DUPLICATE_ADDRESS,
+    SOFT_BOUNCE,
+    SOFT_BOUNCE_EXHAUSTED,
+)
 from aftersend.rules.recipient.status_time import status_at
 from aftersend.rules.recipient.statuses import NOT_SENT, STATUS_NAME
 from aftersend.rules.views.escala.view import BOUNCED, status_of
@@ -25,6 +35,17 @@ FOUR_REASONS: Final = {
     "unsubscribed": "earlier unsubscribe",
     "unsubscribed_from_type": "earlier unsubscribe",
     "previously_bounced": "earlier bounces",
+}
+#: By notice: the facts that its events leave, unless they arrive after the freeze; and their kinds.
+_FACTS_OF_NOTICE: Final = {
+    "complained": Fact.COMPLAINED,
+    "bounced": Fact.SOFT_BOUNCED | Fact.HARD_BOUNCED | Fact.INVALID_ADDRESS,
+    "not_sent": Fact.NOT_SENT | Fact.DUPLICATE_ADDRESS,
+}
+_KINDS_OF_NOTICE: Final = {
+    "complained": frozenset({COMPLAINED}),
+    "bounced": frozenset({SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED, HARD_BOUNCE, INVALID_ADDRESS}),
+    "not_sent": frozenset(range(NOT_SENT_DUPLICATE_ADDRESS + 1, 64)),
 }
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
@@ -49,7 +70,8 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[CardLine]:
     A complaint makes two lines, delivered first. Opens, clicks and deliveries without a complaint are not on the card.
 
     Args:
-        contact: its notices replace rows that are forgotten; None: the address has none.
+        contact: its notices replace rows that are forgotten, and tell what arrived after the freeze of a row; None: the
+            address has none.
         rows: of the address, by delivery.
     """
     messages: list[list[CardLine]] = []
@@ -57,8 +79,9 @@ def card(contact: Contact | None, rows: Mapping[str, Row]) -> list[CardLine]:
         if not row.facts & Fact.TEST:
             messages += _of_row(delivery_id, row)
     for notice in contact.notices if contact is not None else ():
-        if notice.delivery_id not in rows:
-            messages += _of_notice(notice)
+        known = rows.get(notice.delivery_id)
+        if known is None or (_is_late(notice, known) and not _has_line(notice, known)):
+            messages += _of_notice(notice, None if known is None else known.delivered_at)
     messages.sort(key=lambda lines: (-lines[-1].at, lines[0].delivery_id))
     return [line for lines in messages for line in lines]
 
@@ -82,10 +105,29 @@ def _of_row(delivery_id: str, row: Row) -> Iterator[list[CardLine]]:
         yield _spam(delivery_id, row.delivered_at, complained_at, label)
 
 
-def _of_notice(notice: Notice) -> Iterable[list[CardLine]]:
+def _is_late(notice: Notice, row: Row) -> bool:
+    """Return whether a notice is of an event after the freeze, which changes the contact and not the row."""
+    if row.facts & Fact.TEST:
+        return False
+    if not row.facts & _FACTS_OF_NOTICE.get(notice.kind, 0):
+        return True
+    kinds = _KINDS_OF_NOTICE.get(notice.kind, frozenset())
+    return any(e.decision == Decision.LATE and e.kind in kinds for e in unpack_history(row.history))
+
+
+def _has_line(notice: Notice, row: Row) -> bool:
+    """Return whether the row has the line that a notice stands for."""
+    if notice.kind == "complained":
+        return bool(row.facts & Fact.COMPLAINED)
+    if notice.kind == "not_sent":
+        return row.status >= NOT_SENT
+    return status_of(row.facts, row.status).name == BOUNCED
+
+
+def _of_notice(notice: Notice, delivered_at: float | None) -> Iterable[list[CardLine]]:
     label = _label(notice.message_type)
     if notice.kind == "complained":
-        return [_spam(notice.delivery_id, None, notice.at, label)]
+        return [_spam(notice.delivery_id, delivered_at, notice.at, label)]
     if notice.kind == "bounced":
         return [[CardLine(notice.delivery_id, notice.at, label, "bounced", notice.reason)]]
     if notice.kind == "not_sent":

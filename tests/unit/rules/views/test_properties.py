@@ -81,6 +81,13 @@ def test_nobody_is_counted_twice_and_shares_are_shares(name: str, stories: list[
         assert rate.value == (rate.numerator / rate.denominator if rate.denominator else None)
 
 
+@given(st.lists(some_steps, max_size=6))
+def test_delivered_and_not_delivered_of_creatio_do_not_overlap(stories: list[list[str | FoldEvent]]) -> None:
+    counts = report("creatio", *(history(*steps)[-1] for steps in stories)).counts
+
+    assert counts["delivered"] + counts["not_delivered"] <= counts["audience"]
+
+
 @pytest.mark.parametrize("name", VIEWS)
 @given(some_steps)
 def test_movements_add_up_to_what_is_counted(name: str, steps: list[str | FoldEvent]) -> None:

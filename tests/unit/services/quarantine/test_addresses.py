@@ -54,7 +54,7 @@ def test_addresses_with_a_complaint_are_not_released() -> None:
 
 
 def test_an_error_has_a_description() -> None:
-    assert "InvalidRecipient 550 5.1.1 550 5.1.1 User Unknown: Mailbox gone" == error_text(contact())
+    assert "InvalidRecipient 550 5.1.1 User Unknown: Mailbox gone" == error_text(contact())
     assert "" == error_text(contact(error=None))
 
 

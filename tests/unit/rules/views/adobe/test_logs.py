@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.reasons import REASONS, reason_of
-from aftersend.schemas.event import NOT_SENT_REASONS
+from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from aftersend.sources.parsing.bounce_classes import CLASSES
 from tests.unit.rules.factories import START, event
 from tests.unit.rules.views.factories import OVER, row_of
+from tests.unit.rules.views.test_properties import some_steps
 
 LOGS = {log.name: log for log in VIEWS["efs"].logs}
 
@@ -104,6 +106,53 @@ def test_who_has_not_failed_has_no_reason() -> None:
     assert reason_of(row_of("sent", "delivered")) is None
 
 
+REASONED = ("status", "reason_value", "reason", "reason_type", "earlier_reason", "earlier_diagnostic")
+
+
+def sending(view: str, *steps: str | FoldEvent) -> tuple[Any, ...]:
+    """Return what the sending log says of the reason of a row after some steps."""
+    line = next(log for log in VIEWS[view].logs if log.name == "sending").line("r@example.org", row_of(*steps))
+    assert line is not None
+    return tuple(line[name] for name in REASONED)
+
+
+def test_a_wait_that_ended_in_vain_has_the_reason_not_defined() -> None:
+    assert ("Failed", 0, "Not defined", "", "", "") == sending("efs", "sent", OVER)
+    assert ("Failed", 0, "Not defined", "", "", "") == sending("v8", "sent", OVER)
+    assert ("Sent", None, "", "", "", "") == sending("without-efs", "sent", OVER), "no failure of this policy"
+
+
+FULL = event("deferred", 1, reason="QuotaIssues", diagnostic="452 4.2.2 mailbox full")
+
+
+@pytest.mark.parametrize("view", ["without-efs", "efs", "v8", "enhanced-mta"])
+@pytest.mark.parametrize("success", ["delivered", "opened", "clicked", "unsubscribed", "complained"])
+def test_a_failure_that_a_retry_made_good_is_apart_from_the_reason(view: str, success: str) -> None:
+    assert ("Sent", None, "", "", "Mailbox full", "452 4.2.2 mailbox full") == sending(view, "sent", FULL, success)
+
+
+@pytest.mark.parametrize("view", ["without-efs", "efs", "v8", "enhanced-mta"])
+@given(some_steps)
+def test_nobody_whom_the_log_shows_as_sent_or_pending_has_a_reason(view: str, steps: list[str | FoldEvent]) -> None:
+    """So filtering by reason lists failures only."""
+    row = row_of(*steps)
+    line = next(log for log in VIEWS[view].logs if log.name == "sending").line("r@example.org", row)
+
+    if line is not None and line["status"] in {"Sent", "Pending"}:
+        assert (None, "", "", "") == (*(line[name] for name in REASONED[1:4]), line["diagnostic"])
+
+
+@pytest.mark.parametrize("view", ["efs", "without-efs", "enhanced-mta", "v8"])
+@given(some_steps)
+def test_whoever_failed_or_was_left_out_has_a_reason(view: str, steps: list[str | FoldEvent]) -> None:
+    row = row_of(*steps)
+    lines = [log.line("r@example.org", row) for log in VIEWS[view].logs if log.name in {"sending", "exclusions"}]
+
+    for line in lines:
+        if line is not None and line.get("status", "Excluded") in {"Failed", "Excluded"}:
+            assert line["reason"], line
+
+
 def test_v8_changes_the_reason_with_a_soft_bounce_though_not_the_status() -> None:
     """Table of `docs/domain.md §5.1`: "no status change, reason updated"."""
     row = row_of("sent", event("deferred", 1, reason="QuotaIssues"))
@@ -125,6 +174,8 @@ def test_the_sending_log() -> None:
         "reason": "User unknown",
         "reason_type": "Hard",
         "diagnostic": "no such user",
+        "earlier_reason": "",
+        "earlier_diagnostic": "",
         "status_at": START + 1,
         "updated_at": START + 1,
     } == LOGS["sending"].line("r@x.org", row)

@@ -1,8 +1,12 @@
 """Escala: the contact's card of `docs/domain.md §5.3`."""
 
+from typing import Any
+
 import pytest
 
 from aftersend.rules.contact.fold import update
+from aftersend.rules.recipient.fold import remember_late
+from aftersend.rules.recipient.history import digest_of
 from aftersend.rules.recipient.kinds import kind_of
 from aftersend.rules.views.escala.card import CardLine, as_json, card
 from aftersend.schemas.contact import Contact, Notice
@@ -132,3 +136,45 @@ def test_as_scripts_read_it() -> None:
     }
 
     assert [line] == as_json([CardLine("d", START, "campaign", "bounced", "x")])
+
+
+def late(type_: str, **fields: Any) -> tuple[Row, Contact | None]:
+    """Return a delivered row and the contact after an event that arrived after the freeze."""
+    one = event(type_, 40 * DAY, **fields)
+    row = row_of("sent", event("delivered", 10))
+    remember_late(row, kind_of(one), one.received_at, digest_of(one.event_id), 0)
+    return row, update(None, one, kind_of(one), one.received_at, row.facts)
+
+
+def test_a_complaint_after_the_freeze_is_on_the_card() -> None:
+    row, contact = late("complained")
+
+    assert [("delivered", START + 10), ("marked as spam", START + 40 * DAY)] == [
+        (line.notice, line.at) for line in card(contact, {"d": row})
+    ]
+
+
+def test_a_bounce_after_the_freeze_is_on_the_card() -> None:
+    row, contact = late("hard_bounce", reason="InvalidRecipient")
+
+    assert [CardLine("d", START + 40 * DAY, "campaign", "bounced", "InvalidRecipient")] == card(contact, {"d": row})
+
+
+def test_a_late_bounce_after_a_soft_bounce_that_succeeded_is_on_the_card() -> None:
+    bounce, success = event("soft_bounce", 5), event("delivered", 10)
+    row = row_of(bounce, success)
+    contact = contact_of(bounce)
+    assert [] == card(contact, {"d": row})
+
+    one = event("hard_bounce", 40 * DAY)
+    remember_late(row, kind_of(one), one.received_at, digest_of(one.event_id), 0)
+    assert ["bounced"] == [
+        line.notice for line in card(update(contact, one, kind_of(one), one.received_at, 0), {"d": row})
+    ]
+
+
+def test_a_complaint_in_time_is_on_the_card_once() -> None:
+    complaint = event("complained", 20)
+    row = row_of("sent", event("delivered", 10), complaint)
+
+    assert ["delivered", "marked as spam"] == [line.notice for line in card(contact_of(complaint), {"d": row})]
