@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 from cyclopts import Parameter
 
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError
+from aftersend.locale.languages import ENGLISH, LanguageCode, from_environment
 from aftersend.processes import logs
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
@@ -19,6 +21,33 @@ T = TypeVar("T")
 
 #: The option `--json`.
 Json = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+#: The option `--language`.
+Language = Annotated[
+    LanguageCode | None,
+    Parameter(
+        show_default=False,
+        help="Language of names, such as those of statuses: by default that of LC_ALL, LC_MESSAGES or LANG, else "
+        "English.",
+    ),
+]
+
+
+class NameLanguage(NamedTuple):
+    """The language of names in a command's output."""
+
+    language: LanguageCode
+    #: The user has named it, by the option.
+    named: bool = False
+
+    @property
+    def of_labels(self) -> LanguageCode | None:
+        """The language of labels beside keys in JSON and CSV; None: no labels, the keys are English enough."""
+        return self.language if self.named or self.language != ENGLISH else None
+
+
+def name_language(given: LanguageCode | None) -> NameLanguage:
+    """Return the language of names: that of the option, else that of the environment."""
+    return NameLanguage(given or from_environment(os.environ), named=given is not None)
 
 
 def command_settings() -> Settings:

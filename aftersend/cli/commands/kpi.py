@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from cyclopts import Parameter
 from rich.live import Live
 
-from aftersend.cli.context import Json, command_settings, wait_for
+from aftersend.cli.context import Json, Language, NameLanguage, command_settings, name_language, wait_for
 from aftersend.cli.render.kpi import kpi_details, kpi_list, views_side_by_side
 from aftersend.cli.render.output import Line, console, print_json
 from aftersend.config.settings import Settings
@@ -18,6 +18,7 @@ from aftersend.rules.views.base import ViewReport
 from aftersend.services.kpis import views
 from aftersend.services.kpis.live import RedisKpis
 from aftersend.services.kpis.stored import read_stored
+from aftersend.services.names.labels import with_labels
 
 #: Names of `aftersend.rules.views.VIEWS`, and `aftersend.services.kpis.views.DECLARED`.
 ViewName = Literal["without-efs", "efs", "v8", "enhanced-mta", "creatio", "escala", "declared"]
@@ -56,6 +57,7 @@ def kpi(
     view: View = None,
     watch: Watch = False,
     limit: Limit = 50,
+    language: Language = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the KPIs of a delivery, or list the deliveries.
@@ -72,32 +74,47 @@ def kpi(
         aftersend kpi spring-sale --from kafka   # from the KPI topic instead of Redis
         aftersend kpi spring-sale --view efs --view v8    # as other products show it
         aftersend kpi spring-sale --view declared --watch # in the view that its declaration names, live
+        aftersend kpi spring-sale --view efs --language es # with the product's Spanish names
 
     Events without a delivery id are counted under the empty one: `aftersend kpi ""`.
 
     Exit codes: 0 done, 1 unknown delivery or Redis does not answer, 3 invalid settings, 4 Kafka does not answer.
     """
     settings = command_settings()
+    output = _KpiOutput(as_json, name_language(language))
     if delivery is None:
         if view or watch:
             raise UsageError(f"{'--view' if view else '--watch'} needs a delivery: `aftersend kpi` lists them")
         found = wait_for(read_stored(settings)).values() if source == "kafka" else RedisKpis(settings).read_all()
-        _print_list(sorted(found, key=lambda kpis: -kpis.updated_at), limit, as_json=as_json)
+        _print_list(sorted(found, key=lambda kpis: -kpis.updated_at), limit, output)
     elif view:
-        wait_for(_show_views(settings, delivery, view, watch=watch, as_json=as_json))
+        wait_for(_show_views(settings, delivery, view, output, watch=watch))
     else:
-        _show(settings, delivery, source, watch=watch, as_json=as_json)
+        _show(settings, delivery, source, output, watch=watch)
 
 
-def _show(settings: Settings, delivery: str, source: str, *, watch: bool, as_json: bool) -> None:
+class _KpiOutput(NamedTuple):
+    """How to print KPIs."""
+
+    as_json: bool
+    names: NameLanguage
+
+    def kpis(self, kpis: Kpis) -> dict[str, Any]:
+        return with_labels(kpis.as_json(), self.names.of_labels)
+
+    def views(self, delivery: str, reports: list[ViewReport]) -> dict[str, Any]:
+        return views.as_json(delivery, reports, self.names.of_labels)
+
+
+def _show(settings: Settings, delivery: str, source: str, output: _KpiOutput, *, watch: bool) -> None:
     if source == "kafka":
         if watch:
             raise UsageError("--watch reads Redis: leave --from out")
-        _print(wait_for(read_stored(settings)).get(delivery), delivery, "Kafka", as_json=as_json)
+        _print(wait_for(read_stored(settings)).get(delivery), delivery, "Kafka", output)
     elif watch:
-        _watch(RedisKpis(settings), delivery, as_json=as_json)
+        _watch(RedisKpis(settings), delivery, output)
     else:
-        _print(RedisKpis(settings).read(delivery), delivery, "Redis", as_json=as_json)
+        _print(RedisKpis(settings).read(delivery), delivery, "Redis", output)
 
 
 def _unknown(delivery: str, server: str) -> AftersendError:
@@ -105,55 +122,57 @@ def _unknown(delivery: str, server: str) -> AftersendError:
     return AftersendError(f"{server} has no delivery {delivery!r} (`aftersend kpi` lists them){hint}")
 
 
-def _print(kpis: Kpis | None, delivery: str, server: str, *, as_json: bool) -> None:
+def _print(kpis: Kpis | None, delivery: str, server: str, output: _KpiOutput) -> None:
     if kpis is None:
         raise _unknown(delivery, server)
-    if as_json:
-        print_json(kpis.as_json())
+    if output.as_json:
+        print_json(output.kpis(kpis))
     else:
-        console().print(kpi_details(kpis))
+        console().print(kpi_details(kpis, output.names.language))
 
 
-def _print_list(deliveries: list[Kpis], limit: int, *, as_json: bool) -> None:
-    if as_json:
+def _print_list(deliveries: list[Kpis], limit: int, output: _KpiOutput) -> None:
+    if output.as_json:
         for one in deliveries[:limit]:
-            print_json(one.as_json())
+            print_json(output.kpis(one))
         return
     screen = console()
-    screen.print(kpi_list(deliveries[:limit]))
+    screen.print(kpi_list(deliveries[:limit], output.names.language))
     if len(deliveries) > limit:
         screen.print(f"{len(deliveries) - limit} more: --limit {len(deliveries)}")
 
 
-def _watch(live: RedisKpis, delivery: str, *, as_json: bool) -> None:
-    if as_json:
+def _watch(live: RedisKpis, delivery: str, output: _KpiOutput) -> None:
+    if output.as_json:
         for kpis in live.follow(delivery):
-            print_json(kpis.as_json())
+            print_json(output.kpis(kpis))
         return
     with Live(Line(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
         for kpis in live.follow(delivery):
-            screen.update(kpi_details(kpis), refresh=True)
+            screen.update(kpi_details(kpis, output.names.language), refresh=True)
 
 
-async def _show_views(settings: Settings, delivery: str, names: Sequence[str], *, watch: bool, as_json: bool) -> None:
+async def _show_views(
+    settings: Settings, delivery: str, names: Sequence[str], output: _KpiOutput, *, watch: bool
+) -> None:
     names = await views.resolve_declared(settings, delivery, names)
     if watch:
-        await _watch_views(views.follow_reports(settings, delivery, names), delivery, as_json=as_json)
+        await _watch_views(views.follow_reports(settings, delivery, names), delivery, output)
         return
     reports = await views.read_reports(settings, delivery, names)
     if not reports:
         raise _unknown(delivery, "Kafka")
-    if as_json:
-        print_json(views.as_json(delivery, reports))
+    if output.as_json:
+        print_json(output.views(delivery, reports))
     else:
-        console().print(views_side_by_side(delivery, reports))
+        console().print(views_side_by_side(delivery, reports, output.names.language))
 
 
-async def _watch_views(changes: AsyncIterator[list[ViewReport]], delivery: str, *, as_json: bool) -> None:
-    if as_json:
+async def _watch_views(changes: AsyncIterator[list[ViewReport]], delivery: str, output: _KpiOutput) -> None:
+    if output.as_json:
         async for reports in changes:
-            print_json(views.as_json(delivery, reports))
+            print_json(output.views(delivery, reports))
         return
     with Live(Line(f"waiting for {delivery}"), console=console(), auto_refresh=False) as screen:
         async for reports in changes:
-            screen.update(views_side_by_side(delivery, reports), refresh=True)
+            screen.update(views_side_by_side(delivery, reports, output.names.language), refresh=True)

@@ -11,12 +11,14 @@ from aftersend.config.settings import Settings
 from aftersend.engine import changelog
 from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import UsageError
+from aftersend.locale.languages import LanguageCode
 from aftersend.rules.kpi.indicators import merged
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.base import View, ViewReport
 from aftersend.schemas.kpi import KpiPartial
 from aftersend.services.deliveries.overview import read_declared
 from aftersend.services.kafka.cluster import partitions_of
+from aftersend.services.names.views import ViewNames
 from aftersend.tables.codec.keys import SEPARATOR, internal_header
 from aftersend.tables.codec.stored import decode_partial
 from aftersend.tables.damage import read_state
@@ -119,15 +121,32 @@ async def _read(settings: Settings, delivery_id: str) -> tuple[DeliveryHistogram
     return histograms, await read_state(settings.kafka_options(), starts, histograms.apply)
 
 
-def as_json(delivery_id: str, reports: Sequence[ViewReport]) -> dict[str, Any]:
-    """Return the JSON object of `aftersend kpi --view … --json`."""
+def as_json(delivery_id: str, reports: Sequence[ViewReport], language: LanguageCode | None = None) -> dict[str, Any]:
+    """Return the JSON object of `aftersend kpi --view … --json`.
+
+    Args:
+        delivery_id: of the delivery.
+        reports: of the views.
+        language: of the labels; None: none.
+    """
     return {
         "delivery_id": delivery_id,
-        "views": {report.view: {"title": VIEWS[report.view].title, **_fields(report)} for report in reports},
+        "views": {report.view: _with_labels(report, language) for report in reports},
     }
 
 
-def _fields(report: ViewReport) -> dict[str, Any]:
+def _with_labels(report: ViewReport, language: LanguageCode | None) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(report)
     del fields["view"]
-    return fields
+    view = VIEWS[report.view]
+    if language is not None:
+        names = ViewNames(view, language)
+        fields["labels"] = {
+            "language": language,
+            "title": names.title,
+            "statuses": {key: names.status(key) for key in report.statuses},
+            "counts": {key: names.number(key) for key in report.counts},
+            "totals": {key: names.number(key) for key in report.totals},
+            "rates": {key: names.rate(key) for key in report.rates},
+        }
+    return {"title": view.title, **fields}

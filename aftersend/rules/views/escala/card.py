@@ -47,6 +47,9 @@ _KINDS_OF_NOTICE: Final = {
     "bounced": frozenset({SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED, HARD_BOUNCE, INVALID_ADDRESS}),
     "not_sent": frozenset(range(NOT_SENT_DUPLICATE_ADDRESS + 1, 64)),
 }
+#: Every notice, and every label of a message.
+NOTICES: Final = ("bounced", "delivered", "marked as spam", "not sent")
+LABELS: Final = ("campaign", "automation")
 _MESSAGE_TYPES: Final = tuple(MESSAGE_TYPE_NUMBER)
 
 
@@ -58,7 +61,7 @@ class CardLine(msgspec.Struct, frozen=True):
     at: float
     #: `automation` for triggered messages, `campaign` for all others and if the type is unknown.
     label: str
-    #: `bounced`, `delivered`, `marked as spam` or `not sent`.
+    #: One of `NOTICES`.
     notice: str
     #: Of a bounce the failure class; of `not sent` a value of `FOUR_REASONS`, or its own reason.
     reason: str = ""

@@ -1,10 +1,14 @@
 import io
 from typing import get_args
 
+import pytest
+from rich.cells import cell_len
+
 from aftersend.cli.commands.kpi import ViewName
 from aftersend.cli.render.kpi import views_side_by_side
 from aftersend.cli.render.output import PrintableConsole
 from aftersend.engine.aiokafka.records import FetchedRecord
+from aftersend.locale.languages import LANGUAGES, LanguageCode
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.kinds import KIND_NUMBER
 from aftersend.rules.views import VIEWS
@@ -84,15 +88,56 @@ def test_scripts_get_each_rate_with_numerator_and_denominator() -> None:
     assert "Adobe Campaign Standard without Email Feedback Service" == views["without-efs"]["title"]
 
 
-def test_views_are_shown_side_by_side() -> None:
+def shown(*names: str, language: LanguageCode = "en") -> list[str]:
     screen = PrintableConsole(file=io.StringIO(), width=200)
-    screen.print(views_side_by_side("d", reports_in("efs", "without-efs", "escala")))
-    lines = {line.split("  ")[0]: line.split() for line in screen.file.getvalue().splitlines()}  # type: ignore[attr-defined]
+    screen.print(views_side_by_side("d", reports_in(*names), language))
+    lines: list[str] = screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return lines
+
+
+def test_views_are_shown_side_by_side() -> None:
+    lines = {line.split("  ")[0]: line.split() for line in shown("efs", "without-efs", "escala")}
 
     assert ["Failed", "3", "0"] == lines["Failed"]
-    assert ["delivered", "5", "8", "5"] == lines["delivered"]
-    assert "delivered share 62.50% = 5 / 8 100.00% = 8 / 8" == " ".join(lines["delivered share"])
-    assert ["interacted", "0"] == lines["interacted"], "only Escala has it"
+    assert ["Delivered", "5", "8", "5"] == lines["Delivered"]
+    assert "% delivered 62.50% = 5 / 8 100.00% = 8 / 8" == " ".join(lines["% delivered"])
+    assert ["Interacted", "0"] == lines["Interacted"], "only Escala has it"
+
+
+@pytest.mark.parametrize(
+    "language, block, to_send, share",
+    [
+        ("en", "Deployment", "Messages to send", "% bounces + errors"),
+        ("es", "Deployment", "Mensajes que enviar", "% bounces + errors (devoluciones y errores)"),
+        ("de", "Freigabe", "Zu sendende Nachrichten", "% Bounces und Fehler"),
+        ("fr", "Déploiement", "Messages à envoyer", "% bounces + erreurs"),
+        ("ru", "Развертывание", "Сообщения к отправке", "% возвраты и ошибки"),
+    ],
+)
+def test_a_view_has_the_products_own_titles_in_each_language(
+    language: LanguageCode, block: str, to_send: str, share: str
+) -> None:
+    lines = {line.split("  ")[0].strip(): line for line in shown("efs", language=language)}
+
+    assert {block, to_send, share} <= lines.keys()
+
+
+def test_numbers_stay_aligned_whatever_the_language() -> None:
+    for language in LANGUAGES:
+        _, statuses, *_ = "\n".join(line.rstrip() for line in shown("creatio", language=language)).split("\n\n")
+
+        assert 1 == len({cell_len(line) for line in statuses.splitlines()[1:]}), language
+
+
+def test_scripts_get_labels_beside_the_same_keys() -> None:
+    reports = reports_in("creatio")
+    plain, labelled = as_json("d", reports), as_json("d", reports, "ru")
+    labels = labelled["views"]["creatio"].pop("labels")
+
+    assert plain == labelled
+    assert "Отправлено провайдеру" == labels["statuses"]["Sent to provider"]
+    assert "Аудитория" == labels["counts"]["audience"]
+    assert labelled["views"]["creatio"]["rates"].keys() == labels["rates"].keys()
 
 
 def test_the_command_offers_every_view() -> None:
