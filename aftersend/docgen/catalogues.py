@@ -1,4 +1,4 @@
-"""The compiled catalogues of names: `aftersend.mo` beside each `aftersend.po`, which programs read without a parser."""
+"""The compiled catalogues of names: an `.mo` file beside each `.po` file, which programs read without a parser."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def from_environment(environment: Mapping[str, str]) -> LanguageCode:
 
 
 def from_accept_language(header: str) -> LanguageCode | None:
-    """Return the language that a client prefers (RFC 9110 §12.5.4), of those with a catalogue.
+    """Return the language that a client prefers (RFC 9110, 12.5.4), of those with a catalogue.
 
     Args:
         header: value of `Accept-Language`.
