@@ -210,6 +210,51 @@ def test_an_unknown_recipient_is_an_error(installation: Installation, campaign: 
     assert {"recipient": "nobody@nowhere.example", "deliveries": [], "contact": None, "card": []} == done.json
 
 
+#: Commands that read what the installation has.
+READING = (
+    ("kpi",),
+    ("kpi", "nothing"),
+    ("kpi", "nothing", "--from", "kafka"),
+    ("kpi", "nothing", "--view", "efs"),
+    ("log", "nothing"),
+    ("log", "nothing", "--kind", "totals"),
+    ("recipient", "nobody@nowhere.example"),
+    ("explain", "nothing", "nobody@nowhere.example"),
+    ("deliveries", "list"),
+    ("deliveries", "show", "nothing"),
+    ("quarantine", "list"),
+    ("dead-letters", "list"),
+    ("dead-letters", "show", "0:1000000"),
+    ("suppression", "check", "-"),
+    ("compute-stats",),
+    ("topics", "show"),
+)
+
+
+@pytest.mark.parametrize(
+    "command", [words for words in READING if words[0] in {"kpi", "log", "suppression"}], ids=" ".join
+)
+def test_a_command_that_can_not_read_prints_no_heading(installation: Installation, command: tuple[str, ...]) -> None:
+    nowhere = {"AFTERSEND_KAFKA_BOOTSTRAP": "127.0.0.1:1", "AFTERSEND_REDIS_URL": "redis://127.0.0.1:1"}
+    done = installation.run(*command, stdin="nobody@nowhere.example\n", AFTERSEND_REQUEST_TIMEOUT="1", **nowhere)
+
+    assert (True, "") == (done.code != EXIT_OK, done.out)
+    assert done.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [words for words in READING if "nothing" in words or words[-1] in {"nobody@nowhere.example", "0:1000000"}],
+)
+def test_a_command_that_finds_nothing_prints_no_heading(
+    installation: Installation, campaign: dict[str, Any], command: tuple[str, ...]
+) -> None:
+    done = installation.run(*command)
+
+    assert (EXIT_FAILED, "") == (done.code, done.out)
+    assert done.err
+
+
 def test_recomputing_finds_no_drift(installation: Installation, campaign: dict[str, Any]) -> None:
     done = installation.run("compute-stats", "--json")
 

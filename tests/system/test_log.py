@@ -108,7 +108,8 @@ async def test_logs_are_exported(install: Callable[..., Installation]) -> None:
 
     assert len(sending) + 1 == len(await rows(installation, "--tests"))
     assert [] == await rows(installation, "--reason", "duplicate")
-    assert EXIT_FAILED == (await installation.command("log", "nothing"))[0]
+    code, text = await installation.command("log", "nothing")
+    assert (EXIT_FAILED, 1) == (code, len(text.splitlines())), "no heading above the error"
     assert EXIT_FAILED == (await installation.command("log", "nothing", "--kind", "totals"))[0]
     for words in (
         ("--view", "creatio", "--kind", "sending"),

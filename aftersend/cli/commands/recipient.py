@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from aftersend.cli.context import Json, address_key, command_settings, wait_for
 from aftersend.cli.render.output import console, print_json
 from aftersend.cli.render.recipient import address_details
-from aftersend.errors import EXIT_FAILED, EXIT_OK
+from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError
 from aftersend.services import masking
 from aftersend.services.installation import codec
 from aftersend.services.recipients import address_as_json, card_of, find_address
@@ -45,6 +45,8 @@ def recipient(address: str, /, *, delivery: str | None = None, as_json: Json = F
     if as_json or masked:
         record = address_as_json(key, found, delivery, codec(settings), now)
         print_json(masking.masked(record) if masked else record)
+    elif not found.rows and found.contact is None:
+        raise AftersendError(f"nothing is stored about {key}")
     else:
         console().print(address_details(key, found, card_of(found, delivery), codec(settings), now))
     return EXIT_OK if found.rows or found.contact else EXIT_FAILED

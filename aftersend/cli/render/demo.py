@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 
+from aftersend.cli.render.names import apart
 from aftersend.cli.render.output import Line, LineTable
 from aftersend.sandbox.demo.session import DemoProgress
 from aftersend.sandbox.reference.check import CheckReport
@@ -127,10 +128,11 @@ class DemoRenderer:
             )
         # The largest deliveries, by name.
         shown = sorted(sorted(deliveries, key=lambda name: -deliveries[name]["audience"])[:rows])
+        names = apart(shown, left)
         for delivery_id in shown:
             counters = deliveries[delivery_id]
             cells = [self._cell(delivery_id, counters, column, highlight=highlight) for column in columns]
-            name = Line(delivery_id) if delivery_id else Line(_NO_DELIVERY, style=_QUIET)
+            name = Line(names[delivery_id]) if delivery_id else Line(_NO_DELIVERY, style=_QUIET)
             table.add_row(name, *cells)
         if len(deliveries) > len(shown):
             table.add_row(Line(f"… {len(deliveries) - len(shown)} more", style=_QUIET))

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from rich.console import Group, RenderableType
 
+from aftersend.cli.render.names import apart
 from aftersend.cli.render.output import Line, LineTable, count, local, share
 from aftersend.services.monitor.rates import DeliveryRate, Rates, TopicRate
 
@@ -166,9 +167,10 @@ def _deliveries(shown: list[DeliveryRate], width: int) -> LineTable:
     table.add_column("delivery", no_wrap=True, overflow="ellipsis", width=name_width)
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True, min_width=column.width, overflow="ellipsis")
+    names = apart((delivery.kpis.delivery_id for delivery in shown), name_width)
     for delivery in shown:
         delivery_id = delivery.kpis.delivery_id
-        name = Line(delivery_id or "(no delivery id)", style="" if delivery_id else "dim")
+        name = Line(names[delivery_id] or "(no delivery id)", style="" if delivery_id else "dim")
         cells = (column.cell(delivery) for column in columns)
         table.add_row(name, *cells, style="" if delivery.per_second else "dim")
     return table

@@ -69,11 +69,37 @@ async def export_log(
     keep = LogFilter(choice.log, statuses, selection.reasons, choice.view.statuses, tests=selection.tests)
     if choice.kind == choice.log.name:
         columns = tuple(column.name for column in choice.log.columns)
-        await _read(settings, delivery_id, keep, open_writer(columns), show)
+        lines = _OpenedLate(open_writer, columns)
+        await _read(settings, delivery_id, keep, lines.write, show)
+        lines.open()
         return
     reasons = ReasonCounts()
     await _read(settings, delivery_id, keep, reasons.add, show)
     _write_all(reasons.lines(), reasons.columns, open_writer)
+
+
+class _OpenedLate:
+    """An output that is opened with its first line, so that a log that can't be read has no heading either.
+
+    Args:
+        open_writer: opens it.
+        columns: of the log.
+    """
+
+    def __init__(self, open_writer: OpenWriter, columns: Sequence[str]) -> None:
+        self._open_writer = open_writer
+        self._columns = columns
+        self._write: WriteLine | None = None
+
+    def open(self) -> WriteLine:
+        """Open it, unless it is open."""
+        if self._write is None:
+            self._write = self._open_writer(self._columns)
+        return self._write
+
+    def write(self, line: LogLine) -> None:
+        """Write a line."""
+        (self._write or self.open())(line)
 
 
 async def _export_kpis(

@@ -73,3 +73,13 @@ def test_times_have_their_zone() -> None:
 
 def test_without_a_terminal_progress_is_one_line() -> None:
     assert "1,000,000 raw records, 999,000 parsed" in progress_line(STATE)
+
+
+@WIDTHS
+def test_names_that_begin_alike_stay_apart(width: int) -> None:
+    alike = {f"autumn-sale-2026-reminder-for-{name}": DELIVERIES["autumn-sale"] for name in ("buyers", "others")}
+    snapshot = DemoSnapshot(alike, parsed=1)
+    lines = rendered(DemoRenderer("").live(DemoProgress(snapshot, 1, 0.0, 0.5, 1.0), width, 40), width)
+    names = {line.split()[1] for line in lines if "autumn" in line}
+
+    assert 2 == len(names)
