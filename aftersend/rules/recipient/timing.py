@@ -19,6 +19,9 @@ DAY: Final = 24 * HOUR
 #: Response window of sources that declare none: from `sent` until a row without an outcome expires, seconds
 #: (`docs/domain.md §2.7`).
 DEFAULT_WINDOW: Final = 48 * HOUR
+#: So far behind the time a first event may be in any case, seconds: after an outage, deliveries with short periods
+#: close as they would have without it.
+_LEAST_LAG: Final = 3 * DAY
 
 
 class Timing(msgspec.Struct, frozen=True):
@@ -108,7 +111,7 @@ def starts_at(received_at: float, now: float, terms: DeliveryTerms | None, timin
         timing: of the installation.
     """
     period = timing.freeze if terms is None or terms.freeze is None else terms.freeze
-    return max(received_at, now - period / 2)
+    return max(received_at, now - max(period / 2, _LEAST_LAG))
 
 
 def terms_of(declaration: Declaration, received_at: float, event_id: str, message_type: str = "") -> DeliveryTerms:

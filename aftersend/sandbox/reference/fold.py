@@ -89,8 +89,9 @@ class Reference:
             return
         delivery = self.deliveries.get(event.delivery_id)
         if delivery is None:
-            # Whatever an old first event says, half of the statistics period lies ahead.
-            started_at = max(now, self.tick - self._period(event.delivery_id) / 2)
+            # Whatever an old first event says, half of the statistics period lies ahead, unless it is a short one.
+            oldest = self.tick - max(self._period(event.delivery_id) / 2, 3 * 86_400)
+            started_at = max(now, oldest)
             delivery = self.deliveries[event.delivery_id] = ExpectedDelivery(started_at, now)
         delivery.updated_at = max(delivery.updated_at, now)
         forgotten = self._is_past_retention(event.delivery_id, delivery)

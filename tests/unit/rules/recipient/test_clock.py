@@ -41,11 +41,12 @@ def test_after_an_outage_the_time_catches_up_step_by_step() -> None:
         (NOW - 10 * DAY, NOW, None, NOW - 10 * DAY),
         (0.0, NOW, None, NOW - 15 * DAY),
         (NOW - 200 * DAY, NOW, None, NOW - 15 * DAY),
-        (NOW - 200 * DAY, NOW, DeliveryTerms(NOW, "d", freeze=2 * DAY), NOW - DAY),
+        (NOW - 200 * DAY, NOW, DeliveryTerms(NOW, "d", freeze=8 * DAY), NOW - 4 * DAY),
+        (NOW - 200 * DAY, NOW, DeliveryTerms(NOW, "d", freeze=2 * DAY), NOW - 3 * DAY),
         (0.0, 0.0, None, 0.0),
         (NOW, 0.0, None, NOW),
     ],
-    ids=["now", "late", "of 1970", "old", "declared", "before the first tick", "first of all"],
+    ids=["now", "late", "of 1970", "old", "declared", "declared short", "before the first tick", "first of all"],
 )
 def test_half_of_the_statistics_period_lies_ahead_of_a_delivery(
     received_at: float, now: float, terms: DeliveryTerms | None, start: float
