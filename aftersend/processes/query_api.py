@@ -29,11 +29,11 @@ from aftersend.publish.redis.reader import DeliveryPage, KpiReader, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
 from aftersend.services.answers import ApiExplanation
+from aftersend.services.audience.addresses import read_address
 from aftersend.services.explain.answer import ExplainOptions
 from aftersend.services.explain.read import locate_row, read_explanation
 from aftersend.services.installation import codec
 from aftersend.services.public_records import DatedState, dated
-from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
 from aftersend.tables.codec.public import decode_state
@@ -76,8 +76,8 @@ class StoredRows:
             raise ValueError(str(error)) from error
 
     def key_of(self, address: str) -> str:
-        """Return an address in the spelling of the tables; "": no mail could be sent to it."""
-        return key_of(address)
+        """Return an address in the spelling of the tables; "": the text is not exactly one address."""
+        return read_address(address)
 
     def partition(self, recipient: str) -> int:
         """Return the partition of a recipient."""

@@ -1,13 +1,11 @@
-"""Suppression check of a list of addresses: reads lines or CSV, returns for each address whether it may be mailed."""
+"""Suppression check of a list of addresses: returns for each address whether it may be mailed."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 from aftersend.config.settings import Settings
-from aftersend.errors import UsageError
 from aftersend.rules.contact.suppression import (
     INVALID,
     NOT_SENT_REASON_OF,
@@ -16,13 +14,10 @@ from aftersend.rules.contact.suppression import (
     check,
 )
 from aftersend.schemas.times import iso
+from aftersend.services.audience.file import AudienceFile
 from aftersend.services.contacts import read_wanted
 from aftersend.services.progress import ShowProgress
-from aftersend.sources.base import SourceError
-from aftersend.sources.parsing.address import normalise
 
-#: Headings of the column with the address; without one of them, it is the first column.
-HEADINGS: Final = ("recipient", "email", "e-mail", "address", "mail")
 #: Columns of the CSV output.
 COLUMNS: Final = ("address", "recipient", "may_be_mailed", "reason", "since", "delivery_id", "all_reasons")
 _NOT_AN_ADDRESS: Final = SuppressionResult((SuppressionReason(INVALID),))
@@ -33,48 +28,18 @@ class AddressQuery(NamedTuple):
 
     #: As in the input.
     spelled: str
-    #: Normalised; "" if it is not an address.
+    #: Normalised; "" if the value is not exactly one address.
     recipient: str
 
 
-def read_addresses(lines: Iterable[str], name: str) -> Iterator[AddressQuery]:
-    """Yield the addresses of a text: one a line, or CSV with or without a header.
-
-    Args:
-        lines: of the text.
-        name: of the file, for error messages.
+def read_addresses(file: AudienceFile) -> Iterator[AddressQuery]:
+    """Yield the addresses of a file, in its order; blank lines are left out.
 
     Raises:
-        UsageError: if the text is not valid CSV.
+        UsageError: if the rest of the file is not like its beginning.
     """
-    rows = csv.reader(lines, delimiter=",")
-    column = 0
-    try:
-        for number, row in enumerate(rows):
-            if number == 0 and (heading := _address_column(row)) is not None:
-                column = heading
-                continue
-            if any(cell.strip() for cell in row):
-                spelled = row[column].strip() if column < len(row) else ""
-                yield AddressQuery(spelled, key_of(spelled))
-    except csv.Error as error:
-        raise UsageError(f"{name}: line {rows.line_num}: {error}") from error
-
-
-def _address_column(row: list[str]) -> int | None:
-    """Return the index of the column with the address; None if the row is not a header."""
-    names = [cell.strip().lstrip("\ufeff").casefold() for cell in row]
-    return next((names.index(heading) for heading in HEADINGS if heading in names), None)
-
-
-def key_of(spelled: str) -> str:
-    """Return the normalised form of an address; "" if no mail can be sent to it."""
-    try:
-        key = normalise(spelled)
-    except SourceError:
-        return ""
-    local, at, domain = key.rpartition("@")
-    return key if local and at and domain else ""
+    for line in file.lines():
+        yield AddressQuery(line.spelled, line.recipient)
 
 
 async def check_addresses(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
 from cyclopts import App, Parameter
 
+from aftersend.cli.address_file import AddressColumn, Encoding, Separator
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import console, count, print_json
 from aftersend.cli.render.progress import bar
-from aftersend.services.audience.addresses import key_of
-from aftersend.services.audience.file import detect_columns
+from aftersend.errors import UsageError
+from aftersend.services.audience.addresses import read_address
+from aftersend.services.audience.file import open_audience
+from aftersend.services.audience.layout import FileOptions
 from aftersend.services.audience.load import (
     AudienceCounts,
     AudienceLoader,
@@ -30,15 +32,15 @@ app: Final = App(
 )
 
 Delivery = Annotated[str, Parameter(help="Delivery id.")]
-File = Annotated[Path, Parameter(help="CSV file, or one address a line.")]
+File = Annotated[
+    str, Parameter(help='CSV file, or one address a line; "-" is standard input.', allow_leading_hyphen=True)
+]
 State = Annotated[
     InitialStatus, Parameter(name="--as", help="planned: to be sent; ready: built, and waiting to be sent.")
 ]
-AddressColumn = Annotated[
-    str,
-    Parameter(help="Heading of the column with the address; by default recipient, email or address, else the first."),
+TestColumn = Annotated[
+    str, Parameter(help="Heading or number of the column that marks test addresses (true, 1, yes, x).")
 ]
-TestColumn = Annotated[str, Parameter(help="Heading of the column that marks test addresses (true, 1, yes, x).")]
 TestAddress = Annotated[
     tuple[str, ...], Parameter(help="A test address, wherever it is in the file; may be given several times.")
 ]
@@ -46,8 +48,6 @@ MessageType = Annotated[
     Literal["", "campaign", "automation", "transactional"],
     Parameter(name="--type", show_default=False, help="Type of the delivery's messages."),
 ]
-Separator = Annotated[str, Parameter(help="Separator of columns; by default detected: comma, semicolon, tab or bar.")]
-Encoding = Annotated[str, Parameter(help="Encoding of the file; by default UTF-8, or UTF-16 with a byte order mark.")]
 DryRun = Annotated[bool, Parameter(negative="", show_default=False, help="Only count, write nothing.")]
 AsJson = Annotated[Json, Parameter(help="One JSON object.")]
 
@@ -71,21 +71,25 @@ def load(
     """Load a delivery's audience from a CSV file, or from a file with one address a line.
 
     Every address becomes a recipient of the delivery. Further copies of an address become "not sent: duplicate
-    address", invalid addresses "not sent: invalid address". Lines without an address are only counted. Ids are derived
-    from delivery and address, so loading a file again, or after an interruption, counts nothing twice.
+    address", values that are not exactly one address "not sent: invalid address". Lines without an address are only
+    counted, blank lines are skipped. Ids are derived from delivery and address, so loading a file again, or after an
+    interruption, counts nothing twice. Separator, encoding and columns are detected; if one of them is uncertain,
+    nothing is written.
 
     For example:
 
         aftersend audience load spring-sale audience.csv --test-column is_test --test-address me@brand.example
         aftersend audience load spring-sale crm.csv --address-column "Work e-mail" --separator ";" --encoding cp1252
 
-    Exit codes: 0 done, 2 unreadable file, 3 invalid settings, 4 not all records are acknowledged: repeat the command.
+    Exit codes: 0 done, 2 the file is unreadable or uncertain, 3 invalid settings, 4 not all records are acknowledged:
+    repeat the command.
     """
     settings = command_settings()
-    columns = detect_columns(file, encoding, separator, address_column, test_column)
-    loader = AudienceLoader(delivery_id_of(delivery), state, {key_of(one) for one in test_address} - {""}, message_type)
+    options = FileOptions(address_column, separator, encoding, test_column)
+    loader = AudienceLoader(delivery_id_of(delivery), state, set(map(_test_address, test_address)), message_type)
     show = bar(quiet=as_json, unit="bytes")
-    wait_for(load_file(settings, file, encoding, columns, loader, dry_run=dry_run, show=show))
+    with open_audience(file, options) as audience:
+        wait_for(load_file(settings, audience, loader, dry_run=dry_run, show=show))
     if as_json:
         print_json({"delivery_id": delivery, "as": state, "dry_run": dry_run} | msgspec.to_builtins(loader.counts))
     else:
@@ -93,6 +97,13 @@ def load(
             "nothing was written" if dry_run else f"{delivery}: written; counted as soon as a worker has folded it"
         )
         console().print(f"{_summary(loader.counts, state)}\n{outcome}")
+
+
+def _test_address(text: str) -> str:
+    address = read_address(text)
+    if not address:
+        raise UsageError(f"--test-address: {text!r} is not an address")
+    return address
 
 
 def _summary(counts: AudienceCounts, state: InitialStatus) -> str:

@@ -6,20 +6,20 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from cyclopts import App, Parameter
 
+from aftersend.cli.address_file import AddressColumn, Encoding, Separator
 from aftersend.cli.context import Json, command_settings, wait_for
 from aftersend.cli.render.output import count, print_json, say
 from aftersend.cli.render.progress import bar
-from aftersend.errors import UsageError
 from aftersend.printable import csv_cell
 from aftersend.rules.contact.suppression import SuppressionResult
+from aftersend.services.audience.file import open_audience
+from aftersend.services.audience.layout import FileOptions
 from aftersend.services.suppression import (
     COLUMNS,
-    AddressQuery,
     as_csv_row,
     check_addresses,
     read_addresses,
@@ -37,38 +37,52 @@ app: Final = App(
 )
 
 
+File = Annotated[str, Parameter(help='CSV, or one address a line. "-" is standard input.', allow_leading_hyphen=True)]
+MessageType = Annotated[
+    Literal["", "campaign", "automation", "transactional"],
+    Parameter(name="--type", help="Type of the message to send. Without it, an unsubscribe from any type counts."),
+]
+Suppressed = Annotated[
+    bool, Parameter(negative="", show_default=False, help="Print only addresses that may not be mailed.")
+]
+AsJson = Annotated[Json, Parameter(help="One line of JSON for each address.")]
+
+
 @app.command
 def check(
-    file: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
+    file: File = "-",
     /,
     *,
-    message_type: Annotated[Literal["", "campaign", "automation", "transactional"], Parameter(name="--type")] = "",
-    suppressed: Annotated[bool, Parameter(negative="", show_default=False)] = False,
-    as_json: Json = False,
+    message_type: MessageType = "",
+    suppressed: Suppressed = False,
+    address_column: AddressColumn = "",
+    separator: Separator = "",
+    encoding: Encoding = "",
+    as_json: AsJson = False,
 ) -> None:
-    """Print for each address whether it may be mailed, and the reasons against it. CSV, in the order of the input.
+    """Print for each line whether its address may be mailed, and the reasons against it. CSV, in the input's order.
 
     Reasons, the most important first: complained, unsubscribed, unsubscribed_from_type, invalid, bounced, quarantined.
     AFTERSEND_UNSUBSCRIBE_SCOPE sets whether an unsubscribe suppresses all messages or those of its type. The contacts
     topic is read once, whatever the number of addresses; memory holds their contacts only.
 
+    Separator, encoding and the column with the addresses are detected; if one of them is uncertain, nothing is printed
+    but an error that names the option to set. Display names and comments beside an address are left out. What is not
+    exactly one address is answered "no", reason invalid. Blank lines are skipped.
+
     For example:
 
         aftersend suppression check audience.csv > checked.csv
+        aftersend suppression check crm.csv --address-column "Work e-mail" --separator ";" --encoding cp1252
         cut -d, -f3 crm.csv | aftersend suppression check - --type campaign --suppressed
         echo jane@example.com | aftersend suppression check --json | jq .may_be_mailed
 
-    Exit codes: 0 done, 2 the file is unreadable, 3 invalid settings, 4 Kafka does not answer.
-
-    Args:
-        file: One address a line, or CSV: the column with the heading recipient, email or address, else the first.
-            "-" is standard input.
-        message_type: Type of the message to send. Without it, an unsubscribe from any type counts.
-        suppressed: Print only addresses that may not be mailed.
-        as_json: One line of JSON for each address.
+    Exit codes: 0 done, 2 the file is unreadable or uncertain, 3 invalid settings, 4 Kafka does not answer.
     """
     settings = command_settings()
-    results = wait_for(check_addresses(settings, _read(file), message_type, bar(quiet=False)))
+    with open_audience(file, FileOptions(address_column, separator, encoding)) as audience:
+        queries = list(read_addresses(audience))
+    results = wait_for(check_addresses(settings, queries, message_type, bar(quiet=False)))
     shown = ((query, result) for query, result in results if not (suppressed and result.may_be_mailed))
     if as_json:
         for query, result in shown:
@@ -78,16 +92,6 @@ def check(
         writer.writerow(COLUMNS)
         writer.writerows(map(csv_cell, as_csv_row(query, result)) for query, result in shown)
     _print_summary(result for _, result in results)
-
-
-def _read(file: str) -> list[AddressQuery]:
-    if file == "-":
-        return list(read_addresses(sys.stdin, "standard input"))
-    try:
-        with Path(file).open(encoding="utf-8", newline="") as lines:
-            return list(read_addresses(lines, file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} can't be read: {error}") from error
 
 
 def _print_summary(results: Iterable[SuppressionResult]) -> None:

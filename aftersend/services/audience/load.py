@@ -5,13 +5,11 @@ Memory: a hash of 8 bytes for each address, as Python integers in a set: about 8
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
@@ -19,8 +17,8 @@ import msgspec
 from aftersend.config.settings import Settings
 from aftersend.errors import UsageError
 from aftersend.schemas.raw import RawRecord
-from aftersend.services.audience.addresses import is_valid, key_of
-from aftersend.services.audience.file import AudienceColumns, AudienceLine, open_text, read_lines
+from aftersend.services.audience.addresses import key_of, read_address
+from aftersend.services.audience.file import AudienceFile, AudienceLine
 from aftersend.services.kafka.cluster import partitions_of
 from aftersend.services.kafka.raw_records import write_raw_records
 from aftersend.services.progress import ShowProgress, no_progress
@@ -100,7 +98,7 @@ class AudienceLoader:
         counts, seen = self.counts, self._seen
         for line in lines:
             counts.lines += 1
-            recipient = key_of(line.spelled)
+            recipient = line.recipient or _key_of_invalid(line.spelled)
             if not recipient:
                 counts.empty += 1
                 if len(counts.empty_lines) < _EXAMPLES:
@@ -114,7 +112,7 @@ class AudienceLoader:
                 yield self._event(line, recipient, "not_sent", "duplicate_address", test=test)
                 continue
             seen.add(digest)
-            if not is_valid(recipient):
+            if not line.recipient:
                 counts.invalid += 1
                 yield self._event(line, recipient, "not_sent", "invalid_address", test=test)
                 continue
@@ -135,12 +133,19 @@ class AudienceLoader:
         return SenderEvent(
             kind,
             self._delivery,
-            line.spelled,
+            # The worker reads one address too, but not every form of it.
+            line.spelled if key_of(line.spelled) == recipient else recipient,
             reason,
             message_type=self._message_type,  # type: ignore[arg-type]  # one of the command's choices
             test=test,
             event_id=event_id(f"audience|{self._delivery}|{recipient}|{kind}|{reason}|{copy}"),
         )
+
+
+def _key_of_invalid(spelled: str) -> str:
+    """Return the key of a value that is not one address; "" if it has none, or the key of somebody who has one."""
+    key = key_of(spelled)
+    return "" if read_address(key) else key
 
 
 def records(events: Iterator[SenderEvent], now: float) -> Iterator[RawRecord]:
@@ -156,21 +161,17 @@ def records(events: Iterator[SenderEvent], now: float) -> Iterator[RawRecord]:
 
 async def load_file(
     settings: Settings,
-    path: Path,
-    encoding: str,
-    columns: AudienceColumns,
+    file: AudienceFile,
     loader: AudienceLoader,
     *,
     dry_run: bool,
     show: ShowProgress | None = None,
 ) -> None:
-    """Load an audience file; the loader has the counts.
+    """Load an audience file; the loader has the counts. Nothing is written before the whole file is found readable.
 
     Args:
         settings: of the installation.
-        path: of the file.
-        encoding: of the file; "": detected.
-        columns: layout of the file.
+        file: of the audience.
         loader: of the delivery.
         dry_run: write nothing.
         show: opens a progress display, in bytes of the file; None: no display.
@@ -179,15 +180,17 @@ async def load_file(
         UsageError: if the file is unreadable.
         KafkaUnusableError: if the raw topic is missing, or a record is not acknowledged.
     """
-    with open_text(path, encoding) as text:
-        raw_records = records(loader.events(read_lines(text, columns, str(path))), time.time())
-        title = f"{'reading' if dry_run else 'loading'} {path.name}"
-        with (show or no_progress)(title, os.fstat(text.fileno()).st_size) as set_progress:
-            if dry_run:
-                for _ in raw_records:
-                    set_progress(text.buffer.tell())
-                return
-            partitions = {sender.NAME: await partitions_of(settings, settings.topics.raw(sender.NAME))}
-            await write_raw_records(
-                settings, raw_records, partitions, on_acknowledged=lambda _: set_progress(text.buffer.tell())
-            )
+    display = show or no_progress
+    if not dry_run:
+        with display(f"checking {file.name}", file.size) as set_progress:
+            file.check(set_progress)
+    raw_records = records(loader.events(file.lines()), time.time())
+    with display(f"{'reading' if dry_run else 'loading'} {file.name}", file.size) as set_progress:
+        if dry_run:
+            for _ in raw_records:
+                set_progress(file.position)
+            return
+        partitions = {sender.NAME: await partitions_of(settings, settings.topics.raw(sender.NAME))}
+        await write_raw_records(
+            settings, raw_records, partitions, on_acknowledged=lambda _: set_progress(file.position)
+        )

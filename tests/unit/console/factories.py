@@ -17,8 +17,8 @@ from aftersend.schemas.contact import Contact
 from aftersend.schemas.partitioning import partition_of
 from aftersend.schemas.recipient import RecipientState
 from aftersend.services.answers import ApiExplanation
+from aftersend.services.audience.addresses import read_address
 from aftersend.services.explain.answer import ExplainOptions
-from aftersend.services.suppression import key_of
 from aftersend.sources.base import SourceError
 from aftersend.sources.parsing.address import normalise
 from aftersend.tables.codec.public import decode_state
@@ -67,7 +67,7 @@ class Memory:
         return self.url
 
     def key_of(self, address: str) -> str:
-        return key_of(address)
+        return read_address(address)
 
     def partition(self, recipient: str) -> int:
         return partition_of(recipient, 4)

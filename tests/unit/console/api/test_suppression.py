@@ -49,6 +49,24 @@ async def test_answers_are_in_the_order_of_the_addresses() -> None:
     assert 1 == answer.body["may_be_mailed"]
 
 
+async def test_each_value_is_read_as_exactly_one_address() -> None:
+    spellings = [
+        f'"Jane" <{KNOWN}>',
+        f"mailto:{KNOWN}",
+        f"\ufeff{KNOWN},",
+        f"{KNOWN}, nobody@example.com",
+        f"Team: {KNOWN};",
+        "nobody@example",
+    ]
+    answer = await check(api(Memory()), {"addresses": spellings})
+
+    results = answer.body["results"]
+    assert spellings == [one["address"] for one in results]
+    assert [KNOWN] * 3 + [""] * 3 == [one["recipient"] for one in results]
+    assert ["bounced"] * 3 + ["invalid"] * 3 == [one["reason"] for one in results]
+    assert 0 == answer.body["may_be_mailed"]
+
+
 async def test_an_answer_is_valid_for_the_document() -> None:
     of = api(Memory())
     document = (await ask(of, "/api/v1/openapi.json")).body

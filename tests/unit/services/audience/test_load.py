@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from aftersend.schemas.event import Feedback
+from aftersend.services.audience.addresses import read_address
 from aftersend.services.audience.file import AudienceLine
 from aftersend.services.audience.load import EVENTS_A_RECORD, AudienceLoader, InitialStatus, records
 from aftersend.sources.base import SourceOptions
@@ -15,14 +16,19 @@ from aftersend.sources.own.sender import SOURCE
 
 parse = SOURCE.parser(SourceOptions())
 
+
+def line(number: int, spelled: str, *, test: bool = False) -> AudienceLine:
+    return AudienceLine(number, spelled, read_address(spelled), test)
+
+
 LINES = [
-    AudienceLine(2, "Jane@Example.org", test=False),
-    AudienceLine(3, "jo@example.org", test=True),
-    AudienceLine(4, "jane@example.ORG", test=False),
-    AudienceLine(5, "no address", test=False),
-    AudienceLine(6, "", test=False),
-    AudienceLine(7, " jane@example.org", test=False),
-    AudienceLine(8, "boss@brand.example", test=False),
+    line(2, "Jane@Example.org"),
+    line(3, "jo@example.org", test=True),
+    line(4, "jane@example.ORG"),
+    line(5, "no address"),
+    line(6, ""),
+    line(7, " jane@example.org"),
+    line(8, "boss@brand.example"),
 ]
 
 
@@ -73,7 +79,7 @@ def test_another_delivery_or_state_gives_other_ids() -> None:
 
 
 def test_many_events_go_into_one_record() -> None:
-    lines = [AudienceLine(number, f"r{number}@example.org", test=False) for number in range(2 * EVENTS_A_RECORD + 1)]
+    lines = [line(number, f"r{number}@example.org") for number in range(2 * EVENTS_A_RECORD + 1)]
     made = list(records(audience().events(lines), 5.0))
     assert [EVENTS_A_RECORD, EVENTS_A_RECORD, 1] == [len(list(parse(record.value))) for record in made]
     assert {("sender", None, 5000)} == {(record.source, record.key, record.timestamp_ms) for record in made}
@@ -81,10 +87,8 @@ def test_many_events_go_into_one_record() -> None:
 
 def test_memory_is_a_hash_for_each_address() -> None:
     number = 100_000
-    lines = (
-        AudienceLine(i, f"recipient-with-a-long-name-{i}@some-long-domain.example.org", test=False)
-        for i in range(number)
-    )
+    addresses = (f"recipient-with-a-long-name-{i}@some-long-domain.example.org" for i in range(number))
+    lines = (AudienceLine(i, address, address) for i, address in enumerate(addresses))
     one = audience()
     tracemalloc.start()
     for _ in records(one.events(lines), 5.0):
@@ -93,3 +97,26 @@ def test_memory_is_a_hash_for_each_address() -> None:
     tracemalloc.stop()
     assert number == one.counts.recipients
     assert peak / number < 150, "bytes"
+
+
+def test_the_worker_reads_the_same_address_as_the_command() -> None:
+    spellings = [
+        '"Ana" <A@Example.org>',
+        "mailto:b@example.org",
+        "c@example.org (C)",
+        "'d@example.org'",
+        "Ü <e@ü.example>",
+    ]
+    one = audience()
+    events = loaded(one, [line(number, spelled) for number, spelled in enumerate(spellings)])
+    expected = ["a@example.org", "b@example.org", "c@example.org", "d@example.org", "e@xn--tda.example"]
+    assert expected == [event.recipient for event in events]
+    assert {"planned"} == {event.type for event in events}
+    assert '"Ana" <A@Example.org>' == events[0].address, "the spelling is kept where the worker reads it"
+
+
+def test_an_unreadable_value_is_never_an_invalid_address_of_somebody_else() -> None:
+    one = audience()
+    doubtful = AudienceLine(3, "boss@example.org", "")
+    assert [] == loaded(one, [line(2, "Team: <jane@example.org>"), doubtful])
+    assert (0, 2) == (one.counts.invalid, one.counts.empty)

@@ -25,6 +25,14 @@ from aftersend.sources.parsing.address import MAX_LENGTH, mailbox, normalise
         ("jose\u0301@example.com", "jos\u00e9@example.com"),
         ("JOSÉ@example.com", "jos\u00e9@example.com"),
         ('"A B"@example.com', '"a b"@example.com'),
+        # Quotes that are not needed, a name beside the address, and what nobody sees.
+        ('"user"@example.com', "user@example.com"),
+        ('"us\\er"@example.com', "user@example.com"),
+        ('"A\\B"@example.com', "ab@example.com"),
+        ('"a\\"b"@example.com', '"a\\"b"@example.com'),
+        ("Jane Doe <user@example.com>", "user@example.com"),
+        ('"Jane <x@y>" <user@example.com>', "user@example.com"),
+        ("\ufeffus\u200ber@exam\u00adple.com", "user@example.com"),
         ("_x+tag@example.com", "_x+tag@example.com"),
         # No domain that IDNA allows: kept, but in one case.
         ("user@☃.Example", "user@☃.example"),
