@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from aftersend.cli.context import Json, command_settings, wait_for
+from aftersend.cli.context import Json, Language, command_settings, name_language, wait_for
 from aftersend.cli.render.progress import bar
 from aftersend.services.log_export.export import LogSelection, export_log
 from aftersend.services.log_export.kinds import KindName, ViewName
@@ -28,16 +28,25 @@ Status = Annotated[
     Parameter(
         name=["--status", "--response"],
         negative="",
-        help="Only recipients with this status or response, in any case; may be given several times.",
+        help="Only recipients with this status or response, in any language and any case; may be given several times.",
     ),
 ]
 Reason = Annotated[
     list[str] | None,
     Parameter(
-        negative="", help="Only recipients with this failure reason, by its name or value; may be given several times."
+        negative="",
+        help="Only recipients with this failure reason, by its value, or by its name in any language; may be given "
+        "several times.",
     ),
 ]
 Tests = Annotated[bool, Parameter(negative="", show_default=False, help="Include test messages.")]
+LogLanguage = Annotated[
+    Language,
+    Parameter(
+        help="Language of the columns *_label, after all others: names of statuses and reasons. By default that of "
+        "LC_ALL, LC_MESSAGES or LANG; none for English."
+    ),
+]
 AsJson = Annotated[Json, Parameter(help="JSON lines instead of CSV.")]
 
 
@@ -50,6 +59,7 @@ def log(
     status: Status = None,
     reason: Reason = None,
     tests: Tests = False,
+    language: LogLanguage = None,
     as_json: AsJson = False,
 ) -> None:
     """Export a log of a delivery, recipient by recipient, in the format of another product.
@@ -70,12 +80,12 @@ def log(
         aftersend log spring-sale --status failed --reason "mailbox full" --reason 1
         aftersend log spring-sale --kind exclusions --json | jq .reason
         aftersend log spring-sale --view creatio --response "hard bounce" --response rejected > audience.csv
-        aftersend log spring-sale --view creatio --kind errors
+        aftersend log spring-sale --view creatio --kind errors --language ru
 
     Exit codes: 0 done, 1 no recipients, 2 the view has no such log, 3 invalid settings, 4 Kafka does not answer.
     """
     settings = command_settings()
-    selection = LogSelection(status or (), reason or (), tests)
+    selection = LogSelection(status or (), reason or (), tests, name_language(language).of_labels)
     show = bar(quiet=sys.stdout.isatty())
     wait_for(export_log(settings, delivery, view, kind, selection, _open_json if as_json else _open_csv, show))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aftersend.config.settings import Settings
 from aftersend.errors import AftersendError, UsageError
+from aftersend.locale.languages import ENGLISH, LanguageCode
 from aftersend.rules.views import creatio
 from aftersend.rules.views.adobe.logs import FAILED
 from aftersend.rules.views.base import ViewReport
@@ -14,25 +15,30 @@ from aftersend.schemas.recipient import Row
 from aftersend.services.deliveries.overview import read_declared
 from aftersend.services.kpis.views import read_reports
 from aftersend.services.log_export.kinds import ERRORS, SENDING, TOTALS, LogChoice, choose_log
+from aftersend.services.log_export.labels import OpenWriter, labelled
 from aftersend.services.log_export.lines import LogFilter, LogLine, ReasonCounts, WriteLine
 from aftersend.services.log_export.rows import read_rows
+from aftersend.services.names.views import ViewNames
 from aftersend.services.progress import ShowProgress
-
-#: Returns the function that writes a line, given the columns.
-OpenWriter = Callable[[Sequence[str]], WriteLine]
 
 _CHART_COLUMNS: Final = ("response", "recipients")
 
 
 class LogSelection(NamedTuple):
-    """Lines to export."""
+    """Lines to export, and their labels."""
 
-    #: Names of statuses or responses; empty: all.
+    #: Names of statuses or responses, in any language; empty: all.
     statuses: Sequence[str]
-    #: Names or values of failure reasons; empty: all.
+    #: Names, in any language, or values of failure reasons; empty: all.
     reasons: Sequence[str]
     #: Include test messages.
     tests: bool
+    #: Of label columns; None: none.
+    language: LanguageCode | None = None
+
+    def __bool__(self) -> bool:
+        """Whether it leaves lines out, or includes more."""
+        return bool(self.statuses or self.reasons or self.tests)
 
 
 async def export_log(
@@ -51,22 +57,23 @@ async def export_log(
         delivery_id: of the delivery.
         view: name of the view; None: the delivery's declared policy, or a default.
         kind: of the log; None: the view's default.
-        selection: lines to export.
+        selection: lines to export, and their labels.
         open_writer: opens the output once the columns are known.
         show: opens a progress display; None: no display.
 
     Raises:
-        UsageError: if the view has no such log, or the log nothing to select by.
+        UsageError: if the view has no such log, status or reason, or the log nothing to select by.
         AftersendError: if the delivery has no rows or no KPIs.
         KafkaUnusableError: if Kafka does not answer, or a topic is missing.
     """
     declared = (await read_declared(settings)).get(delivery_id) if view is None else None
     choice = choose_log(view, kind, declared.policy if declared is not None else "")
+    open_writer = labelled(open_writer, choice.view, selection.language)
     if choice.log is None:
         await _export_kpis(settings, delivery_id, choice, selection, open_writer)
         return
     statuses = selection.statuses or ((FAILED,) if (choice.kind, choice.log.name) == (ERRORS, SENDING) else ())
-    keep = LogFilter(choice.log, statuses, selection.reasons, choice.view.statuses, tests=selection.tests)
+    keep = LogFilter(choice.log, statuses, selection.reasons, choice.view, tests=selection.tests)
     if choice.kind == choice.log.name:
         columns = tuple(column.name for column in choice.log.columns)
         lines = _OpenedLate(open_writer, columns)
@@ -106,12 +113,13 @@ async def _export_kpis(
     settings: Settings, delivery_id: str, choice: LogChoice, selection: LogSelection, open_writer: OpenWriter
 ) -> None:
     """Export a kind that comes from the KPIs."""
-    if any(selection):
+    if selection:
         raise UsageError(
             f"{choice.kind} of {choice.view.name} are KPIs, not a list of recipients: leave --status, --reason and "
             "--tests out"
         )
-    _write_all(_lines_of(choice, await _report(settings, choice, delivery_id)), _CHART_COLUMNS, open_writer)
+    report = await _report(settings, choice, delivery_id)
+    _write_all(_lines_of(choice, report, selection.language or ENGLISH), _CHART_COLUMNS, open_writer)
 
 
 async def _read(
@@ -136,16 +144,19 @@ async def _report(settings: Settings, choice: LogChoice, delivery_id: str) -> Vi
     return reports[0]
 
 
-def _lines_of(choice: LogChoice, report: ViewReport) -> list[LogLine]:
-    """Return the lines of a kind that comes from the KPIs."""
+def _lines_of(choice: LogChoice, report: ViewReport, language: LanguageCode) -> list[LogLine]:
+    """Return the lines of a kind that comes from the KPIs; titles are in the language."""
     if choice.kind == TOTALS:
-        titles = {count.name: count.title for count in choice.view.counts}
-        numbers = report.counts | report.totals
+        titles = ViewNames(choice.view, language)
         return [
-            {"name": name, "title": titles.get(name, name.replace("_", " ").capitalize()), "number": number}
-            for name, number in numbers.items()
+            {"name": name, "title": _capitalised(titles.number(name)), "number": number}
+            for name, number in (report.counts | report.totals).items()
         ]
     return [{"response": name, "recipients": number} for name, number in creatio.chart_of(report).items()]
+
+
+def _capitalised(title: str) -> str:
+    return title[:1].upper() + title[1:]
 
 
 def _write_all(lines: Sequence[LogLine], columns: Sequence[str], open_writer: OpenWriter) -> None:

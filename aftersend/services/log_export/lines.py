@@ -12,9 +12,10 @@ import orjson
 from aftersend.errors import UsageError
 from aftersend.printable import csv_cell, printable_json
 from aftersend.rules.recipient.facts import Fact
-from aftersend.rules.views.base import ViewLog
+from aftersend.rules.views.base import View, ViewLog
 from aftersend.schemas.recipient import Row
 from aftersend.schemas.times import iso
+from aftersend.services.names.views import reasons_named, statuses_named
 
 #: Values of a line by column name.
 LogLine = Mapping[str, Any]
@@ -32,39 +33,37 @@ class LogFilter:
 
     Args:
         log: the log.
-        statuses: names of statuses or responses, in any case; empty: all.
-        reasons: names or values of failure reasons; empty: all.
-        known: statuses of the view.
+        statuses: names of statuses or responses, in any language and any case; empty: all.
+        reasons: names, in any language and any case, or values of failure reasons; empty: all.
+        view: that the log is of.
         tests: include test messages.
 
     Raises:
-        UsageError: if the log has no such column, or the view no such status.
+        UsageError: if the log has no such column, or the view no such status or reason.
     """
 
     def __init__(
-        self, log: ViewLog, statuses: Sequence[str], reasons: Sequence[str], known: Sequence[str], *, tests: bool
+        self, log: ViewLog, statuses: Sequence[str], reasons: Sequence[str], view: View, *, tests: bool
     ) -> None:
         self._log = log
         columns = {column.name for column in log.columns}
         self._status = next((name for name in _STATUS if name in columns), "")
-        self._statuses = {name.casefold() for name in statuses}
-        self._reasons = {name.casefold() for name in reasons}
         self._tests = tests
         if statuses and not self._status:
             raise UsageError(f"the log {log.name} has no status: leave --status out")
         if reasons and "reason" not in columns:
             raise UsageError(f"the log {log.name} has no reason: leave --reason out")
-        if wrong := [name for name in statuses if name.casefold() not in {one.casefold() for one in known}]:
-            raise UsageError(f"no status {', '.join(map(repr, wrong))}: the view has {', '.join(known)}")
+        self._statuses = frozenset(statuses_named(view, statuses))
+        self._reasons = frozenset(reasons_named(reasons))
 
     def line(self, recipient: str, row: Row) -> LogLine | None:
         """Return a row's line; None: it is not in the log, or not selected."""
         if row.facts & Fact.TEST and not self._tests:
             return None
         line = self._log.line(recipient, row)
-        if line is None or (self._statuses and line[self._status].casefold() not in self._statuses):
+        if line is None or (self._statuses and line[self._status] not in self._statuses):
             return None
-        if self._reasons and not self._reasons & {line["reason"].casefold(), str(line["reason_value"])}:
+        if self._reasons and line["reason"] not in self._reasons:
             return None
         return line
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from aftersend.errors import UsageError
 from aftersend.locale.catalogue import keys_of, name_of
 from aftersend.locale.languages import LanguageCode
+from aftersend.rules.views.adobe.reasons import REASONS
 from aftersend.rules.views.base import View
 from aftersend.services.names import terms
 
@@ -58,5 +59,22 @@ def statuses_named(view: View, given: Sequence[str]) -> list[str]:
         keys = keys_of(context, view.statuses, name)
         if not keys:
             raise UsageError(f"no status {name!r}: the view has {', '.join(view.statuses)}")
+        found += keys
+    return found
+
+
+def reasons_named(given: Sequence[str]) -> list[str]:
+    """Return Adobe's failure reasons that have one of some names, in any language and in any case, or values.
+
+    Raises:
+        UsageError: if there is no such reason.
+    """
+    found: list[str] = []
+    names = [reason.name for reason in REASONS]
+    for name in given:
+        keys = [reason.name for reason in REASONS if name.strip() == str(reason.value)]
+        keys = keys or keys_of(terms.ADOBE_REASON, names, name)
+        if not keys:
+            raise UsageError(f"no reason {name!r}: there are {', '.join(f'{one.value} {one.name}' for one in REASONS)}")
         found += keys
     return found

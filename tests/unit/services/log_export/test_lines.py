@@ -20,7 +20,7 @@ TEST = row_of(event("sent", test=True))
 
 
 def keep(*, statuses: tuple[str, ...] = (), reasons: tuple[str, ...] = (), tests: bool = False) -> LogFilter:
-    return LogFilter(SENDING, statuses, reasons, EFS.statuses, tests=tests)
+    return LogFilter(SENDING, statuses, reasons, EFS, tests=tests)
 
 
 def test_statuses_match_in_any_case() -> None:
@@ -29,7 +29,22 @@ def test_statuses_match_in_any_case() -> None:
     assert keep(statuses=("failed", "sent")).line("r@example.org", DELIVERED) is not None
 
 
-@pytest.mark.parametrize("reason", ["user unknown", "User Unknown", "1"])
+@pytest.mark.parametrize("status", ["Error", "en échec", "FEHLGESCHLAGEN", "ошибка"])
+def test_statuses_match_in_any_language(status: str) -> None:
+    assert keep(statuses=(status,)).line("r@example.org", BOUNCED) is not None
+    assert keep(statuses=(status,)).line("r@example.org", DELIVERED) is None
+
+
+def test_responses_match_in_any_language() -> None:
+    creatio = VIEWS["creatio"]
+    chosen = LogFilter(creatio.logs[0], ("Отклонено", "hard BOUNCE"), (), creatio, tests=False)
+
+    assert chosen.line("r@example.org", BOUNCED) is not None
+    assert chosen.line("r@example.org", row_of("sent", "rejected")) is not None
+    assert chosen.line("r@example.org", DELIVERED) is None
+
+
+@pytest.mark.parametrize("reason", ["user unknown", "User Unknown", "1", "Usuario desconocido", "utilisateur inconnu"])
 def test_reasons_match_by_name_or_value(reason: str) -> None:
     assert keep(reasons=(reason,)).line("r@example.org", BOUNCED) is not None
     assert keep(reasons=(reason,)).line("r@example.org", DELIVERED) is None
@@ -44,11 +59,13 @@ def test_test_messages_are_excluded_by_default() -> None:
 
 def test_an_unknown_status_or_reason_is_an_error() -> None:
     with pytest.raises(UsageError, match="no status"):
-        LogFilter(TRACKING, ("Sent",), (), EFS.statuses, tests=False)
+        LogFilter(TRACKING, ("Sent",), (), EFS, tests=False)
     with pytest.raises(UsageError, match="no reason"):
-        LogFilter(TRACKING, (), ("1",), EFS.statuses, tests=False)
+        LogFilter(TRACKING, (), ("1",), EFS, tests=False)
     with pytest.raises(UsageError, match="no status 'Gone': the view has Pending, Sent, Failed, Excluded"):
         keep(statuses=("Gone",))
+    with pytest.raises(UsageError, match="no reason 'gone': there are 0 Not defined, 1 User unknown"):
+        keep(reasons=("gone",))
 
 
 def test_reasons_are_counted_the_most_frequent_first() -> None:
