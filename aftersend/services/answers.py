@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from aftersend.rules.contact import suppression
 from aftersend.rules.kpi.indicators import RateValue
+from aftersend.services.names.labels import ApiLabels
 from aftersend.services.public_records import PublicContact, PublicRow, Time
 
 #: Longest delivery id, characters.
@@ -17,6 +18,9 @@ MAX_DELIVERY: Final = 512
 MAX_ADDRESSES: Final = 10_000
 #: Type of a message; "": unknown.
 MessageType = Literal["", "campaign", "automation", "transactional"]
+
+#: Labels in an answer.
+Labels = Annotated[ApiLabels, Meta(description="if a language is asked for")] | UnsetType
 
 
 class ApiDelivery(msgspec.Struct, kw_only=True):
@@ -30,6 +34,7 @@ class ApiDelivery(msgspec.Struct, kw_only=True):
     rates: Annotated[dict[str, RateValue], Meta(description="by name, with numerator and denominator")]
     statuses: Annotated[dict[str, int], Meta(description="recipients by status; their sum is the audience")]
     decisions: Annotated[dict[str, int], Meta(description="events by decision")]
+    labels: Labels = UNSET
 
 
 class ApiDeliveries(msgspec.Struct, kw_only=True):
@@ -40,6 +45,7 @@ class ApiDeliveries(msgspec.Struct, kw_only=True):
     next: Annotated[str, Meta(description="value of `after` for the next page; absent on the last page")] | (
         UnsetType
     ) = UNSET
+    labels: Labels = UNSET
 
 
 class ApiRecipient(msgspec.Struct, kw_only=True):
@@ -50,6 +56,7 @@ class ApiRecipient(msgspec.Struct, kw_only=True):
     contact: Annotated[
         PublicContact | None, Meta(description="contact record; null: nothing is held against the address")
     ]
+    labels: Labels = UNSET
 
 
 class ApiRecordPosition(msgspec.Struct, kw_only=True):
@@ -130,6 +137,7 @@ class ApiExplanation(msgspec.Struct, kw_only=True):
     missing: Annotated[int, Meta(description="changes that are no longer known")]
     notes: Annotated[list[str], Meta(description="gaps in the explanation, and their reasons")]
     disagreements: Annotated[list[str], Meta(description="empty, unless the row differs from the fold of its events")]
+    labels: Labels = UNSET
 
 
 class SuppressionRequest(msgspec.Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -169,6 +177,7 @@ class SuppressionAnswer(msgspec.Struct, kw_only=True):
 
     may_be_mailed: Annotated[int, Meta(ge=0, description="number of addresses that may be mailed")]
     results: Annotated[list[CheckedAddress], Meta(description="in the order of the request")]
+    labels: Labels = UNSET
 
 
 class ApiProblem(msgspec.Struct, kw_only=True):

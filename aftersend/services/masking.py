@@ -116,6 +116,9 @@ _NAMED: Final[Mapping[str, Passes]] = {
     "views": _one_of(frozenset(VIEWS)),
 }
 
+#: Left out: the labels of an answer are made of the masked one (`aftersend.services.names.labels`).
+_LABELS: Final = "labels"
+
 
 def masked(value: Any, field: str = "") -> Any:
     """Return an answer as a viewer sees it.
@@ -129,7 +132,7 @@ def masked(value: Any, field: str = "") -> Any:
     if isinstance(value, dict):
         names = _NAMED.get(field)
         if names is None:
-            return {name: masked(inner, name) for name, inner in value.items()}
+            return {name: masked(inner, name) for name, inner in value.items() if name != _LABELS}
         # An object in it has fields again, such as a rate's.
         return {
             name if names(name) else HIDDEN: masked(inner, "" if isinstance(inner, dict) else field)

@@ -16,6 +16,7 @@ from aftersend.rules.recipient.status_time import status_at
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.recipient import RecipientState, Row
 from aftersend.schemas.times import iso
+from aftersend.services.names.labels import ApiLabels
 
 #: A time in an answer.
 Time = Annotated[
@@ -64,12 +65,15 @@ def _public_field_type(hint: Any, name: str, derived: dict[type, type]) -> Any:
     return public
 
 
-def public_type_of(record: type[msgspec.Struct], derived: dict[type, type] | None = None) -> type[msgspec.Struct]:
+def public_type_of(
+    record: type[msgspec.Struct], derived: dict[type, type] | None = None, **more: type
+) -> type[msgspec.Struct]:
     """Return the public type of a record; fields at their default are optional.
 
     Args:
         record: the record's type.
         derived: public types so far, by record type; added to.
+        more: types of further fields by name, which are optional.
     """
     derived = {} if derived is None else derived
     if record not in derived:
@@ -82,6 +86,7 @@ def public_type_of(record: type[msgspec.Struct], derived: dict[type, type] | Non
             fields.append(
                 (field.name, public) if field.required else (field.name, public | msgspec.UnsetType, msgspec.UNSET)
             )
+        fields += [(name, of | msgspec.UnsetType, msgspec.UNSET) for name, of in more.items()]
         struct = msgspec.defstruct(record.__name__, fields, kw_only=True, module=__name__)
         struct.__doc__ = (record.__doc__ or "").partition("\n")[0]
         derived[record] = struct
@@ -92,7 +97,7 @@ if typing.TYPE_CHECKING:  # what `to_public` returns; the types themselves are b
     PublicRow = dict[str, Any]
     PublicContact = dict[str, Any]
 else:
-    PublicRow = public_type_of(DatedState)
+    PublicRow = public_type_of(DatedState, labels=ApiLabels)
     PublicContact = public_type_of(Contact)
 
 

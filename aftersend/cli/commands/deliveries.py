@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 
-from aftersend.cli.context import Json, command_settings, wait_for
+from aftersend.cli.context import Json, Language, command_settings, name_language, wait_for
 from aftersend.cli.render.deliveries import delivery_details, delivery_list
 from aftersend.cli.render.output import console, count, print_json
 from aftersend.cli.times import when_or_none
@@ -16,6 +16,7 @@ from aftersend.printable import printable
 from aftersend.services.deliveries.declare import declare
 from aftersend.services.deliveries.overview import as_json as delivery_as_json
 from aftersend.services.deliveries.overview import read_deliveries, select
+from aftersend.services.names.labels import with_labels
 
 app: Final = App(
     name="deliveries",
@@ -34,7 +35,9 @@ _HOURS_A_DAY: Final = 24
 
 
 @app.command(name="list")
-def list_(*, declared: Flag = False, tenant: str = "", limit: int = 50, as_json: Json = False) -> None:
+def list_(
+    *, declared: Flag = False, tenant: str = "", limit: int = 50, language: Language = None, as_json: Json = False
+) -> None:
     """List deliveries, declared or not, the latest first.
 
     For example:
@@ -49,37 +52,41 @@ def list_(*, declared: Flag = False, tenant: str = "", limit: int = 50, as_json:
         declared: Only deliveries with a declaration.
         tenant: Only deliveries that are declared for this tenant.
         limit: Number of deliveries to list.
+        language: Language of names, such as those of statuses: by default that of LC_ALL, LC_MESSAGES or LANG, else
+            English.
         as_json: One line of JSON for each delivery.
     """
-    settings = command_settings()
+    settings, names = command_settings(), name_language(language)
     chosen = select(wait_for(read_deliveries(settings)).values(), declared=declared, tenant=tenant)
     if as_json:
         for one in chosen[:limit]:
-            print_json(delivery_as_json(one, settings))
+            print_json(with_labels(delivery_as_json(one, settings), names.of_labels))
         return
-    console().print(delivery_list(chosen[:limit], settings))
+    console().print(delivery_list(chosen[:limit], settings, names.language))
     if len(chosen) > limit:
         console().print(f"… and {count(len(chosen) - limit)} more: --limit")
 
 
 @app.command
-def show(delivery: str, /, *, as_json: Json = False) -> None:
+def show(delivery: str, /, *, language: Language = None, as_json: Json = False) -> None:
     """Show the declaration and the dates of a delivery, with the settings that apply where nothing is declared.
 
     Exit codes: 0 done, 1 unknown delivery, 3 invalid settings, 4 Kafka does not answer.
 
     Args:
         delivery: Delivery id.
+        language: Language of names, such as those of statuses: by default that of LC_ALL, LC_MESSAGES or LANG, else
+            English.
         as_json: One JSON object.
     """
-    settings = command_settings()
+    settings, names = command_settings(), name_language(language)
     found = wait_for(read_deliveries(settings)).get(delivery)
     if found is None:
         raise AftersendError(f"delivery {delivery!r} has no declaration and no events (`aftersend deliveries list`)")
     if as_json:
-        print_json(delivery_as_json(found, settings))
+        print_json(with_labels(delivery_as_json(found, settings), names.of_labels))
     else:
-        console().print(delivery_details(found, settings))
+        console().print(delivery_details(found, settings, names.language))
 
 
 Delivery = Annotated[str, Parameter(help="Delivery id.")]

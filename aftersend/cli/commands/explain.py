@@ -7,13 +7,14 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from aftersend.cli.context import Json, address_key, command_settings, wait_for
+from aftersend.cli.context import Json, Language, address_key, command_settings, name_language, wait_for
 from aftersend.cli.render.explain import explanation_details
-from aftersend.cli.render.output import console, print_json, say_json
+from aftersend.cli.render.output import console, print_json
 from aftersend.errors import EXIT_FAILED, EXIT_OK, AftersendError, UsageError
 from aftersend.services import masking
 from aftersend.services.explain.answer import ALL_VIEWS, ExplainOptions, time_of, views_of
 from aftersend.services.explain.read import ExplainedRow, explain_address
+from aftersend.services.names.labels import with_labels
 
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 
@@ -54,6 +55,7 @@ def explain(
     as_of: AsOf = "",
     view: View = None,
     views: Views = False,
+    language: Language = None,
     as_json: AsJson = False,
     masked: Masked = False,
 ) -> int:
@@ -82,12 +84,12 @@ def explain(
     found = wait_for(explain_address(command_settings(), delivery, address_key(recipient), options))
     if not found.explanation.steps and found.state is None:
         raise _not_found(found, as_of)
-    if masked:
-        print_json(masking.masked(msgspec.to_builtins(found.as_json())))
-    elif as_json:
-        say_json(msgspec.json.encode(found.as_json()))
+    names = name_language(language)
+    if masked or as_json:
+        answer = msgspec.to_builtins(found.as_json())
+        print_json(with_labels(masking.masked(answer) if masked else answer, names.of_labels))
     else:
-        console().print(explanation_details(found, raw=raw))
+        console().print(explanation_details(found, raw=raw, language=names.language))
     return EXIT_FAILED if found.state is None or found.explanation.disagreements else EXIT_OK
 
 

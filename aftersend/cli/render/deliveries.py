@@ -6,11 +6,18 @@ from collections.abc import Sequence
 
 from aftersend.cli.render.output import Line, LineTable, count, local, table
 from aftersend.config.settings import Settings
+from aftersend.locale.catalogue import name_of
+from aftersend.locale.languages import ENGLISH, LanguageCode
+from aftersend.rules.views import VIEWS
 from aftersend.services.deliveries.overview import DeliveryOverview
+from aftersend.services.names.terms import MESSAGE_TYPE
+from aftersend.services.names.views import ViewNames
 
 
-def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) -> LineTable:
-    """Return a table of deliveries; undeclared ones are dim."""
+def delivery_list(
+    deliveries: Sequence[DeliveryOverview], settings: Settings, language: LanguageCode = ENGLISH
+) -> LineTable:
+    """Return a table of deliveries, with names in a language; undeclared ones are dim."""
     result = table(
         "",
         *("delivery", "name", "tenant", "type", "policy", "validity", "statistics", "audience", "expected", "start"),
@@ -18,7 +25,7 @@ def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) ->
         right=("validity", "statistics", "audience", "expected"),
     )
     for delivery in deliveries:
-        values = dict(_values(delivery, settings))
+        values = dict(_values(delivery, settings, language))
         result.add_row(
             Line(delivery.delivery_id, style="" if delivery.declared is not None else "dim"),
             *(Line(values.get(name, "")) for name in ("name", "tenant", "message type", "policy")),
@@ -28,15 +35,16 @@ def delivery_list(deliveries: Sequence[DeliveryOverview], settings: Settings) ->
     return result
 
 
-def delivery_details(delivery: DeliveryOverview, settings: Settings) -> LineTable:
-    """Return a table with a line for each value of one delivery."""
+def delivery_details(delivery: DeliveryOverview, settings: Settings, language: LanguageCode = ENGLISH) -> LineTable:
+    """Return a table with a line for each value of one delivery, with names in a language."""
     result = table("", "", "")
-    for name, value in _values(delivery, settings):
-        result.add_row(name, Line(value))
+    for name, value in _values(delivery, settings, language):
+        view = VIEWS.get(value) if name == "policy" else None
+        result.add_row(name, Line(f"{value}: {ViewNames(view, language).title}" if view is not None else value))
     return result
 
 
-def _values(delivery: DeliveryOverview, settings: Settings) -> list[tuple[str, str]]:
+def _values(delivery: DeliveryOverview, settings: Settings, language: LanguageCode) -> list[tuple[str, str]]:
     """Return the values of a delivery by name; unknown ones are left out."""
     declared, kpis = delivery.declared, delivery.kpis
     values = [("delivery", delivery.delivery_id)]
@@ -47,7 +55,7 @@ def _values(delivery: DeliveryOverview, settings: Settings) -> list[tuple[str, s
         values += [
             ("name", declared.name),
             ("tenant", declared.tenant),
-            ("message type", declared.message_type),
+            ("message type", name_of(language, MESSAGE_TYPE, declared.message_type) if declared.message_type else ""),
             ("policy", declared.policy),
             ("expected audience", "" if expected is None else count(expected)),
             ("declared", local(declared.declared_at)),

@@ -19,6 +19,7 @@ from aftersend.console.api.requests import (
     encode_cursor,
     find_route,
     parse_explain_options,
+    parse_language,
     parse_limit,
     parse_query,
     read_body,
@@ -27,12 +28,15 @@ from aftersend.console.api.routes import MAX_ADDRESS, openapi
 from aftersend.console.api.suppression import Caller, SuppressionChecks
 from aftersend.console.auth import OPERATOR, TokenAuth
 from aftersend.console.errors import ApiError, ErrorCode
+from aftersend.locale.languages import LanguageCode
 from aftersend.printable import printable_json
 from aftersend.publish.kpis import Kpis
 from aftersend.publish.redis.reader import ORDERS
+from aftersend.rules.contact.suppression import NOT_SENT_REASON_OF
 from aftersend.schemas.times import iso
 from aftersend.services import answers
 from aftersend.services.masking import masked
+from aftersend.services.names.labels import ApiLabels, labels_of, with_labels
 from aftersend.services.public_records import to_public
 
 #: Longest path and query together, bytes.
@@ -100,7 +104,9 @@ class Api:
         if request.method not in route.methods:
             allowed = ", ".join(route.methods)
             raise ApiError(ErrorCode.METHOD_NOT_ALLOWED, f"this path allows {allowed} only", {"Allow": allowed})
-        parsed = ApiRequest(route, names, parse_query(raw_query, route), role, request, raw_path.decode("latin-1"))
+        query = parse_query(raw_query, route)
+        language = parse_language(query, request.headers.get("accept-language", ""))
+        parsed = ApiRequest(route, names, query, role, request, raw_path.decode("latin-1"), language)
         return await self._handlers[route.handler](parsed)
 
     # KPIs, read from Redis by any process.
@@ -118,7 +124,7 @@ class Api:
         answer = answers.ApiDeliveries(deliveries=[_delivery(kpis) for kpis in page.deliveries], total=page.total)
         if page.next is not None:
             answer.next = encode_cursor(page.next)
-        return _for_role(request.role, msgspec.to_builtins(answer))
+        return _shown(request, msgspec.to_builtins(answer))
 
     async def _one(self, request: ApiRequest) -> Response:
         kpis = await self._deliveries.read(delivery_id_of(request))
@@ -126,7 +132,7 @@ class Api:
             raise ApiError(
                 ErrorCode.UNKNOWN_DELIVERY, "this delivery has no events, or has expired in Redis (redis_expiry_days)"
             )
-        return _for_role(request.role, msgspec.to_builtins(_delivery(kpis)))
+        return _shown(request, msgspec.to_builtins(_delivery(kpis)))
 
     # Rows, read by the worker that owns the recipient's partition.
 
@@ -137,7 +143,7 @@ class Api:
         state = await self._rows.row(delivery_id, recipient)
         if state is None:
             raise ApiError(ErrorCode.UNKNOWN_ROW, "this delivery has no such recipient")
-        return _for_role(request.role, to_public(state))
+        return _shown(request, to_public(state))
 
     async def _recipient(self, request: ApiRequest) -> Response:
         recipient = self._address(request)
@@ -148,7 +154,7 @@ class Api:
             raise ApiError(ErrorCode.UNKNOWN_RECIPIENT, "nothing is stored about this address")
         contact = to_public(record.contact) if record.contact is not None else None
         rows = [to_public(state) for state in record.rows]
-        return _for_role(request.role, {"recipient": recipient, "deliveries": rows, "contact": contact})
+        return _shown(request, {"recipient": recipient, "deliveries": rows, "contact": contact})
 
     async def _explanation(self, request: ApiRequest) -> Response:
         delivery_id, recipient = delivery_id_of(request), self._address(request)
@@ -161,14 +167,17 @@ class Api:
         if explanation is None:
             verb = "has" if options.as_of is None else "had"
             raise ApiError(ErrorCode.UNKNOWN_ROW, f"this delivery {verb} no such recipient")
-        return _for_role(request.role, msgspec.to_builtins(explanation))
+        return _shown(request, msgspec.to_builtins(explanation))
 
     async def _suppression(self, request: ApiRequest) -> Response:
         headers = request.http.headers
         caller = Caller(request.path, headers.get("authorization"), FORWARDED in headers, request.role != OPERATOR)
         self._checks.enter()
         try:
-            return _json(await self._checks.answer(await read_body(request.http), caller))
+            answer = await self._checks.answer(await read_body(request.http), caller)
+            if request.language is not None:
+                answer.labels = _labels_of_check(answer, request.language)
+            return _json(answer, headers=_language_header(request.language))
         finally:
             self._checks.leave()
 
@@ -193,12 +202,24 @@ class Api:
         if not url:
             raise ApiError(ErrorCode.PARTITION_MOVING, "the recipient's partition is moving to another worker")
         seconds = EXPLAIN_SECONDS if request.route.handler == "explanation" else SECONDS
-        authorization = request.http.headers.get("authorization")
-        return await self._forwarder.ask(url, request.path, request.raw_query, authorization, seconds=seconds)
+        return await self._forwarder.ask(url, request.path, request.raw_query, request.http.headers, seconds=seconds)
 
 
-def _for_role(role: str, answer: dict[str, Any]) -> Response:
-    return _json(answer if role == OPERATOR else masked(answer))
+def _shown(request: ApiRequest, answer: dict[str, Any]) -> Response:
+    """Return an answer as the caller's role sees it, with labels in its language."""
+    seen = answer if request.role == OPERATOR else masked(answer)
+    return _json(with_labels(seen, request.language), headers=_language_header(request.language))
+
+
+def _language_header(language: LanguageCode | None) -> dict[str, str]:
+    return {} if language is None else {"Content-Language": language}
+
+
+def _labels_of_check(answer: answers.SuppressionAnswer, language: LanguageCode) -> ApiLabels:
+    """Return the labels of the reasons that occur; the answer itself may have thousands of addresses."""
+    reasons = {one.reason for result in answer.results for one in result.objections}
+    named = [{"reason": reason, "not_sent": NOT_SENT_REASON_OF[reason]} for reason in sorted(reasons)]
+    return labels_of(named, language)
 
 
 def _json(answer: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -6,6 +6,7 @@ this worker is itself reached over TLS (`aftersend.engine.group.membership`); re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -24,7 +25,9 @@ EXPLAIN_SECONDS: Final = 35.0
 #: Statuses with which the owner rejects our caller's token: the two workers have different tokens.
 _REJECTED: Final = frozenset({401, 403})
 #: Headers of the owner's answer that are passed on.
-_PASSED_ON: Final = ("content-type", "retry-after", "cache-control")
+_PASSED_ON: Final = ("content-type", "content-language", "retry-after", "cache-control")
+#: Headers of the request that go along.
+_GO_ALONG: Final = ("authorization", "accept-language")
 
 
 class Forwarder:
@@ -44,7 +47,7 @@ class Forwarder:
         url: str,
         path: str,
         query: str,
-        authorization: str | None,
+        headers: Mapping[str, str],
         *,
         seconds: float = SECONDS,
         body: bytes | None = None,
@@ -55,7 +58,7 @@ class Forwarder:
             url: of the worker.
             path: of the request, percent-encoded as received.
             query: of the request, as received.
-            authorization: header of the request.
+            headers: of the request; those in `_GO_ALONG` go along.
             seconds: time for the answer.
             body: JSON to POST; None: a GET.
 
@@ -65,7 +68,7 @@ class Forwarder:
         # Escapes stay as they are: an address may contain an encoded slash.
         target = yarl.URL(url.rstrip("/") + path + (f"?{query}" if query else ""), encoded=True)
         try:
-            answer = await self._request(target, authorization, seconds, body)
+            answer = await self._request(target, headers, seconds, body)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ApiError(
                 ErrorCode.OWNER_UNREACHABLE,
@@ -79,11 +82,11 @@ class Forwarder:
         return answer
 
     async def _request(
-        self, target: yarl.URL, authorization: str | None, seconds: float, body: bytes | None
+        self, target: yarl.URL, given: Mapping[str, str], seconds: float, body: bytes | None
     ) -> Response:
         if self._session is None:
             self._session = aiohttp.ClientSession(requote_redirect_url=False)
-        headers = {FORWARDED: "1"} | ({"Authorization": authorization} if authorization else {})
+        headers = {FORWARDED: "1"} | {name: value for name in _GO_ALONG if (value := given.get(name))}
         method = "GET"
         if body is not None:
             method, headers["Content-Type"] = "POST", "application/json"

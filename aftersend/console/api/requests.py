@@ -23,6 +23,7 @@ from aftersend.console.api.routes import (
     Route,
 )
 from aftersend.console.errors import ApiError, ErrorCode
+from aftersend.locale.languages import LANGUAGES, LanguageCode, from_accept_language, language_of
 from aftersend.publish.redis.reader import PageKey
 from aftersend.services.answers import MAX_DELIVERY
 from aftersend.services.explain.answer import ExplainOptions, time_of, views_of
@@ -50,6 +51,8 @@ class ApiRequest(msgspec.Struct):
     http: Request
     #: Percent-encoded, as received.
     path: str
+    #: Of the labels; None: no labels.
+    language: LanguageCode | None = None
 
     @property
     def raw_query(self) -> str:
@@ -101,7 +104,7 @@ def parse_query(raw: bytes, route: Route) -> dict[str, str]:
         raise ApiError(ErrorCode.INVALID_ENCODING, "the query is not percent-encoded UTF-8") from error
     except ValueError as error:
         raise ApiError(ErrorCode.INVALID_PARAMETER, f"more than {_MAX_QUERY_FIELDS} parameters") from error
-    names = {parameter.name for parameter in route.query}
+    names = {parameter.name for parameter in route.parameters}
     query: dict[str, str] = {}
     for name, value in fields:
         if name in query:
@@ -124,6 +127,24 @@ def parse_limit(given: str | None) -> int:
     if not digits or not 1 <= int(given) <= MAX_LIMIT:
         raise ApiError(ErrorCode.INVALID_PARAMETER, f"limit must be a number from 1 to {MAX_LIMIT}")
     return int(given)
+
+
+def parse_language(query: Mapping[str, str], accepted: str) -> LanguageCode | None:
+    """Return the language of the labels: that of the parameter `language`, else the one that the client prefers.
+
+    Args:
+        query: parameters by name.
+        accepted: value of `Accept-Language`; "": the client has none.
+
+    Raises:
+        ApiError: 400, if the parameter names a language without names.
+    """
+    given = query.get("language")
+    if given is None:
+        return from_accept_language(accepted)
+    if given not in LANGUAGES:
+        raise ApiError(ErrorCode.INVALID_PARAMETER, f"language must be one of {', '.join(LANGUAGES)}")
+    return language_of(given)
 
 
 def _parse_boolean(name: str, given: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from aftersend.console.errors import STATUSES, ErrorCode
+from aftersend.locale.languages import LANGUAGES
 from aftersend.publish.redis.reader import ORDERS
 from aftersend.services.answers import (
     MAX_ADDRESSES,
@@ -66,6 +67,11 @@ class Route(NamedTuple):
         """Allowed methods."""
         return ("GET", "HEAD") if self.question is None else ("POST",)
 
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Query parameters."""
+        return self.query if self.public else (*self.query, LANGUAGE)
+
 
 _ROW_CODES: Final = (
     ErrorCode.INVALID_ADDRESS,
@@ -80,6 +86,13 @@ _ALWAYS: Final = (
     ErrorCode.FORBIDDEN,
     ErrorCode.API_OFF,
     ErrorCode.URI_TOO_LONG,
+)
+
+#: Of every route but the document's own.
+LANGUAGE: Final = Parameter(
+    "language",
+    "language of the labels; by default the first one of `Accept-Language` that has names; without either, no labels",
+    {"type": "string", "enum": list(LANGUAGES)},
 )
 
 ROUTES: Final = (
@@ -169,6 +182,7 @@ _COMPONENT_NAMES: Final = {
     "ApiDelivery": "Delivery",
     "ApiExplanation": "Explanation",
     "ApiFailure": "Failed",
+    "ApiLabels": "Labels",
     "ApiObjection": "Objection",
     "ApiProblem": "Problem",
     "ApiRawRecord": "RawRecord",
@@ -240,7 +254,7 @@ def _operation(
 ) -> dict[str, Any]:
     names = [segment.strip("{}") for segment in route.segments if segment.startswith("{")]
     parameters = [_described(_IN_PATH[name], "path") for name in names]
-    parameters += [_described(parameter, "query") for parameter in route.query]
+    parameters += [_described(parameter, "query") for parameter in route.parameters]
     operation: dict[str, Any] = {
         "operationId": route.handler,
         "summary": route.summary,

@@ -159,7 +159,7 @@ class SuppressionChecks:
     ) -> dict[int, CheckedAddress]:
         """Return the results of another worker, by index."""
         request = SuppressionRequest(addresses=[recipients[index] for index in indexes], message_type=message_type)
-        answer = await self._forwarder.ask(url, caller.path, "", caller.authorization, body=_encode(request))
+        answer = await self._forwarder.ask(url, caller.path, "", _headers(caller), body=_encode(request))
         try:
             if answer.status_code == HTTPStatus.OK:
                 results = _decode_answer(answer.body).results
@@ -177,6 +177,11 @@ class SuppressionChecks:
             ErrorCode.OWNER_UNREACHABLE,
             f"the worker that owns some of these addresses answers with status {answer.status_code}",
         )
+
+
+def _headers(caller: Caller) -> dict[str, str]:
+    """Return the headers that a part of the request has; the labels are for the whole answer."""
+    return {} if caller.authorization is None else {"authorization": caller.authorization}
 
 
 async def _in_order(

@@ -30,6 +30,7 @@ SUPPRESSION_REASON: Final = "suppression reason"
 ADDRESS_STATUS: Final = "address status"
 MESSAGE_TYPE: Final = "message type"
 HEADING: Final = "heading"
+CONTACT: Final = "contact"
 VIEW: Final = "view"
 ADOBE_REASON: Final = "adobe reason"
 ADOBE_REASON_TYPE: Final = "adobe reason type"
@@ -39,6 +40,8 @@ ESCALA_LABEL: Final = "escala label"
 
 #: Headings of the tables of `aftersend kpi`.
 HEADINGS: Final = ("Statuses", "Counts", "Rates", "Decisions")
+#: What is said of a contact.
+CONTACT_WORDS: Final = ("do not email", "may be mailed", "invalid address")
 #: Headings of a product's numbers, as it calls the place where it shows them.
 BLOCKS: Final = {"adobe": "Deployment", "creatio": "Results", "escala": "Totals"}
 _PRODUCTS: Final = {"creatio": "creatio", "escala": "escala"}
@@ -83,6 +86,7 @@ def terms() -> dict[str, tuple[str, ...]]:
         ADDRESS_STATUS: dict.fromkeys(quarantine.ADDRESS_STATUSES),
         MESSAGE_TYPE: dict.fromkeys(filter(None, MESSAGE_TYPES)),
         HEADING: dict.fromkeys(HEADINGS),
+        CONTACT: dict.fromkeys(CONTACT_WORDS),
         VIEW: dict.fromkeys(view.title for view in VIEWS.values()),
         ADOBE_REASON: dict.fromkeys(reason.name for reason in reasons.REASONS),
         ADOBE_REASON_TYPE: dict.fromkeys(reason.type for reason in reasons.REASONS if reason.type),
@@ -94,3 +98,11 @@ def terms() -> dict[str, tuple[str, ...]]:
         for context, keys in _of_view(view).items():
             found.setdefault(context, {}).update(keys)
     return {context: tuple(keys) for context, keys in found.items()}
+
+
+_KNOWN: Final = {context: frozenset(keys) for context, keys in terms().items()}
+
+
+def is_known(context: str, key: str) -> bool:
+    """Return whether a key has a name in a context; a word of a stranger has none."""
+    return key in _KNOWN[context]
