@@ -97,6 +97,15 @@ class OpenDelivery:
         """
         self.start(starts_at(received_at, now, self.terms, timing), timing)
 
+    def begin_earlier(self, received_at: float, now: float, timing: Timing) -> None:
+        """Start the delivery with an event that arrived before those read so far; as for `begin`.
+
+        Half of the statistics period lies ahead of the latest arrival in any case: one wrong timestamp freezes nothing.
+        """
+        started_at = starts_at(received_at, max(now, self.last_at), self.terms, timing)
+        if now < self.forget_at and started_at < self.started_at:
+            self.start(started_at, timing)
+
     def start(self, started_at: float, timing: Timing) -> None:
         """Set when the delivery started, seconds since 1970."""
         self.started_at = started_at

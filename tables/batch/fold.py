@@ -151,8 +151,10 @@ class BatchFold:
                 raw_position = raw_offset << 20 | source << 14 | event.raw_partition
             else:
                 raw_position = record.offset << 20 | own_partition
-            if received_at > delivery.last_at:  # noqa: PLR1730 - quicker than max()
+            if received_at > delivery.last_at:
                 delivery.last_at = received_at
+            elif received_at < delivery.started_at:
+                delivery.begin_earlier(received_at, tick, timing)
             recipient = event.recipient
             limit, freeze_at = tick, delivery.freeze_at
             if received_at >= freeze_at or tick >= freeze_at:

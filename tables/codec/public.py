@@ -73,7 +73,7 @@ class Codec:
             digest, word, raw_position = _last_not_late(history)
         kind = word >> 10 & 63
         if kind == EXPIRED:
-            cause_of_version = Cause(cause, KIND_NAME[kind])
+            cause_of_version = Cause("", KIND_NAME[kind])
         else:
             cause_of_version = Cause(
                 cause or digest.hex(),

@@ -43,5 +43,5 @@ class PeriodSettings(BaseModel):
         3600.0,
         gt=0,
         description="By how much one tick may advance the time of a partition, seconds. A tick that is further ahead "
-        "is refused, or, after another one of that kind, advances it by this much (docs/domain.md §6.1).",
+        "advances it by a tenth of this (docs/domain.md §6.1).",
     )

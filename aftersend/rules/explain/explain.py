@@ -8,6 +8,7 @@ topics.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from msgspec.structs import replace
@@ -65,6 +66,10 @@ def explain(row: Row | None, logged: Sequence[LoggedEvent], replay: Replay, *, c
         made, ahead = steps[:length] + ending, steps[length:]
         if ending and ahead and ahead[0].kind == EXPIRED:
             del ahead[0]  # the same end of the same wait
+        if _is_overtaken(made):
+            # Listed, and decided, in the order of arrival (`docs/domain.md §2.4`), as the row's history is.
+            by_arrival = from_history(row, [step.logged for step in made if step.logged is not None], complete=True)
+            return RowExplanation(steps=by_arrival.steps + as_waiting(ahead), disagreements=by_arrival.disagreements)
         _count_repeats(made)
         return RowExplanation(steps=made + as_waiting(ahead), disagreements=differences(row, *shows))
     logged = [one for one in logged if one.event.type != _DECLARED]
@@ -76,6 +81,12 @@ def explain(row: Row | None, logged: Sequence[LoggedEvent], replay: Replay, *, c
             f"version {version}; the row has {STATUS_NAME[row.status]}, version {row.version}"
         )
     return remembered
+
+
+def _is_overtaken(steps: list[ExplanationStep]) -> bool:
+    """Return whether an event was read after another one that arrived later."""
+    arrivals = [step.received_at for step in steps if step.decision not in _REPEATS]
+    return any(later < earlier for earlier, later in pairwise(arrivals))
 
 
 def _same(folded: Row, stored: Row) -> bool:

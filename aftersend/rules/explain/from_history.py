@@ -27,17 +27,18 @@ _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 _UNLOCKED: Final = frozenset({Decision.APPLIED, Decision.LOWER_PRIORITY})
 
 
-def from_history(row: Row, logged: Sequence[LoggedEvent] = ()) -> RowExplanation:
+def from_history(row: Row, logged: Sequence[LoggedEvent] = (), *, complete: bool = False) -> RowExplanation:
     """Explain a row by its history: each event's decision, and the statuses as far as they follow.
 
     Args:
         row: as it is stored.
         logged: its events that the events topic still holds; they add details.
+        complete: the history is known to hold all events; else the row's version says whether it does.
     """
     remembered = unpack_history(row.history)
     of_digest = {digest_of(one.event.event_id): one for one in reversed(logged)}
     changes = sum(entry.decision != Decision.LATE for entry in remembered)
-    missing = row.version - changes
+    missing = 0 if complete else row.version - changes
     steps = [_remembered(entry, of_digest.get(entry.digest)) for entry in remembered]
     if missing <= 0:
         disagreements = _refold(row, steps)

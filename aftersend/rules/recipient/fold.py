@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aftersend.rules.recipient.arrival import insert, insert_among_open, is_open, place_of
 from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find_entry, pack_entry, with_repeat
@@ -60,8 +61,6 @@ _FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
 _FACTS_OF_NO_WAIT: Final = Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
 _UNSUBSCRIBES: Final = frozenset({UNSUBSCRIBED, UNSUBSCRIBED_ONE_CLICK})
-#: Kinds that start a wait for an outcome.
-_PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 _TEMPORARY_FAILURES: Final = frozenset({DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 #: Kinds that set `Row.failure`, besides temporary failures: permanent failures, and every reason for not sending except
 #: that of an extra copy.
@@ -110,12 +109,18 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     if history.find(digest) >= 0 and (at := find_entry(history, digest)) >= 0:
         row.history = with_repeat(history, at)
         return _DUPLICATE
-    if status in EXPIRED_STATUSES and row.facts & _FACTS_OF_EXPIRY:
-        _revert_expiry(row, received_at, windows)
-        status = row.status
-
+    # Read after an event that arrived later, or after the end of a wait that it is in time for: its status is decided
+    # below, by the order of arrival.
+    earlier, place = False, 0
+    if received_at <= row.updated_at and history:
+        place = place_of(history, received_at, kind, digest)
+        earlier = place < len(history)
+    if status in EXPIRED_STATUSES and row.facts & _FACTS_OF_EXPIRY and _is_in_time(row, received_at, windows):
+        earlier = True
     if not event.recipient or not event.delivery_id:
         decision = _UNATTRIBUTED
+    elif earlier:
+        decision = _LOWER_PRIORITY
     elif STATUS_TERMINAL[status]:
         decision = _TERMINAL_LOCKED
     elif KIND_RANK[kind] > STATUS_RANK[status]:
@@ -128,14 +133,15 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         decision = _LOWER_PRIORITY
 
     at_provider = event.occurred_at or received_at
+    starts_wait = False
     if kind == DELIVERED:
         if row.delivered_at is None or at_provider < row.delivered_at:
             row.delivered_at = at_provider
     elif kind == SENT:
         if row.sent_at is None or at_provider < row.sent_at:
             row.sent_at = at_provider
-        if STATUS_WAITS[status] and (row.pending_since is None or received_at < row.pending_since):
-            row.pending_since = received_at
+        if STATUS_WAITS[status] and row.pending_since is None:
+            row.pending_since, starts_wait = received_at, True
     elif kind == OPENED:
         row.opens += 1
         if row.opened_at is None or at_provider < row.opened_at:
@@ -151,8 +157,8 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     elif kind == OPENED_MACHINE:
         row.machine_opens += 1
     elif kind in _TEMPORARY_FAILURES:
-        if STATUS_WAITS[status] and (row.pending_since is None or received_at < row.pending_since):
-            row.pending_since = received_at
+        if STATUS_WAITS[status] and row.pending_since is None:
+            row.pending_since, starts_wait = received_at, True
         row.failure = _later_failure(row.failure, event, at_provider)
     elif kind in _FAILURES:
         if kind == HARD_BOUNCE and row.facts & _FACT_DELIVERED:
@@ -173,19 +179,21 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         decision = _TEST
     row.facts = facts
     row.version += 1
-    row.updated_at = received_at
-    if (
-        source != row.source
-        and ((kind in _PENDING and not facts & _FACT_GIVEN_UP) or not STATUS_WAITS[status])
-        and not facts & _FACT_EXPIRED
-    ):
-        # A row that waits, or has expired, keeps the source that sent it: that source's response window applies.
-        row.source = source
-    row.cause = event.event_id
     if event.message_type and not row.message_type:
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
     if event.address and row.address is None:
         row.address = event.address
+    if earlier:
+        word = int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6
+        entry = pack_entry(digest, word, raw_position)
+        if decision != _UNATTRIBUTED and is_open(row, status, kind, received_at, windows[source]):
+            return insert_among_open(row, place, entry, kind, received_at, source)
+        return insert(row, entry, source, event.event_id, received_at, tick, windows)
+    row.updated_at = received_at
+    if source != row.source and (starts_wait or not STATUS_WAITS[status]) and not facts & _FACT_EXPIRED:
+        # A row that waits, or has expired, keeps the source that started the wait: its response window applies.
+        row.source = source
+    row.cause = event.event_id
     # `pack_history_word`, inlined.
     history += pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, raw_position)
     if len(history) > MAX_BYTES:
@@ -257,20 +265,13 @@ def expire(row: Row, expiry: float) -> None:
         row.facts |= _FACT_EXPIRED
     row.version += 1
     row.updated_at = expiry
-    row.cause = ""
     row.history = _append_entry(row.history, _expiry_entry(expiry))
 
 
-def _revert_expiry(row: Row, received_at: float, windows: tuple[float, ...]) -> None:
-    """Undo an expiry if an event arrived before it but is folded after it.
+def _is_in_time(row: Row, received_at: float, windows: tuple[float, ...]) -> bool:
+    """Return whether an event arrived before the end of the wait of a row that has expired.
 
-    Ticks may overtake records that wait to be parsed, for example after an outage. The time of arrival decides.
+    Ticks may overtake records that wait to be parsed, for example after an outage, and a declaration may have changed
+    the window. The time of arrival decides.
     """
-    if row.pending_since is None or received_at >= row.pending_since + windows[row.source]:
-        return
-    if row.status in EXPIRES_TO:
-        row.facts &= ~_FACT_GIVEN_UP
-    elif row.facts & _FACT_EXPIRED:
-        row.status = row.previous
-        row.previous = 0
-        row.facts &= ~_FACT_EXPIRED
+    return row.pending_since is not None and received_at < row.pending_since + windows[row.source]

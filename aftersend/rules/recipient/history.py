@@ -24,6 +24,10 @@ NO_ID: Final = bytes(ID_BYTES)
 _entry: Final = Struct("<16sQQ")
 #: Packs an entry: the id's 16 bytes, the history word and the raw position.
 pack_entry: Final = _entry.pack
+#: Unpacks the entry at a byte offset of a history.
+unpack_entry: Final = _entry.unpack_from
+#: Iterates over the entries of a packed history, as id bytes, history word and raw position.
+iter_entries: Final = _entry.iter_unpack
 _word: Final = Struct("<Q")
 _HEX_ID_LENGTH: Final = 2 * ID_BYTES
 _ID_LENGTHS: Final = {ID_BYTES}

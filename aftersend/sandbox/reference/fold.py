@@ -12,7 +12,15 @@ import msgspec
 from aftersend.sandbox.reference import domain
 from aftersend.sandbox.reference.contacts import Contacts
 from aftersend.sandbox.reference.options import ReferenceOptions
-from aftersend.sandbox.reference.rows import REMEMBERED, ExpectedRow, change_row, remember
+from aftersend.sandbox.reference.rows import (
+    REMEMBERED,
+    ExpectedRow,
+    arrival_of,
+    change_row,
+    end_wait,
+    remember,
+    remembers,
+)
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback, FoldEvent
 from aftersend.schemas.raw import RecordPosition
 
@@ -59,8 +67,6 @@ class Reference:
         self.options = options
         self.partition = partition
         self.tick = 0.0
-        #: Whether the last tick was ahead of the time, and so did not count in full.
-        self._leapt = False
         self.deliveries: dict[str, ExpectedDelivery] = {}
         #: Terms of declared deliveries, with or without events.
         self.declared: dict[str, ExpectedTerms] = {}
@@ -93,6 +99,8 @@ class Reference:
             oldest = self.tick - max(self._period(event.delivery_id) / 2, 3 * 86_400)
             started_at = max(now, oldest)
             delivery = self.deliveries[event.delivery_id] = ExpectedDelivery(started_at, now)
+        elif now < delivery.started_at and not self._is_past_retention(event.delivery_id, delivery):
+            self._start_earlier(event.delivery_id, delivery, now)
         delivery.updated_at = max(delivery.updated_at, now)
         forgotten = self._is_past_retention(event.delivery_id, delivery)
         if now >= self._freeze_at(event.delivery_id, delivery) or forgotten:
@@ -115,15 +123,11 @@ class Reference:
             row = ExpectedRow(freeze_at=self._freeze_at(delivery_id, delivery), message_type=default_type)
             delivery.rows[event.recipient] = row
         self._expire_if_over(delivery_id, row, max(now, self.tick))
-        if event.event_id in row.remembered:
+        if remembers(row, event.event_id):
             return "duplicate"
-        self._revert_expiry(delivery_id, row, now)
-        decision = change_row(row, event, kind, now)
-        keeps = row.waits() and (kind not in domain.STARTS_WAIT or "given_up" in row.facts)
-        if not keeps and "expired" not in row.facts:
-            # Else it keeps the source that sent it, whose response window applies.
-            row.source = self._source(event)
-        row.cause = self._cause(event, kind, offset)
+        arrival = arrival_of(event, kind, now, self._source(event), self._cause(event, kind, offset))
+        until = min(self.tick, self._freeze_at(delivery_id, delivery))
+        decision = change_row(row, event, arrival, lambda source: self._window(delivery_id, source), until)
         if decision != "test":
             self._update_contact(_with_message_type(event, default_type), kind, now, row)
         return decision
@@ -137,14 +141,9 @@ class Reference:
         return "" if declared is None else declared.message_type
 
     def _take_tick(self, at: float) -> None:
-        """Pass the time up to a tick; one that leaps counts only after another, and then for one step."""
-        latest, leapt_before = self.tick + self.options.clock_max_step, self._leapt
-        leaps = bool(self.tick) and at > latest
-        self._leapt = leaps and at > self.tick
-        if not leaps:
-            self.pass_time(at)
-        elif leapt_before:
-            self.pass_time(latest)
+        """Pass the time up to a tick; one that leaps counts for a tenth of a step."""
+        step = self.options.clock_max_step
+        self.pass_time(self.tick + step * 0.1 if self.tick and at > self.tick + step else at)
 
     def pass_time(self, now: float) -> None:
         """Set the time to `now` (seconds since 1970) if it is later, and forget rows past their retention.
@@ -207,48 +206,35 @@ class Reference:
                 row.freeze_at = self._freeze_at(event.delivery_id, delivery)
             self.pass_time(self.tick)  # by the new terms, its rows may be past their retention
 
-    def _window(self, delivery_id: str, row: ExpectedRow) -> float:
+    def _window(self, delivery_id: str, source: str) -> float:
         declared = self.declared.get(delivery_id)
         if declared is not None and declared.window is not None:
             return declared.window
-        return self.options.windows.get(row.source, self.options.window)
+        return self.options.windows.get(source, self.options.window)
 
     def _expires_at(self, delivery_id: str, row: ExpectedRow) -> float | None:
         if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
             return None
-        return row.pending_since + self._window(delivery_id, row)
+        return row.pending_since + self._window(delivery_id, row.source)
 
     def _expire_if_over(self, delivery_id: str, row: ExpectedRow, now: float) -> None:
-        expiry = self._expires_at(delivery_id, row)
-        if expiry is None or expiry > min(now, row.freeze_at):
-            return
-        if row.status == domain.GIVEN_UP_AS:
-            row.facts.add("given_up")
-        else:
-            row.previous = row.status
-            row.status = domain.EXPIRES_TO[row.status]
-            row.final = True
-            row.facts.add("expired")
-        remember(row, None)
-        row.version += 1
-        row.updated_at = expiry
-        row.cause = {"kind": "expired"}
-
-    def _revert_expiry(self, delivery_id: str, row: ExpectedRow, now: float) -> None:
-        """Undo an expiry if an event arrived before it but is folded after it."""
-        if row.pending_since is None or now >= row.pending_since + self._window(delivery_id, row):
-            return
-        if "expired" in row.facts:
-            row.status, row.final, row.previous = row.previous, False, ""
-            row.facts.discard("expired")
-        elif row.waits():
-            row.facts.discard("given_up")
+        if end_wait(row, lambda source: self._window(delivery_id, source), min(now, row.freeze_at)):
+            row.version += 1
 
     def _freeze_at(self, delivery_id: str, delivery: ExpectedDelivery) -> float:
         """Return when a delivery freezes; events without a delivery never do."""
         if not delivery_id:
             return float("inf")
         return self._start(delivery_id, delivery) + self._period(delivery_id)
+
+    def _start_earlier(self, delivery_id: str, delivery: ExpectedDelivery, now: float) -> None:
+        """Start a delivery at an event that arrived before those read so far."""
+        latest = max(self.tick, delivery.updated_at)
+        started_at = max(now, latest - max(self._period(delivery_id) / 2, 3 * 86_400))
+        if started_at < delivery.started_at:
+            delivery.started_at = started_at
+            for row in delivery.rows.values():
+                row.freeze_at = self._freeze_at(delivery_id, delivery)
 
     def _period(self, delivery_id: str) -> float:
         """Return the statistics period of a delivery."""
@@ -271,10 +257,10 @@ class Reference:
         row = delivery.rows.get(event.recipient)
         if row is not None:
             self._expire_if_over(event.delivery_id, row, now)
-            if event.event_id in row.remembered:
+            if remembers(row, event.event_id):
                 return
             if len(row.remembered) < REMEMBERED:
-                remember(row, event.event_id)
+                remember(row, arrival_of(event, kind, now, "", {})._replace(late=True))
         if not event.test and (row is None or "test" not in row.facts):
             self._update_contact(event, kind, now, row)
 

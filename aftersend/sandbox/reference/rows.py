@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aftersend.sandbox.reference import domain
 from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
@@ -13,6 +14,40 @@ from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 REMEMBERED: Final = 33
 #: Characters of a diagnostic text that a row keeps.
 MAX_DIAGNOSTIC: Final = 250
+
+
+class Arrival(NamedTuple):
+    """An event in the memory of a row, or the end of a wait; they compare in the order of arrival."""
+
+    milliseconds: int
+    #: Of the kind; the end of a wait comes before the events of its millisecond.
+    rank: int
+    #: Sixteen bytes that stand for the event's id.
+    digest: bytes
+    event_id: str
+    kind: str
+    at: float
+    source: str
+    #: Position of the raw record, as a row shows it.
+    cause: dict[str, Any]
+    late: bool = False
+
+
+def arrival_of(event: FoldEvent, kind: str, at: float, source: str, cause: dict[str, Any]) -> Arrival:
+    """Return what a row remembers of an event that arrived at a time, seconds since 1970."""
+    rank = domain.RANK_OF_KIND.get(kind, domain.rank_of(domain.STATUS_OF_KIND.get(kind, kind) or "none"))
+    return Arrival(int(at * 1000 + 0.5), rank, _digest(event.event_id), event.event_id, kind, at, source, cause)
+
+
+def end_of_wait(at: float) -> Arrival:
+    """Return the end of a wait at a time, seconds since 1970."""
+    return Arrival(int(at * 1000 + 0.5), -2, b"", "", "expired", at, "", {"kind": "expired"})
+
+
+def _digest(event_id: str) -> bytes:
+    if len(event_id) == 32 and set(event_id.lower()) <= set("0123456789abcdef"):
+        return bytes.fromhex(event_id)
+    return hashlib.blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(slots=True)
@@ -39,8 +74,8 @@ class ExpectedRow:
     failure: tuple[float, int, str, str, str] | None = None
     address: str = ""
     cause: dict[str, Any] = field(default_factory=dict)
-    #: Ids of the last events, oldest first; None: an expiry.
-    remembered: list[str | None] = field(default_factory=list)
+    #: The last events in the order of arrival, ends of waits included.
+    remembered: list[Arrival] = field(default_factory=list)
 
     def waits(self) -> bool:
         """Return whether the row waits for an outcome, in time or not."""
@@ -75,17 +110,34 @@ def _without_defaults(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
 
 
-def remember(row: ExpectedRow, event_id: str | None) -> None:
-    """Add an event id to those that the row remembers, in place; None: an expiry."""
-    row.remembered.append(event_id)
+def remembers(row: ExpectedRow, event_id: str) -> bool:
+    """Return whether a row remembers an event."""
+    return any(one.kind != "expired" and one.digest == _digest(event_id) for one in row.remembered)
+
+
+def remember(row: ExpectedRow, arrival: Arrival) -> None:
+    """Add an event to those that the row remembers, in place."""
+    row.remembered.append(arrival)
     if len(row.remembered) > REMEMBERED:
         del row.remembered[0]
 
 
-def change_row(row: ExpectedRow, event: FoldEvent, kind: str, now: float) -> str:
-    """Fold an event that is new to the row, in place; return the decision."""
-    happened_at = event.occurred_at or now
-    decision = _change_status(row, event, kind)
+def change_row(
+    row: ExpectedRow, event: FoldEvent, arrival: Arrival, window_of: Callable[[str], float], until: float
+) -> str:
+    """Fold an event that is new to the row, in place; return the decision.
+
+    Args:
+        row: its row.
+        event: the event.
+        arrival: of the event.
+        window_of: returns the response window of a source, seconds.
+        until: the time by which a wait may have ended, seconds since 1970.
+    """
+    kind, now = arrival.kind, arrival.at
+    overtaken = is_overtaken(row, arrival, window_of)
+    attributed = bool(event.recipient and event.delivery_id)
+    decision = "unattributed" if overtaken else _change_status(row, kind, attributed=attributed)
     new_facts = domain.facts_of(kind)
     if kind == "hard_bounce" and "delivered" in row.facts:
         row.facts.add("bounced_after_delivery")
@@ -94,10 +146,33 @@ def change_row(row: ExpectedRow, event: FoldEvent, kind: str, now: float) -> str
         row.facts.add("test")
         decision = "test"
 
-    if decision in {"applied", "test"} and not row.waits() and "expired" not in row.facts:
+    starts_wait = False
+    if overtaken:
+        pass  # see `put_in_order`
+    elif decision in {"applied", "test"} and not row.waits() and "expired" not in row.facts:
         row.pending_since = None
-    elif row.waits() and kind in domain.STARTS_WAIT and (row.pending_since is None or now < row.pending_since):
-        row.pending_since = now
+    elif row.waits() and kind in domain.STARTS_WAIT and row.pending_since is None:
+        row.pending_since, starts_wait = now, True
+    _count(row, event, kind, event.occurred_at or now)
+
+    row.version += 1
+    if not row.message_type and event.message_type in MESSAGE_TYPES:
+        row.message_type = event.message_type
+    row.address = row.address or event.address
+    if overtaken:
+        derived = put_in_order(row, arrival, window_of, until, attributed=attributed)
+        return decision if decision == "test" else derived
+    row.updated_at = now
+    if (starts_wait or not row.waits()) and "expired" not in row.facts:
+        # Else it keeps the source that started the wait, whose response window applies.
+        row.source = arrival.source
+    row.cause = arrival.cause
+    remember(row, arrival)
+    return decision
+
+
+def _count(row: ExpectedRow, event: FoldEvent, kind: str, happened_at: float) -> None:
+    """Change what no order matters to: times, numbers and the failure."""
     first, last, tally = domain.FIRST_TIME.get(kind), domain.LAST_TIME.get(kind), domain.TALLY.get(kind)
     if first is not None:
         row.times[first] = min(happened_at, row.times.get(first, happened_at))
@@ -110,17 +185,100 @@ def change_row(row: ExpectedRow, event: FoldEvent, kind: str, now: float) -> str
         failure = (happened_at, event.code, event.enhanced_code, event.reason, diagnostic)
         row.failure = failure if row.failure is None else max(failure, row.failure)
 
-    row.version += 1
-    row.updated_at = now
-    if not row.message_type and event.message_type in MESSAGE_TYPES:
-        row.message_type = event.message_type
-    row.address = row.address or event.address
-    remember(row, event.event_id)
+
+def is_overtaken(row: ExpectedRow, arrival: Arrival, window_of: Callable[[str], float]) -> bool:
+    """Return whether an event arrived before another of its row, or before the end of a wait that was too early."""
+    expired = "expired" in row.facts or (row.waits() and "given_up" in row.facts)
+    if expired and row.pending_since is not None and arrival.at < row.pending_since + window_of(row.source):
+        return True
+    return bool(row.remembered) and arrival.at <= row.updated_at and arrival[:3] <= row.remembered[-1][:3]
+
+
+def put_in_order(
+    row: ExpectedRow, arrival: Arrival, window_of: Callable[[str], float], until: float, *, attributed: bool
+) -> str:
+    """Put an overtaken event where it belongs, and go through all events again; return the decision on it."""
+    if len(row.remembered) >= REMEMBERED:
+        return _put_into_full(row, arrival, attributed=attributed)
+    events = sorted([*(one for one in row.remembered if one.kind != "expired"), arrival], key=lambda one: one[:3])
+    row.remembered, row.status, row.final, row.previous, row.source, row.pending_since = [], "none", False, "", "", None
+    row.facts -= {"expired", "given_up", "retries_exhausted", "bounced_after_delivery"}
+    decisions, delivered = {}, False
+    for one in events:
+        if not one.late:
+            end_wait(row, window_of, one.at)
+            decisions[one.digest] = _change_status(row, one.kind, attributed=attributed)
+            starts_wait = row.waits() and one.kind in domain.STARTS_WAIT and row.pending_since is None
+            if starts_wait:
+                row.pending_since = one.at
+            elif not row.waits() and "expired" not in row.facts:
+                row.pending_since = None
+            if one.kind == "hard_bounce" and delivered:
+                row.facts.add("bounced_after_delivery")
+            delivered |= "delivered" in domain.facts_of(one.kind)
+            row.facts |= domain.facts_of(one.kind) & {"retries_exhausted"}
+            if (starts_wait or not row.waits()) and "expired" not in row.facts:
+                row.source = one.source
+            row.cause, row.updated_at = one.cause, one.at
+        row.remembered.append(one)
+    end_wait(row, window_of, until)
+    _forget_oldest(row, arrival)
+    return decisions[arrival.digest]
+
+
+def end_wait(row: ExpectedRow, window_of: Callable[[str], float], now: float) -> bool:
+    """End the wait of a row that is over at a time, seconds since 1970; return whether it was."""
+    if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
+        return False
+    expiry = row.pending_since + window_of(row.source)
+    if expiry > now:
+        return False
+    if row.status == domain.GIVEN_UP_AS:
+        row.facts.add("given_up")
+    else:
+        row.previous, row.status, row.final = row.status, domain.EXPIRES_TO[row.status], True
+        row.facts.add("expired")
+    remember(row, end_of_wait(expiry))
+    row.updated_at = expiry
+    row.cause = {"kind": "expired"}
+    return True
+
+
+def _put_into_full(row: ExpectedRow, arrival: Arrival, *, attributed: bool) -> str:
+    """Put an overtaken event among as many others as a row remembers: a terminal status yields to an earlier one."""
+    decision = "unattributed"
+    if attributed:
+        status = domain.STATUS_OF_KIND.get(arrival.kind, arrival.kind)
+        terminal = bool(status) and domain.is_terminal(status)
+        same = [o for o in row.remembered if not o.late and o.kind != "expired" and _status_of(o.kind) == row.status]
+        decision = "terminal_locked" if row.final else "lower_priority"
+        if row.final and terminal and same and arrival[:3] < min(one[:3] for one in same):
+            row.status, decision = status, "applied"
+        elif not row.final:
+            decision = _change_status(row, arrival.kind, attributed=True)
+            if decision == "applied" and not row.waits():
+                row.pending_since = None
+    if arrival.kind == "hard_bounce" and "delivered" in row.facts:
+        row.facts.add("bounced_after_delivery")
+    if arrival[:3] > max(one[:3] for one in row.remembered):
+        row.cause, row.updated_at = arrival.cause, max(row.updated_at, arrival.at)
+    row.remembered = sorted([*row.remembered, arrival], key=lambda one: one[:3])
+    _forget_oldest(row, arrival)
     return decision
 
 
-def _change_status(row: ExpectedRow, event: FoldEvent, kind: str) -> str:
-    if not (event.recipient and event.delivery_id):
+def _forget_oldest(row: ExpectedRow, new: Arrival) -> None:
+    """Forget the oldest of too many, but not the new one."""
+    while len(row.remembered) > REMEMBERED:
+        del row.remembered[1 if row.remembered[0].digest == new.digest else 0]
+
+
+def _status_of(kind: str) -> str:
+    return domain.STATUS_OF_KIND.get(kind, kind)
+
+
+def _change_status(row: ExpectedRow, kind: str, *, attributed: bool) -> str:
+    if not attributed:
         return "unattributed"
     if row.final:
         return "terminal_locked"

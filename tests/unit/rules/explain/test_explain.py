@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from aftersend.rules.explain.explain import as_of, explain
 from aftersend.rules.explain.explanation import LoggedEvent, RowExplanation
 from aftersend.rules.explain.replay import Replay
+from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.rules.recipient.kinds import KIND_NAME
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.recipient.timing import timing
@@ -132,13 +133,25 @@ def test_the_end_of_a_wait_is_a_step_of_its_own() -> None:
     assert "status unknown is terminal" in after.rule
 
 
-def test_an_expiry_that_is_taken_back() -> None:
+def test_an_expiry_that_is_taken_back_is_not_listed() -> None:
+    """The row is as if the event had been read in time, and so is its explanation."""
     found = explained("sent", event("opened", 40 * HOUR), tick=START + 60 * HOUR)
 
-    assert [("none", "sent"), ("sent", "unknown"), ("sent", "opened")] == [
+    assert [("none", "sent"), ("sent", "opened")] == [
         (STATUS_NAME[step.before or 0], STATUS_NAME[step.after or 0]) for step in found.steps
     ]
-    assert found.steps[2].rule.startswith("arrived before the wait was over (2025-09-16T12:00:00.000Z)")
+
+
+def test_events_are_listed_and_decided_in_the_order_of_arrival() -> None:
+    explanation = explained(
+        event("complained", 300), event("sent", 0), event("unsubscribed", 200), event("opened", 100), event("sent", 50)
+    )
+
+    assert ["sent", "sent", "opened", "unsubscribed", "complained"] == [KIND_NAME[s.kind] for s in explanation.steps]
+    assert ["applied", "lower_priority", "applied", "applied", "terminal_locked"] == [
+        DECISION_NAMES[step.decision or 0] for step in explanation.steps
+    ]
+    assert [] == explanation.disagreements
 
 
 def test_places_are_those_of_the_raw_records_or_else_of_the_events() -> None:

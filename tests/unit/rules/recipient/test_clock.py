@@ -23,15 +23,25 @@ def test_ticks_in_order_advance_the_time_and_earlier_ones_change_nothing() -> No
     assert ([NOW + 5, NOW + HOUR, NOW + HOUR, NOW + 2 * HOUR], 0) == times(NOW + 5, NOW + HOUR, NOW, NOW + 2 * HOUR)
 
 
-def test_a_single_tick_that_leaps_changes_nothing() -> None:
-    assert ([NOW + 5, NOW + 5, NOW + 10, NOW + 10, NOW + 15], 2) == times(NOW + 5, FAR, NOW + 10, FAR, NOW + 15)
+def test_a_tick_that_leaps_advances_the_time_by_a_tenth_of_a_step() -> None:
+    step = HOUR / 10
+    assert ([NOW + 5, NOW + 5 + step, NOW + 5 + step, NOW + 5 + 2 * step], 2) == times(NOW + 5, FAR, NOW + 10, FAR)
 
 
-def test_after_an_outage_the_time_catches_up_step_by_step() -> None:
+def test_after_an_outage_the_time_catches_up() -> None:
     later = NOW + 2.5 * HOUR
-    caught_up = later + 15
+    found, refused = times(*(later + 5 * number for number in range(20)))
 
-    assert ([NOW, NOW + HOUR, NOW + 2 * HOUR, caught_up], 3) == times(later, later + 5, later + 10, caught_up)
+    assert (later + 95, 16) == (found[-1], refused)
+
+
+def test_a_worker_that_takes_over_counts_as_before() -> None:
+    ticks = [FAR, NOW + 5, FAR, FAR, NOW + HOUR]
+    now = NOW
+    for at in ticks:
+        now = PartitionClock(now, HOUR).tick(at)
+
+    assert times(*ticks)[0][-1] == now
 
 
 @pytest.mark.parametrize(

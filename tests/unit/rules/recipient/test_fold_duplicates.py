@@ -67,7 +67,7 @@ def test_an_event_that_comes_again_after_33_others_counts_again() -> None:
 def test_a_duplicate_keeps_nothing_alive() -> None:
     """What is remembered are the last different events: a repeat does not move its entry to the end."""
     first = event("clicked")
-    others = [e for i in range(MAX_ENTRIES) for e in (event("opened", i), first)]
+    others = [e for i in range(MAX_ENTRIES) for e in (event("opened", i + 1), first)]
     decisions = folded(first, *others).decisions
 
     assert MAX_ENTRIES - 1 == decisions.count("duplicate")

@@ -75,7 +75,9 @@ def test_what_arrived_in_time_takes_the_end_of_a_soft_bounces_window_back() -> N
     delivered = folded(event("delivered", HOUR), row=given_up.row)
     again = folded(event("autoresponded", 4 * DAY), row=tried.row)
 
-    assert ("soft_bounce", False) == (tried.status, "given_up" in tried.facts)
+    assert ("soft_bounce", True) == (tried.status, "given_up" in tried.facts), (
+        "the wait was over at the automatic reply"
+    )
     assert ("delivered", False) == (delivered.status, "given_up" in delivered.facts)
     assert "given_up" in again.facts
 
@@ -122,14 +124,13 @@ def test_what_arrived_in_time_takes_the_expiry_back() -> None:
     assert (3, None) == (after.row.version, after.row.pending_since), "sent, expired, delivered"
 
 
-def test_what_arrived_in_time_without_being_an_outcome_lets_the_row_wait_on() -> None:
-    """Until the next event or tick ends the wait again, at the same moment as before."""
+def test_what_arrived_in_time_without_being_an_outcome_does_not_change_the_end_of_the_wait() -> None:
     after = folded(event("sent"), event("autoresponded", HOUR), tick=START + 3 * DAY)
     again = folded(event("opened", 3 * DAY), row=after.row)
 
-    assert ("sent", "none", START) == (after.status, after.previous, after.row.pending_since)
-    assert "expired" not in after.facts
-    assert ("unknown", "sent", 5) == (again.status, again.previous, again.row.version)
+    assert ("unknown", "sent", START) == (after.status, after.previous, after.row.pending_since)
+    assert START + 2 * DAY == after.row.updated_at
+    assert ("unknown", "sent") == (again.status, again.previous)
 
 
 def test_what_arrived_when_the_row_was_due_is_too_late() -> None:
@@ -149,7 +150,7 @@ def test_a_duplicate_takes_no_expiry_back() -> None:
 
 
 def test_a_status_of_unknown_that_somebody_reported_is_not_taken_back() -> None:
-    after = folded(event("sent"), event("unknown", 2 * HOUR), event("delivered", HOUR))
+    after = folded(event("sent"), event("unknown", 2 * HOUR), event("delivered", 3 * HOUR))
 
     assert ("unknown", "terminal_locked") == (after.status, after.decisions[-1])
 
@@ -160,7 +161,7 @@ def test_a_row_that_waits_keeps_the_source_that_has_it_sent() -> None:
     waiting, actual = folded(*heard), folded(*heard, event("opened", 2, source="tracking"))
     deferred = folded(*heard, event("deferred", 2, source="unione"))
 
-    assert (4, 2, 3) == (waiting.row.source, actual.row.source, deferred.row.source)
+    assert (4, 2, 4) == (waiting.row.source, actual.row.source, deferred.row.source)
     assert "opened" == folded(event("opened", 71 * HOUR), row=waiting.row).status
     assert "unknown" == folded(event("opened", 72 * HOUR), row=waiting.row).status
 

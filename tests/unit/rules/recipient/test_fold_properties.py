@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aftersend.rules.recipient.decisions import DECISION_NAMES
-from aftersend.rules.recipient.history import MAX_ENTRIES
-from aftersend.rules.recipient.kinds import KIND_NAME
+from aftersend.rules.recipient.history import MAX_ENTRIES, digest_of
+from aftersend.rules.recipient.kinds import KIND_NAME, KIND_RANK, kind_of
 from aftersend.schemas.event import EVENT_TYPES, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import HOUR, MINUTE, START, Folding, event, folded
@@ -40,6 +40,11 @@ def some_events(types: Sequence[str], max_size: int) -> st.SearchStrategy[list[F
         exhausted=st.booleans(),
     )
     return st.lists(one, min_size=1, max_size=max_size).map(_numbered)
+
+
+def by_arrival(events: list[FoldEvent]) -> list[FoldEvent]:
+    """Return events in the order of their arrival (`docs/domain.md §2.4`)."""
+    return sorted(events, key=lambda one: (one.received_at, KIND_RANK[kind_of(one)], digest_of(one.event_id)))
 
 
 def _numbered(fields: list[dict[str, Any]]) -> list[FoldEvent]:
@@ -90,6 +95,7 @@ def test_every_event_gets_exactly_one_decision(events: list[FoldEvent]) -> None:
 
 @given(some_events(EVENT_TYPES[:-1], 60))
 def test_the_version_counts_what_was_no_duplicate(events: list[FoldEvent]) -> None:
+    events = by_arrival(events)
     result = folded(*events, *events[-MAX_ENTRIES:])
 
     assert len(events) == result.row.version

@@ -9,7 +9,7 @@ from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.schemas.event import EVENT_TYPES, FoldEvent
 from aftersend.schemas.recipient import Row
 from tests.unit.rules.factories import DAY, HOUR, START, event, fold_into, folded
-from tests.unit.rules.recipient.test_fold_properties import some_events
+from tests.unit.rules.recipient.test_fold_properties import by_arrival, some_events
 from tests.unit.rules.views.factories import OVER, row_of
 
 #: Types of events that concern a row.
@@ -31,12 +31,13 @@ def test_a_status_by_the_end_of_a_wait_has_the_time_of_that_end() -> None:
     assert START + 1 + 2 * DAY == status_at(row_of(event("soft_bounce", 1), OVER))
 
 
-def test_an_expiry_that_is_taken_back_leaves_the_time_of_the_status_before() -> None:
-    row = folded(event("sent"), event("autoresponded", HOUR), tick=START + 3 * DAY).row
+def test_an_expiry_that_is_taken_back_gives_way_to_the_time_of_what_arrived_in_time() -> None:
+    row = folded(event("sent"), tick=START + 3 * DAY).row
+    late = folded(event("autoresponded", 3 * DAY), row=row).row
+    assert ("unknown", START + 2 * DAY) == (STATUS_NAME[late.status], status_at(late))
 
-    assert ("sent", START) == (STATUS_NAME[row.status], status_at(row))
-    delivered = folded(event("delivered", 2 * HOUR), row=row).row
-    assert START + 2 * HOUR == status_at(delivered)
+    delivered = folded(event("delivered", 2 * HOUR), row=late).row
+    assert ("delivered", START + 2 * HOUR) == (STATUS_NAME[delivered.status], status_at(delivered))
 
 
 def test_a_soft_bounce_that_was_given_up_and_then_succeeded_has_the_time_of_the_success() -> None:
@@ -66,7 +67,7 @@ def test_a_time_that_nothing_tells_is_none() -> None:
 def test_it_is_the_arrival_of_the_event_that_changed_the_status_last(events: list[FoldEvent]) -> None:
     row = Row()
     expected: float | None = None
-    for one in events:
+    for one in by_arrival(events):
         if fold_into(row, one) & 15 == Decision.APPLIED:
             expected = one.received_at
 
