@@ -30,6 +30,9 @@ settings.load_profile("ci" if IN_CI else "local")
 # Processes that share a run never pick a port that another one has just picked, or frees for a moment.
 _ports._PORTS = sharing.ports(os.environ.get("PYTEST_XDIST_WORKER", ""))
 
+# Commands print names in the language of the environment; tests expect English wherever they run.
+os.environ["LC_ALL"] = "C.UTF-8"
+
 # What a shell runs in its background ignores Ctrl-C, and so would all that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -146,8 +146,24 @@ def test_one_delivery_is_shown_in_views(installation: Installation, campaign: di
     assert truth["total_opens"] == views["creatio"]["totals"]["total_opens"]
 
     shown = installation.run("kpi", "autumn-sale", "--view", "efs", "--view", "creatio").out
-    assert "bounces and errors share" in shown
+    assert "% bounces + errors" in shown
     assert "Sent to provider" in shown
+
+
+def test_names_are_in_the_language_of_the_option_or_the_environment(
+    installation: Installation, campaign: dict[str, Any]
+) -> None:
+    command = ("kpi", "autumn-sale", "--view", "efs")
+
+    assert "Mensajes que enviar" in installation.run(*command, "--language", "es", LC_ALL="ru_RU.UTF-8").out
+    assert "Zu sendende Nachrichten" in installation.run(*command, LC_ALL="", LANG="de_DE.UTF-8").out
+    english, french = (
+        installation.run(*command, "--json").json,
+        installation.run(*command, "--json", LC_ALL="fr_FR").json,
+    )
+    labels = french["views"]["efs"].pop("labels")
+    assert english == french
+    assert "Messages à envoyer" == labels["counts"]["to_send"]
 
 
 def test_a_view_is_of_one_delivery(installation: Installation, campaign: dict[str, Any]) -> None:

@@ -73,6 +73,11 @@ async def test_logs_are_exported(install: Callable[..., Installation]) -> None:
     )
 
     assert PEOPLE[20:25] == sorted(line["address"] for line in await rows(installation, "--status", "FAILED"))
+    spanish = await rows(installation, "--status", "error", "--reason", "Usuario desconocido", "--language", "es")
+    assert {("Failed", "Error", "User unknown", "Usuario desconocido")} == {
+        tuple(line[name] for name in ("status", "status_label", "reason", "reason_label")) for line in spanish
+    }
+    assert PEOPLE[20:25] == sorted(line["address"] for line in spanish)
     full = await objects(installation, "--view", "efs", "--reason", "mailbox full", "--status", "failed")
     assert PEOPLE[:4] == sorted(line["address"] for line in full)
     assert {"=mailbox full"} == {line["diagnostic"] for line in full}

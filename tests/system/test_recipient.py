@@ -45,8 +45,13 @@ async def test_the_contact_record_is_shown(install: Callable[..., Installation])
 
     code, text = await installation.command("recipient", WHO, "--delivery", "spam", "--json")
     assert ["delivered", "marked as spam"] == [line["notice"] for line in json.loads(text)["card"]]
-    code, text = await installation.command("recipient", WHO)
-    assert EXIT_OK == code, text
-    assert text.index("earlier complaint") < text.index("marked as spam") < text.index("earlier unsubscribe")
+    for language, notices in {
+        "en": ("An earlier message was marked as spam", "Marked as spam", "Could not be sent", "Unsubscribed"),
+        "es": ("Marcó como spam un envío anterior", "Marcado como spam", "No enviado", "Canceló la suscripción"),
+    }.items():
+        code, text = await installation.command("recipient", WHO, "--language", language)
+        assert EXIT_OK == code, text
+        places = [text.rindex(notice) for notice in notices]
+        assert sorted(places) == places
 
     await installation.finish()
