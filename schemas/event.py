@@ -105,6 +105,8 @@ class FoldEvent(msgspec.Struct, gc=False, omit_defaults=True):
     raw_offset: Annotated[int, msgspec.Meta(ge=-1, le=MAX_OFFSET)] = -1
     #: With `soft_bounce`: the MTA's own time for the message is over, and it does not try again.
     exhausted: bool = False
+    #: The provider's name of the type if the type is `unknown`, or the source's finer class.
+    detail: str = ""
 
 
 class Feedback(FoldEvent, gc=False, omit_defaults=True, kw_only=True):
@@ -121,7 +123,5 @@ class Feedback(FoldEvent, gc=False, omit_defaults=True, kw_only=True):
     user_agent: str = ""
     tenant: str = ""
     ip: str = ""
-    #: The provider's name of the type if the type is `unknown`, or the source's finer class.
-    detail: str = ""
     #: With `declared`: the sender's declaration of the delivery.
     declaration: Declaration | None = None

@@ -134,5 +134,5 @@ class OpenDelivery:
 
 
 def bucket_of(row: Row) -> int:
-    """Return the KPI bucket of a row, `NO_BUCKET` for a test message."""
-    return NO_BUCKET if row.facts & Fact.TEST else pack_bucket(row.status, row.facts)
+    """Return the KPI bucket of a row, `NO_BUCKET` for a test message and for a row of which nothing is known."""
+    return NO_BUCKET if row.facts & Fact.TEST else pack_bucket(row.status, row.facts) or NO_BUCKET

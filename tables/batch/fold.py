@@ -18,7 +18,7 @@ from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER, fold
 from aftersend.rules.recipient.history import digests_of
-from aftersend.rules.recipient.kinds import DECLARED, DEFERRED, KIND_OF_TYPE, RELEASED, TICK, UNKNOWN, refine_kind
+from aftersend.rules.recipient.kinds import DECLARED, DEFERRED, KIND_OF_TYPE, RELEASED, TICK, UNRECOGNISED, refine_kind
 from aftersend.rules.recipient.timing import PartitionClock, newer_terms
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import FoldEvent
@@ -129,7 +129,7 @@ class BatchFold:
         digests = digests_of([event.event_id for event in events])
         for event, record, digest in zip(events, records, digests, strict=True):
             received_at = event.received_at or record.timestamp / 1000
-            kind = kinds_get(event.type, UNKNOWN)
+            kind = kinds_get(event.type, UNRECOGNISED)
             if kind <= TICK:
                 if kind == TICK:
                     # By the record's timestamp, which the broker bounds, whatever the event says.
@@ -178,7 +178,9 @@ class BatchFold:
                     row = decode_row(stored)
                     facts = row.facts
                     # `bucket_of`, inlined.
-                    delivery.buckets_before.append(NO_BUCKET if facts & _FACT_TEST else facts << 8 | row.status)
+                    delivery.buckets_before.append(
+                        NO_BUCKET if facts & _FACT_TEST else facts << 8 | row.status or NO_BUCKET
+                    )
                     if not delivery.id and row.updated_at + retention <= tick:
                         row = Row()  # past its retention, but not swept yet
                 delivery.rows[recipient] = row

@@ -119,7 +119,8 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
     rows: dict[str, bytes | None] = {}
     for (recipient, row), before in zip(delivery.rows.items(), delivery.buckets_before, strict=True):
         facts, status = row.facts, row.status
-        after = NO_BUCKET if facts & _FACT_TEST else facts << 8 | status  # `bucket_of`, inlined
+        # `bucket_of`, inlined.
+        after = NO_BUCKET if facts & _FACT_TEST else facts << 8 | status or NO_BUCKET
         if after != before and attributed and recipient:
             gained.append(after)
             lost.append(before)

@@ -140,8 +140,11 @@ def test_what_nobody_understands_ends_a_wait_but_undoes_no_delivery() -> None:
     assert ["unknown", "opened"] == [row["status"] for row in rows]
 
 
-def test_a_type_that_is_none_is_unknown() -> None:
-    assert "unknown" == folded(event("1", "opened_machine")).row("d", "r@example.org")["status"]
+def test_an_event_of_an_unknown_name_is_counted_by_its_decision_only() -> None:
+    partition = folded(event("1", "delivered"), event("2", "opened_machine", 1), event("3", "unknown", 2, detail="x"))
+    assert "delivered" == partition.row("d", "r@example.org")["status"]
+    assert (1, 2) == (partition.kpis("d")["kpis"]["audience"], partition.kpis("d")["kpis"]["lower_priority"])
+    assert {} == folded(event("1", "unknown", detail="x")).kpis("d")["statuses"]
 
 
 def test_after_the_freeze_statuses_no_longer_change() -> None:

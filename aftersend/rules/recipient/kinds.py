@@ -62,6 +62,8 @@ KINDS: Final = (
     EventKind(24, "declared", 0, 0),
     # The MTA's own time for the message is over: no wait for an outcome is left.
     EventKind(25, "soft_bounce_exhausted", 5, Fact.SOFT_BOUNCED | Fact.RETRIES_EXHAUSTED),
+    # An event of a name that its source's parser does not know: counted and kept, it changes nothing.
+    EventKind(26, "unrecognised", 0, 0),
     # The extra copies of an address share the row of the first copy, whose status stays.
     EventKind(NOT_SENT, "not_sent_duplicate_address", 0, Fact.DUPLICATE_ADDRESS),
     *(
@@ -95,6 +97,7 @@ EXPIRED: Final = 22
 RELEASED: Final = 23
 DECLARED: Final = 24
 SOFT_BOUNCE_EXHAUSTED: Final = 25
+UNRECOGNISED: Final = 26
 NOT_SENT_DUPLICATE_ADDRESS: Final = 32
 
 _MAX_KIND: Final = 64
@@ -121,6 +124,7 @@ _REFINED_TYPES: Final = {
     "released": -5,
     "declared": -6,
     "soft_bounce": -7,
+    "unknown": -8,
 }
 #: By `Feedback.type`: a kind's number, or a negative number for `refine_kind`.
 KIND_OF_TYPE: Final[dict[str, int]] = {
@@ -129,7 +133,7 @@ KIND_OF_TYPE: Final[dict[str, int]] = {
 }
 
 
-def refine_kind(first: int, event: FoldEvent) -> int:
+def refine_kind(first: int, event: FoldEvent) -> int:  # noqa: PLR0911 - one for each type; a table of functions is slower
     """Return the kind of an event whose type alone does not determine it.
 
     Args:
@@ -146,12 +150,14 @@ def refine_kind(first: int, event: FoldEvent) -> int:
         return UNSUBSCRIBED_ONE_CLICK if event.one_click else UNSUBSCRIBED
     if first == _REFINED_TYPES["soft_bounce"]:
         return SOFT_BOUNCE_EXHAUSTED if event.exhausted else SOFT_BOUNCE
+    if first == _REFINED_TYPES["unknown"]:
+        return UNRECOGNISED if event.detail else UNKNOWN
     # An unknown reason for not sending stays readable in the row's failure; the recipient was not sent to all the same.
     name = f"not_sent_{event.reason}" if first == _REFINED_TYPES["not_sent"] else event.type
     return KIND_NUMBER.get(name, KIND_NUMBER["not_sent_stopped"])
 
 
 def kind_of(event: FoldEvent) -> int:
-    """Return the number of an event's kind; an unknown type counts as `unknown`."""
-    kind = KIND_OF_TYPE.get(event.type, UNKNOWN)
+    """Return the number of an event's kind; a type of another name is not recognised."""
+    kind = KIND_OF_TYPE.get(event.type, UNRECOGNISED)
     return kind if kind >= 0 else refine_kind(kind, event)

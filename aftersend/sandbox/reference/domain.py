@@ -44,6 +44,7 @@ STATUS_OF_KIND: Final = {
     "unsubscribed_one_click": "unsubscribed",
     "autoresponded": "",
     "resubscribed": "",
+    "unrecognised": "",
     # The extra copies of an address share the row of the first copy, whose status stays.
     "not_sent_duplicate_address": "",
 }
@@ -68,6 +69,7 @@ _FACTS_OF_KIND: Final = {
     "clicked_unsubscribe_link": {"unsubscribe_link"},
     "not_sent_duplicate_address": {"duplicate_address"},
     "unsubscribed_one_click": {"unsubscribed", "one_click"},
+    "unrecognised": set(),
 }
 
 FAILURES: Final = {
@@ -125,7 +127,7 @@ def kind_of(event: FoldEvent) -> str:
         return "clicked_unsubscribe_link" if event.unsubscribe_link else "clicked"
     if kind == "not_sent":
         return f"not_sent_{event.reason if event.reason in NOT_SENT_REASONS else 'stopped'}"
-    return kind if kind in EVENT_TYPES else "unknown"
+    return "unrecognised" if kind not in EVENT_TYPES or (kind == "unknown" and event.detail) else kind
 
 
 def facts_of(kind: str) -> set[str]:

@@ -143,7 +143,8 @@ def counts_of_row(state: RecipientState, status: int, facts: int) -> RowCounts:
         status: its number in `aftersend.rules.recipient.statuses`.
         facts: its facts as bits.
     """
-    if facts & Fact.TEST or not state.delivery_id or not state.recipient:
+    nothing_known = not facts and not status
+    if nothing_known or facts & Fact.TEST or not state.delivery_id or not state.recipient:
         return -1, ()
     return pack_bucket(status, facts), tuple(getattr(state, field) for field in TALLIES.values())
 

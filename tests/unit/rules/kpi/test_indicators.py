@@ -41,7 +41,7 @@ JOURNEYS = [
     (("rejected",), ("sent", "rejected")),
     (("invalid_address",), ("sent", "invalid_address")),
     (("failed",), ("sent", "failed")),
-    (("something new",), ("sent", "unknown")),
+    (("something new",), ()),
     (("sent", "autoresponded"), ("sent", "autoresponded")),
     (("not_sent",), ("not_sent",)),
 ]

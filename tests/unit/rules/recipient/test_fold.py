@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from aftersend.rules.recipient.fold import MAX_DIAGNOSTIC
-from aftersend.schemas.event import NOT_SENT_REASONS
+from aftersend.schemas.event import NOT_SENT_REASONS, FoldEvent
 from aftersend.schemas.recipient import Failure
 from tests.unit.rules.factories import DAY, START, event, folded
 
@@ -78,12 +78,24 @@ def test_a_reason_of_an_unknown_name_is_kept() -> None:
     assert "moon_phase" == after.row.failure.reason
 
 
+@pytest.mark.parametrize("before", ["planned", "sent", "soft_bounce", "delivered", "hard_bounce"])
+@pytest.mark.parametrize("unknown", [event("something new"), event("unknown", detail="something_new", reason="x")])
+def test_an_event_of_an_unknown_name_changes_nothing(before: str, unknown: FoldEvent) -> None:
+    one = event(before, -1.0)
+    expected, after = folded(one), folded(one, unknown)
+
+    assert (expected.status, expected.facts, expected.row.failure) == (after.status, after.facts, after.row.failure)
+    assert expected.row.previous == after.row.previous
+    assert ["applied", "terminal_locked" if before == "hard_bounce" else "lower_priority"] == after.decisions
+    assert "none" == folded(unknown).status
+
+
 @pytest.mark.parametrize(
     "before, decision", [("sent", "applied"), ("soft_bounce", "applied"), ("delivered", "lower_priority")]
 )
-def test_an_event_that_nobody_understands_undoes_nothing(before: str, decision: str) -> None:
+def test_an_outcome_that_cannot_be_known_undoes_nothing(before: str, decision: str) -> None:
     """It ends a wait for an outcome; a delivery stays a delivery."""
-    after = folded(before, "something new")
+    after = folded(before, "unknown")
 
     assert ["applied", decision] == after.decisions
     assert ("unknown" if decision == "applied" else before) == after.status

@@ -106,9 +106,11 @@ KINDS_OF_EVENTS = [
     *(({"type": "not_sent", "reason": r}, f"not_sent_{r}") for r in NOT_SENT_REASONS),
     ({"type": "not_sent", "reason": "of a name we do not know"}, "not_sent_stopped"),
     ({"type": "delivered", "machine": True, "one_click": True, "unsubscribe_link": True}, "delivered"),
-    ({"type": "of a name we do not know"}, "unknown"),
-    ({"type": ""}, "unknown"),
-    ({"type": "expired"}, "unknown"),
+    ({"type": "of a name we do not know"}, "unrecognised"),
+    ({"type": "unknown", "detail": "new_event"}, "unrecognised"),
+    ({"type": "unknown"}, "unknown"),
+    ({"type": ""}, "unrecognised"),
+    ({"type": "expired"}, "unrecognised"),
 ]
 
 

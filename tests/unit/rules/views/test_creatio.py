@@ -31,7 +31,7 @@ RESPONSE_OF: list[tuple[tuple[str | FoldEvent, ...], str, bool, bool, bool]] = [
     (("sent", "invalid_address"), "Invalid email address", True, False, False),
     (("sent", "failed"), "Delivery error", True, False, False),
     (("sent", OVER), "Unknown response", True, False, False),
-    (("sent", "something new"), "Unknown response", True, False, False),
+    (("sent", "unknown"), "Unknown response", True, False, False),
     (("planned", event("not_sent", 5, reason="stopped")), "Stopped (manually)", True, False, False),
     (("planned", event("not_sent", 5, reason="expired")), "Stopped (time to send expired)", True, False, False),
 ]

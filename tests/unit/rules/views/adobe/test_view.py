@@ -81,8 +81,8 @@ TABLE = [
         (("Sent", 0, 0), ("Failed", 0, 1), ("Failed", 0, 1), ("Sent", 0, 0)),
     ),
     Case(
-        "an event that nobody understands",
-        [("sent", "something new")],
+        "an outcome that cannot be known",
+        [("sent", "unknown")],
         (("Sent", 0, 0), ("Failed", 0, 1), ("Failed", 0, 1), ("Sent", 0, 0)),
     ),
     Case(
