@@ -39,7 +39,7 @@ def fold_late(late: LateEvent, delivery: OpenDelivery, contacts: BatchContacts) 
     row = None if forgotten else delivery.row(event.recipient)
     is_new, facts, pending_since = True, 0, None
     if row is not None:
-        expiry = expires_at(row, delivery.windows[row.source])
+        expiry = expires_at(row, delivery.windows)
         if expiry is not None and expiry <= delivery.freeze_at:
             expire(row, expiry)
         is_new, facts = remember_late(row, kind, received_at, late.digest, late.raw_position), row.facts

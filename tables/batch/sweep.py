@@ -11,8 +11,8 @@ from math import inf
 from typing import Final
 
 from aftersend.rules.recipient.fold import expire, expires_at
-from aftersend.rules.recipient.statuses import STATUS_WAITS
-from aftersend.rules.recipient.timing import Timing, closing_times
+from aftersend.rules.recipient.statuses import STATUS_EXPIRES, STATUS_WAITS
+from aftersend.rules.recipient.timing import TIME_TO_SEND, Timing, closing_times
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.tables.batch.delivery import OpenDelivery
 from aftersend.tables.codec.stored import STATUS_AT, decode_row
@@ -109,7 +109,7 @@ class Sweeper:
         if len(page) == limit:
             self._scans[delivery_id] = page[-1][0], first_expiry
             return limit
-        again = tick + (_DAY if not delivery_id else min(delivery.windows) * _RESCAN_SHARE)
+        again = tick + (_DAY if not delivery_id else min(delivery.windows[:TIME_TO_SEND]) * _RESCAN_SHARE)
         self._first_expiries[delivery_id] = again if not delivery_id else max(first_expiry, again)
         return len(page)
 
@@ -117,10 +117,12 @@ class Sweeper:
         """End a row's wait if it is over by now, else return when it ends; None: the row does not wait any more."""
         row = delivery.rows.get(recipient)
         if row is None:
-            if not STATUS_WAITS[stored[STATUS_AT]]:
+            # Planned recipients are decoded only if they have to be sent to in time.
+            waits = STATUS_WAITS if delivery.windows[TIME_TO_SEND] == inf else STATUS_EXPIRES
+            if not waits[stored[STATUS_AT]]:
                 return None
             row = decode_row(stored)
-        expiry = expires_at(row, delivery.windows[row.source])
+        expiry = expires_at(row, delivery.windows)
         if expiry is None or expiry > now:
             return expiry
         if recipient not in delivery.rows:

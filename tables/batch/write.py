@@ -12,7 +12,7 @@ from aftersend.rules.kpi.indicators import KpiTotals, merged, totals_of
 from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.fold import expires_at
 from aftersend.rules.recipient.history import ENTRY_BYTES, ID_BYTES
-from aftersend.rules.recipient.statuses import STATUS_WAITS
+from aftersend.rules.recipient.statuses import STATUS_EXPIRES
 from aftersend.schemas.contact import Contact
 from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.kpi import KpiPartial
@@ -124,8 +124,8 @@ def write_rows(delivery: OpenDelivery, codec: Codec, append: Append, changes: Ch
         if after != before and attributed and recipient:
             gained.append(after)
             lost.append(before)
-        if STATUS_WAITS[status]:
-            expiry = expires_at(row, windows[row.source])
+        if STATUS_EXPIRES[status]:
+            expiry = expires_at(row, windows)
             if expiry is not None and expiry < first_expiry:
                 first_expiry = expiry
         state = encode_state(delivery_id, recipient, row)

@@ -143,6 +143,8 @@ STAGES: Final[tuple[tuple[list[Raw], float | None], ...]] = (
             *(delivered(f"case-{number}") for number in (7, 15, 16, 18, 19)),
             handed_over("case-17-48h"),
             handed_over("gave-up"),
+            sender("delivery", "case-29", 0, validity_days=1),
+            sender("planned", "case-29", 0, recipient=JANE),
             sender("delivery", "case-17-84h", 0, validity_days=3.5),
             handed_over("case-17-84h"),
             *(delivered("case-13", f"{label.lower()}@example.org") for label in SPARKPOST_CLASSES),

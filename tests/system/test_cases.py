@@ -343,6 +343,18 @@ def test_case_17_48_hours_without_feedback_and_3_and_a_half_days(
     assert START + (48 if after == AFTER_48_HOURS else 84) * HOUR == row.updated_at
 
 
+def test_case_29_a_planned_recipient_whose_validity_is_over(played: Played) -> None:
+    """Stopped, by a tick."""
+    waiting = dict.fromkeys(ADOBE, "Pending") | {"creatio": "Planned", "escala": "Planned"}
+    stopped = dict.fromkeys(ADOBE, "Excluded") | {"creatio": "Stopped (time to send expired)", "escala": "Skipped"}
+
+    assert waiting == played.shown("case-29", RELAYED)
+    assert stopped == played.shown("case-29", FIRST)
+    row = played.row("case-29")
+    assert ("not_sent_expired", True, START + 24 * HOUR) == (row.status, row.final, row.updated_at)
+    assert (1, 0) == (played.kpi("case-29", "not_sent"), played.kpi("case-29", "sent"))
+
+
 def test_case_18_an_event_after_the_freeze(played: Played) -> None:
     """Statuses and KPIs no longer change."""
     assert 3 == played.decided("case-18")["late"]

@@ -14,15 +14,16 @@ from aftersend.rules.recipient.facts import Fact
 from aftersend.rules.recipient.history import HistoryEntry, digest_of, unpack_history
 from aftersend.rules.recipient.kinds import EXPIRED, KIND_FACTS, KIND_NAME, KIND_STATUS, kind_of
 from aftersend.rules.recipient.statuses import EXPIRED_STATUSES, EXPIRES_TO, STATUS_NAME
+from aftersend.rules.recipient.timing import TIME_TO_SEND
 from aftersend.schemas.event import Feedback
-from aftersend.schemas.packing import MAX_SOURCE, RawPosition
+from aftersend.schemas.packing import RawPosition
 from aftersend.schemas.recipient import Row
 
 #: Response windows with which no wait ends, and with which every wait is over.
-_NEVER_EXPIRES: Final = (inf,) * (MAX_SOURCE + 1)
-_ALWAYS_EXPIRES: Final = (-inf,) * (MAX_SOURCE + 1)
+_NEVER_EXPIRES: Final = (*(inf,) * TIME_TO_SEND, inf, 0.0)
+_ALWAYS_EXPIRES: Final = (*(-inf,) * TIME_TO_SEND, -inf, 0.0)
 #: Facts that only an expiry sets; other events set the same statuses.
-_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
+_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.VALIDITY_OVER
 #: Decisions that a terminal status rules out.
 _UNLOCKED: Final = frozenset({Decision.APPLIED, Decision.LOWER_PRIORITY})
 

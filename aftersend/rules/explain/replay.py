@@ -105,8 +105,7 @@ class Replay:
 
     def expires_at(self) -> float | None:
         """Return when the row's wait ends, seconds since 1970; None: it does not wait."""
-        windows = windows_of(self._terms, self._timing)
-        return None if self.row is None else expires_at(self.row, windows[self.row.source])
+        return None if self.row is None else expires_at(self.row, windows_of(self._terms, self._timing))
 
     def expired(self) -> tuple[Row, ExplanationStep] | None:
         """Return a copy of the row after the end of its wait, and that step; None: it does not wait."""

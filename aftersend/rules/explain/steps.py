@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aftersend.rules.explain import wording
 from aftersend.rules.explain.explanation import ExplanationStep
 from aftersend.rules.recipient.decisions import Decision
@@ -12,6 +14,9 @@ from aftersend.rules.recipient.kinds import EXPIRED
 from aftersend.rules.recipient.statuses import EXPIRED_STATUSES
 from aftersend.schemas.packing import pack_raw_position
 from aftersend.schemas.recipient import Row
+
+#: Facts of a wait that ended with another status.
+_ENDED: Final = Fact.EXPIRED | Fact.VALIDITY_OVER
 
 
 def expire_step(row: Row, expiry: float) -> ExplanationStep:
@@ -51,12 +56,12 @@ def fold_step(row: Row, step: ExplanationStep, source: int, tick: float, windows
         raise TypeError("a step that is folded has an event")
     before, facts, previous = row.status, row.facts, row.previous
     updated_at = row.updated_at
-    was_expired = before in EXPIRED_STATUSES and bool(facts & Fact.EXPIRED)
+    was_expired = before in EXPIRED_STATUSES and bool(facts & _ENDED)
     at = find_entry(row.history, step.digest)
     event = step.logged.event
     position = pack_raw_position(*step.raw_position)
     step.decision = fold(row, event, step.kind, step.received_at, tick, step.digest, position, source, windows)
-    expiry_reverted = was_expired and not row.facts & Fact.EXPIRED
+    expiry_reverted = was_expired and not row.facts & _ENDED
     step.before = previous if expiry_reverted else before
     step.after = row.status
     step.new_facts, step.lost_facts = row.facts & ~facts, facts & ~row.facts

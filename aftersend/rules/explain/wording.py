@@ -6,7 +6,14 @@ from typing import Final
 
 from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.kinds import KIND_NAME, KIND_RANK, KIND_STATUS
-from aftersend.rules.recipient.statuses import NO_RANK, STATUS_NAME, STATUS_RANK, STATUS_TERMINAL, TERMINAL_RANK
+from aftersend.rules.recipient.statuses import (
+    NO_RANK,
+    NOT_SENT_EXPIRED,
+    STATUS_NAME,
+    STATUS_RANK,
+    STATUS_TERMINAL,
+    TERMINAL_RANK,
+)
 from aftersend.schemas.times import iso
 
 _STATUSES: Final = "docs/domain.md §2.1, status"
@@ -122,6 +129,8 @@ def expired(before: int | None, after: int | None, pending_since: float | None, 
         pending_since: start of the wait, seconds since 1970; None: unknown.
         expiry: end of the wait, seconds since 1970.
     """
+    if after == NOT_SENT_EXPIRED:
+        return f"not sent before the delivery's validity was over ({iso(expiry)}), so it is stopped for good"
     waited = f"within {(expiry - pending_since) / _HOUR:g} hours after sending" if pending_since else "in time"
     became = f", so {STATUS_NAME[before]} becomes {STATUS_NAME[after]} for good" if before and after else ""
     if before == after and before is not None:

@@ -59,7 +59,7 @@ INDICATORS: Final = (
     Indicator("invalid_address", Fact.INVALID_ADDRESS, "the address can't exist"),
     Indicator("failed", Fact.FAILED, "delivery errors of another kind"),
     Indicator("expired", Fact.EXPIRED, "no outcome within the source's window"),
-    Indicator("not_sent", Fact.NOT_SENT, "left out before sending"),
+    Indicator("not_sent", Fact.NOT_SENT | Fact.VALIDITY_OVER, "left out before sending, or not sent in time"),
     Indicator("duplicate_address", Fact.DUPLICATE_ADDRESS, "more than once in the audience; extra copies left out"),
     Indicator("unknown", Fact.UNKNOWN, "had an event of a type that is not known"),
     Indicator(

@@ -8,6 +8,7 @@ waiting and expiry.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Final, NamedTuple
 
 from aftersend.rules.recipient.decisions import Decision
@@ -28,20 +29,26 @@ from aftersend.rules.recipient.kinds import (
     KIND_FACTS,
     KIND_RANK,
     KIND_STATUS,
+    PLANNED,
+    READY,
     SENT,
     SOFT_BOUNCE,
     SOFT_BOUNCE_EXHAUSTED,
 )
 from aftersend.rules.recipient.statuses import EXPIRES_TO, STATUS_RANK, STATUS_TERMINAL, STATUS_WAITS
+from aftersend.rules.recipient.timing import SEND_START, TIME_TO_SEND
 from aftersend.schemas.packing import MAX_SOURCE, pack_history_word
 from aftersend.schemas.recipient import Row
 
+#: Kinds that start a wait to be sent to.
+PLANS: Final = frozenset({PLANNED, READY})
 #: Kinds that start a wait for an outcome.
 PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 #: Before every event that arrived in the same millisecond: an event that arrives when a wait ends is too late.
 _RANK_OF_EXPIRY: Final = -2
-_DERIVED_FACTS: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.BOUNCED_AFTER_DELIVERY
+_DERIVED_FACTS: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.VALIDITY_OVER | Fact.BOUNCED_AFTER_DELIVERY
 _FACTS_OF_ENDS: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
+_TO_BE_SENT: Final = frozenset({PLANNED, READY} & EXPIRES_TO.keys())
 _APPLIED: Final = Decision.APPLIED
 _LOWER_PRIORITY: Final = Decision.LOWER_PRIORITY
 #: From the end of an entry: the lower byte of the history word, whose upper bits and the next byte's hold the decision.
@@ -224,7 +231,9 @@ def _apply(row: Row, derivation: _Derivation, new: Entry, received_at: float) ->
     pending = derivation.pending
     row.pending_since = None if pending is None else exact.get(pending, pending / 1000)
     row.updated_at = exact.get(derivation.updated, derivation.updated / 1000)
-    if derivation.expiry is not None:
+    if derivation.sent_until is not None:
+        row.updated_at = derivation.sent_until
+    elif derivation.expiry is not None:
         since = row.pending_since or 0.0
         row.updated_at = since + derivation.window
     row.history = _packed(derivation.entries, new)
@@ -247,6 +256,10 @@ class _Derivation:
         #: End of the wait, milliseconds since 1970, if nothing has happened since.
         self.expiry: int | None = None
         self.window = 0.0
+        #: Arrival of the first `planned` or `ready`, milliseconds since 1970.
+        self._planned: int | None = None
+        #: When the time to send was over, seconds since 1970, if nothing has happened since.
+        self.sent_until: float | None = None
         #: Time of the last change, milliseconds since 1970.
         self.updated = 0
         self.entries: list[Entry] = []
@@ -259,6 +272,8 @@ class _Derivation:
             return
         self._expire(entry.arrived)
         kind = entry.kind
+        if kind in PLANS and self._planned is None:
+            self._planned = entry.arrived
         decision = self._change_status(kind)
         starts_wait = kind in PENDING and STATUS_WAITS[self.status] and self.pending is None
         if starts_wait:
@@ -271,7 +286,7 @@ class _Derivation:
         waits = STATUS_WAITS[self.status]
         if (starts_wait or not waits) and not self.facts & Fact.EXPIRED:
             self.source = source
-        self.updated, self.expiry = entry.arrived, None
+        self.updated, self.expiry, self.sent_until = entry.arrived, None, None
         if entry.decision in _DECIDED_BY_STATUS:
             entry = entry._replace(word=entry.word & ~(15 << 6) | decision << 6)
         self.entries.append(entry)
@@ -294,6 +309,8 @@ class _Derivation:
         self._expire(_milliseconds(tick))
 
     def _expire(self, now: int) -> None:
+        if self.status in _TO_BE_SENT:
+            self._stop(now)
         if not STATUS_WAITS[self.status] or self.pending is None or self.facts & Fact.GIVEN_UP or self._exhausted:
             return
         window = self._windows[self.source]
@@ -306,8 +323,23 @@ class _Derivation:
         else:
             self.previous, self.status = self.status, status
             self.facts |= Fact.EXPIRED
-        self.updated = self.expiry = expiry
         self.window = window
+        self._end_wait(expiry)
+
+    def _stop(self, now: int) -> None:
+        """Stop a planned recipient if the time to send is over."""
+        if self._planned is None or self._windows[TIME_TO_SEND] == inf:
+            return
+        until = max(self._planned / 1000, self._windows[SEND_START]) + self._windows[TIME_TO_SEND]
+        if _milliseconds(until) > now:
+            return
+        self.previous, self.status = self.status, EXPIRES_TO[self.status]
+        self.facts |= Fact.VALIDITY_OVER
+        self.sent_until = until
+        self._end_wait(_milliseconds(until))
+
+    def _end_wait(self, expiry: int) -> None:
+        self.updated = self.expiry = expiry
         word = pack_history_word(expiry / 1000, EXPIRED, Decision.APPLIED)
         self.entries.append(_entry_of(NO_ID, word, 0))
 

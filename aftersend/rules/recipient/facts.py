@@ -47,6 +47,8 @@ class Fact:
     GIVEN_UP: Final = 1 << 27
     #: The MTA itself has given up: its time for the message is over.
     RETRIES_EXHAUSTED: Final = 1 << 28
+    #: Planned, and not sent before the delivery's validity was over.
+    VALIDITY_OVER: Final = 1 << 29
 
 
 #: Facts that say or imply that the message was handed to the provider or MTA (`docs/domain.md §4.3`): only what was

@@ -6,12 +6,13 @@ that becomes visible when its batch has been committed.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
-from aftersend.rules.recipient.arrival import insert, insert_among_open, is_open, place_of
+from aftersend.rules.recipient.arrival import PLANS, insert, insert_among_open, is_open, place_of
 from aftersend.rules.recipient.decisions import Decision
 from aftersend.rules.recipient.facts import Fact
-from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find_entry, pack_entry, with_repeat
+from aftersend.rules.recipient.history import MAX_BYTES, NO_ID, find_entry, pack_entry, unpack_history, with_repeat
 from aftersend.rules.recipient.kinds import (
     CLICKED,
     CLICKED_MACHINE,
@@ -37,10 +38,13 @@ from aftersend.rules.recipient.statuses import (
     EXPIRED_STATUSES,
     EXPIRES_TO,
     NOT_SENT,
+    NOT_SENT_EXPIRED,
+    STATUS_EXPIRES,
     STATUS_RANK,
     STATUS_TERMINAL,
     STATUS_WAITS,
 )
+from aftersend.rules.recipient.timing import SEND_START, TIME_TO_SEND
 from aftersend.schemas.event import MESSAGE_TYPES, FoldEvent
 from aftersend.schemas.packing import pack_history_word
 from aftersend.schemas.recipient import Failure, Row
@@ -56,7 +60,8 @@ _FACT_TEST: Final = Fact.TEST
 _FACT_DELIVERED: Final = Fact.DELIVERED
 _FACT_EXPIRED: Final = Fact.EXPIRED
 _FACT_GIVEN_UP: Final = Fact.GIVEN_UP
-_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
+_FACT_VALIDITY_OVER: Final = Fact.VALIDITY_OVER
+_FACTS_OF_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.VALIDITY_OVER
 #: A row with one of them waits for no outcome any more, whatever its status.
 _FACTS_OF_NO_WAIT: Final = Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
 _FACT_BOUNCED_AFTER_DELIVERY: Final = Fact.BOUNCED_AFTER_DELIVERY
@@ -96,11 +101,11 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         digest: of its id (`history.digest_of`).
         raw_position: of its raw record (`aftersend.schemas.packing.pack_raw_position`).
         source: number of its source.
-        windows: response windows by source number, seconds.
+        windows: of its delivery (`aftersend.rules.recipient.timing.windows_of`).
     """
     status = row.status
-    if STATUS_WAITS[status]:
-        expiry = expires_at(row, windows[row.source])
+    if STATUS_EXPIRES[status]:
+        expiry = expires_at(row, windows)
         if expiry is not None and (expiry <= received_at or expiry <= tick):
             expire(row, expiry)
             status = row.status
@@ -186,7 +191,8 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     if earlier:
         word = int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6
         entry = pack_entry(digest, word, raw_position)
-        if decision != _UNATTRIBUTED and is_open(row, status, kind, received_at, windows[source]):
+        changes_plan = kind in PLANS and windows[TIME_TO_SEND] < inf
+        if decision != _UNATTRIBUTED and not changes_plan and is_open(row, status, kind, received_at, windows[source]):
             return insert_among_open(row, place, entry, kind, received_at, source)
         return insert(row, entry, source, event.event_id, received_at, tick, windows)
     row.updated_at = received_at
@@ -236,20 +242,32 @@ def remember_late(row: Row, kind: int, received_at: float, digest: bytes, raw_po
     return True
 
 
-def expires_at(row: Row, window: float) -> float | None:
-    """Return when a row's wait for an outcome ends (seconds since 1970); None: it does not wait.
+def expires_at(row: Row, windows: tuple[float, ...]) -> float | None:
+    """Return when a row's wait ends (seconds since 1970); None: it does not wait.
 
     Args:
         row: of the recipient.
-        window: response window, seconds.
+        windows: of its delivery (`aftersend.rules.recipient.timing.windows_of`).
     """
-    if row.status in EXPIRES_TO and row.pending_since is not None and not row.facts & _FACTS_OF_NO_WAIT:
-        return row.pending_since + window
+    if not STATUS_WAITS[row.status]:
+        return _sent_until(row, windows) if STATUS_EXPIRES[row.status] and windows[TIME_TO_SEND] < inf else None
+    if row.pending_since is not None and not row.facts & _FACTS_OF_NO_WAIT:
+        return row.pending_since + windows[row.source]
     return None
 
 
+def _sent_until(row: Row, windows: tuple[float, ...]) -> float | None:
+    """Return when the time to send to a planned recipient is over (seconds since 1970); None: nobody planned it.
+
+    The validity counts from the arrival of the first `planned` or `ready`, and from the declared start at the earliest:
+    an audience may be planned long before it, and an automation plans recipients for as long as it runs.
+    """
+    planned = [e.received_at for e in unpack_history(row.history) if e.kind in PLANS and e.decision != _LATE]
+    return max(min(planned), windows[SEND_START]) + windows[TIME_TO_SEND] if planned else None
+
+
 def expire(row: Row, expiry: float) -> None:
-    """End a row's wait for an outcome (`docs/domain.md §2.7`).
+    """End a row's wait for an outcome, or to be sent to (`docs/domain.md §2.7`).
 
     The result does not depend on when this is called, so a late sweep or a replay gives the same row.
 
@@ -262,7 +280,7 @@ def expire(row: Row, expiry: float) -> None:
         row.facts |= _FACT_GIVEN_UP
     else:
         row.previous, row.status = row.status, status
-        row.facts |= _FACT_EXPIRED
+        row.facts |= _FACT_VALIDITY_OVER if status == NOT_SENT_EXPIRED else _FACT_EXPIRED
     row.version += 1
     row.updated_at = expiry
     row.history = _append_entry(row.history, _expiry_entry(expiry))
@@ -274,4 +292,7 @@ def _is_in_time(row: Row, received_at: float, windows: tuple[float, ...]) -> boo
     Ticks may overtake records that wait to be parsed, for example after an outage, and a declaration may have changed
     the window. The time of arrival decides.
     """
+    if row.facts & _FACT_VALIDITY_OVER:
+        until = _sent_until(row, windows)
+        return until is not None and received_at < until
     return row.pending_since is not None and received_at < row.pending_since + windows[row.source]

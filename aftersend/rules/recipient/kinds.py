@@ -74,6 +74,8 @@ KINDS: Final = (
 )
 
 TICK: Final = 0
+PLANNED: Final = 1
+READY: Final = 2
 SENT: Final = 3
 DEFERRED: Final = 4
 SOFT_BOUNCE: Final = 5

@@ -14,7 +14,7 @@ from aftersend.rules.recipient.kinds import EXPIRED, KIND_STATUS
 from aftersend.rules.recipient.statuses import EXPIRED_STATUSES, STATUS_NUMBER
 from aftersend.schemas.recipient import Row
 
-_BY_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP
+_BY_EXPIRY: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.VALIDITY_OVER
 #: The first time of what a status says, by status number.
 _FIRST_TIME: Final = {
     STATUS_NUMBER[name, terminal]: field

@@ -30,6 +30,8 @@ NOT_SENT: Final = 32
 #: The final form of `soft_bounce`: no outcome within the response window.
 SOFT_BOUNCE_FINAL: Final = 17
 UNKNOWN_STATUS: Final = 16
+#: Not sent in time: said by the sender, or by the end of the delivery's validity.
+NOT_SENT_EXPIRED: Final = NOT_SENT + NOT_SENT_REASONS.index("expired")
 
 STATUSES: Final = (
     RowStatus(0, "none", NO_RANK),
@@ -70,10 +72,12 @@ STATUS_NUMBER: Final = {(s.name, s.terminal): s.number for s in STATUSES}
 #: Every name of a status, in the order of the ranks.
 STATUS_NAMES: Final = tuple(dict.fromkeys(s.name for s in STATUSES if s.number))
 
-#: Statuses that wait for an outcome -> the status after the response window. A soft bounce keeps its status, which is
-#: not final, and gets the fact `given_up` instead of `expired`.
-EXPIRES_TO: Final = {3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL, 5: 5}
+#: Statuses that wait -> the status after the wait. A soft bounce keeps its status, which is not final, and gets the
+#: fact `given_up` instead of `expired`. Planned recipients wait to be sent to, if the delivery has a declared validity.
+EXPIRES_TO: Final = {1: NOT_SENT_EXPIRED, 2: NOT_SENT_EXPIRED, 3: UNKNOWN_STATUS, 4: SOFT_BOUNCE_FINAL, 5: 5}
+#: By status number: whether it waits for anything.
+STATUS_EXPIRES: Final = [number in EXPIRES_TO for number in range(_MAX_STATUS)]
 #: By status number: whether it waits for an outcome.
-STATUS_WAITS: Final = [number in EXPIRES_TO for number in range(_MAX_STATUS)]
+STATUS_WAITS: Final = [EXPIRES_TO.get(number, NOT_SENT_EXPIRED) != NOT_SENT_EXPIRED for number in range(_MAX_STATUS)]
 #: Statuses that an expiry sets. Other events set some of them too, but without the facts `expired` and `given_up`.
 EXPIRED_STATUSES: Final = frozenset(EXPIRES_TO.values())

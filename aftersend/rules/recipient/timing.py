@@ -26,6 +26,12 @@ _LEAST_LAG: Final = 3 * DAY
 LEAP_SHARE: Final = 0.1
 
 
+#: Places in a delivery's windows behind those of the sources: how long a planned recipient waits to be sent to,
+#: seconds, `inf` if no validity is declared; and the delivery's declared start, seconds since 1970, 0.0 for none.
+TIME_TO_SEND: Final = MAX_SOURCE + 1
+SEND_START: Final = MAX_SOURCE + 2
+
+
 class Timing(msgspec.Struct, frozen=True):
     """An installation's periods, in seconds."""
 
@@ -33,7 +39,8 @@ class Timing(msgspec.Struct, frozen=True):
     freeze: float
     #: From a delivery's start until its rows are tombstoned; not before the freeze.
     retention: float
-    #: Response windows by source number: from the first `sent` until a row without an outcome expires.
+    #: Response windows by source number: from the first `sent` until a row without an outcome expires. Behind them are
+    #: `TIME_TO_SEND` and `SEND_START`.
     windows: tuple[float, ...]
     #: By how much one tick may advance a partition's time.
     clock_step: float = inf
@@ -66,7 +73,7 @@ def timing(
     by_number = [window] * (MAX_SOURCE + 1)
     for name, number in (numbers or {}).items():
         by_number[number] = (windows or {}).get(name, window)
-    return Timing(freeze, retention, tuple(by_number), clock_step)
+    return Timing(freeze, retention, (*by_number, inf, 0.0), clock_step)
 
 
 class PartitionClock:
@@ -170,10 +177,12 @@ def closing_times(started_at: float, terms: DeliveryTerms | None, timing: Timing
 
 
 def windows_of(terms: DeliveryTerms | None, timing: Timing) -> tuple[float, ...]:
-    """Return a delivery's response windows by source number, seconds."""
-    return timing.windows if terms is None or terms.validity is None else _one_window(terms.validity)
+    """Return a delivery's windows: by source number, `TIME_TO_SEND` and `SEND_START`."""
+    if terms is None or terms.validity is None:
+        return timing.windows
+    return _one_window(terms.validity, terms.start or 0.0)
 
 
 @lru_cache(maxsize=256)
-def _one_window(seconds: float) -> tuple[float, ...]:
-    return (seconds,) * (MAX_SOURCE + 1)
+def _one_window(seconds: float, start: float) -> tuple[float, ...]:
+    return (*(seconds,) * (MAX_SOURCE + 1), seconds, start)

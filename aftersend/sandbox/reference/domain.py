@@ -24,12 +24,19 @@ RANKS: Final = {
 TERMINAL_RANK: Final = 1000
 TERMINAL_OF_RANK: Final = {"unsubscribed", "complained"}
 
-#: Status of a waiting row after its response window; final then.
-EXPIRES_TO: Final = {"sent": "unknown", "deferred": "soft_bounce"}
+#: Status of a waiting row after its wait; final then.
+EXPIRES_TO: Final = {
+    "planned": "not_sent_expired",
+    "ready": "not_sent_expired",
+    "sent": "unknown",
+    "deferred": "soft_bounce",
+}
 #: A row with this status keeps it after its response window, not final, and gets the fact `given_up`.
 GIVEN_UP_AS: Final = "soft_bounce"
 #: Statuses (if not final) that wait for an outcome, and kinds that start a wait.
 PENDING: Final = {"sent", "deferred", "soft_bounce"}
+#: Statuses that wait to be sent to, where a validity is declared, and kinds that start that wait.
+PLANS: Final = {"planned", "ready"}
 STARTS_WAIT: Final = {*PENDING, "soft_bounce_exhausted"}
 #: Facts after which there is nothing to wait for: given up by our clock, or by the MTA's own.
 NO_WAIT: Final = {"given_up", "retries_exhausted"}
@@ -174,7 +181,7 @@ ROW_KPIS: Final = (
     _kpi("invalid_address", "invalid_address"),
     _kpi("failed", "failed"),
     _kpi("expired", "expired"),
-    _kpi("not_sent", "not_sent"),
+    _kpi("not_sent", "not_sent", "validity_over"),
     _kpi("duplicate_address", "duplicate_address"),
     _kpi("unknown", "unknown"),
     _kpi("unique_opens", "opened", "clicked", "unsubscribe_link"),

@@ -15,11 +15,13 @@ from aftersend.sandbox.reference.options import ReferenceOptions
 from aftersend.sandbox.reference.rows import (
     REMEMBERED,
     ExpectedRow,
+    WaitRules,
     arrival_of,
     change_row,
     end_wait,
     remember,
     remembers,
+    wait_ends_at,
 )
 from aftersend.schemas.event import MESSAGE_TYPES, Feedback, FoldEvent
 from aftersend.schemas.raw import RecordPosition
@@ -127,7 +129,7 @@ class Reference:
             return "duplicate"
         arrival = arrival_of(event, kind, now, self._source(event), self._cause(event, kind, offset))
         until = min(self.tick, self._freeze_at(delivery_id, delivery))
-        decision = change_row(row, event, arrival, lambda source: self._window(delivery_id, source), until)
+        decision = change_row(row, event, arrival, self._rules(delivery_id), until)
         if decision != "test":
             self._update_contact(_with_message_type(event, default_type), kind, now, row)
         return decision
@@ -212,13 +214,18 @@ class Reference:
             return declared.window
         return self.options.windows.get(source, self.options.window)
 
+    def _rules(self, delivery_id: str) -> WaitRules:
+        declared = self.declared.get(delivery_id)
+        start = 0.0 if declared is None else declared.start or 0.0
+        return WaitRules(
+            lambda source: self._window(delivery_id, source), None if declared is None else declared.window, start
+        )
+
     def _expires_at(self, delivery_id: str, row: ExpectedRow) -> float | None:
-        if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
-            return None
-        return row.pending_since + self._window(delivery_id, row.source)
+        return wait_ends_at(row, self._rules(delivery_id))
 
     def _expire_if_over(self, delivery_id: str, row: ExpectedRow, now: float) -> None:
-        if end_wait(row, lambda source: self._window(delivery_id, source), min(now, row.freeze_at)):
+        if end_wait(row, self._rules(delivery_id), min(now, row.freeze_at)):
             row.version += 1
 
     def _freeze_at(self, delivery_id: str, delivery: ExpectedDelivery) -> float:

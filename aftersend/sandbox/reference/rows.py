@@ -50,6 +50,17 @@ def _digest(event_id: str) -> bytes:
     return hashlib.blake2b(event_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
+class WaitRules(NamedTuple):
+    """How long the rows of a delivery wait."""
+
+    #: Returns the response window of a source, seconds.
+    window_of: Callable[[str], float]
+    #: How long a planned recipient waits to be sent to, seconds; None: for ever.
+    to_send: float | None
+    #: Declared start, seconds since 1970; 0.0: none.
+    start: float
+
+
 @dataclass(slots=True)
 class ExpectedRow:
     """One recipient of one delivery."""
@@ -122,20 +133,18 @@ def remember(row: ExpectedRow, arrival: Arrival) -> None:
         del row.remembered[0]
 
 
-def change_row(
-    row: ExpectedRow, event: FoldEvent, arrival: Arrival, window_of: Callable[[str], float], until: float
-) -> str:
+def change_row(row: ExpectedRow, event: FoldEvent, arrival: Arrival, rules: WaitRules, until: float) -> str:
     """Fold an event that is new to the row, in place; return the decision.
 
     Args:
         row: its row.
         event: the event.
         arrival: of the event.
-        window_of: returns the response window of a source, seconds.
+        rules: how long rows of its delivery wait.
         until: the time by which a wait may have ended, seconds since 1970.
     """
     kind, now = arrival.kind, arrival.at
-    overtaken = is_overtaken(row, arrival, window_of)
+    overtaken = is_overtaken(row, arrival, rules)
     attributed = bool(event.recipient and event.delivery_id)
     decision = "unattributed" if overtaken else _change_status(row, kind, attributed=attributed)
     new_facts = domain.facts_of(kind)
@@ -160,7 +169,7 @@ def change_row(
         row.message_type = event.message_type
     row.address = row.address or event.address
     if overtaken:
-        derived = put_in_order(row, arrival, window_of, until, attributed=attributed)
+        derived = put_in_order(row, arrival, rules, until, attributed=attributed)
         return decision if decision == "test" else derived
     row.updated_at = now
     if (starts_wait or not row.waits()) and "expired" not in row.facts:
@@ -186,27 +195,29 @@ def _count(row: ExpectedRow, event: FoldEvent, kind: str, happened_at: float) ->
         row.failure = failure if row.failure is None else max(failure, row.failure)
 
 
-def is_overtaken(row: ExpectedRow, arrival: Arrival, window_of: Callable[[str], float]) -> bool:
+def is_overtaken(row: ExpectedRow, arrival: Arrival, rules: WaitRules) -> bool:
     """Return whether an event arrived before another of its row, or before the end of a wait that was too early."""
+    if "validity_over" in row.facts:
+        until = _sent_until(row, rules)
+        if until is not None and arrival.at < until:
+            return True
     expired = "expired" in row.facts or (row.waits() and "given_up" in row.facts)
-    if expired and row.pending_since is not None and arrival.at < row.pending_since + window_of(row.source):
+    if expired and row.pending_since is not None and arrival.at < row.pending_since + rules.window_of(row.source):
         return True
     return bool(row.remembered) and arrival.at <= row.updated_at and arrival[:3] <= row.remembered[-1][:3]
 
 
-def put_in_order(
-    row: ExpectedRow, arrival: Arrival, window_of: Callable[[str], float], until: float, *, attributed: bool
-) -> str:
+def put_in_order(row: ExpectedRow, arrival: Arrival, rules: WaitRules, until: float, *, attributed: bool) -> str:
     """Put an overtaken event where it belongs, and go through all events again; return the decision on it."""
     if len(row.remembered) >= REMEMBERED:
         return _put_into_full(row, arrival, attributed=attributed)
     events = sorted([*(one for one in row.remembered if one.kind != "expired"), arrival], key=lambda one: one[:3])
     row.remembered, row.status, row.final, row.previous, row.source, row.pending_since = [], "none", False, "", "", None
-    row.facts -= {"expired", "given_up", "retries_exhausted", "bounced_after_delivery"}
+    row.facts -= {"expired", "given_up", "validity_over", "retries_exhausted", "bounced_after_delivery"}
     decisions, delivered = {}, False
     for one in events:
         if not one.late:
-            end_wait(row, window_of, one.at)
+            end_wait(row, rules, one.at)
             decisions[one.digest] = _change_status(row, one.kind, attributed=attributed)
             starts_wait = row.waits() and one.kind in domain.STARTS_WAIT and row.pending_since is None
             if starts_wait:
@@ -221,27 +232,42 @@ def put_in_order(
                 row.source = one.source
             row.cause, row.updated_at = one.cause, one.at
         row.remembered.append(one)
-    end_wait(row, window_of, until)
+    end_wait(row, rules, until)
     _forget_oldest(row, arrival)
     return decisions[arrival.digest]
 
 
-def end_wait(row: ExpectedRow, window_of: Callable[[str], float], now: float) -> bool:
+def end_wait(row: ExpectedRow, rules: WaitRules, now: float) -> bool:
     """End the wait of a row that is over at a time, seconds since 1970; return whether it was."""
-    if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
-        return False
-    expiry = row.pending_since + window_of(row.source)
-    if expiry > now:
+    expiry = wait_ends_at(row, rules)
+    if expiry is None or expiry > now:
         return False
     if row.status == domain.GIVEN_UP_AS:
         row.facts.add("given_up")
     else:
+        row.facts.add("validity_over" if row.status in domain.PLANS else "expired")
         row.previous, row.status, row.final = row.status, domain.EXPIRES_TO[row.status], True
-        row.facts.add("expired")
     remember(row, end_of_wait(expiry))
     row.updated_at = expiry
     row.cause = {"kind": "expired"}
     return True
+
+
+def wait_ends_at(row: ExpectedRow, rules: WaitRules) -> float | None:
+    """Return when the wait of a row ends, seconds since 1970; None: it does not wait."""
+    if row.status in domain.PLANS:
+        return None if rules.to_send is None else _sent_until(row, rules)
+    if not row.waits() or row.pending_since is None or row.facts & domain.NO_WAIT:
+        return None
+    return row.pending_since + rules.window_of(row.source)
+
+
+def _sent_until(row: ExpectedRow, rules: WaitRules) -> float | None:
+    """Return when the time to send to a planned recipient is over; None: nobody planned it."""
+    planned = [one.milliseconds / 1000 for one in row.remembered if one.kind in domain.PLANS and not one.late]
+    if not planned:
+        return None
+    return float("inf") if rules.to_send is None else max(min(planned), rules.start) + rules.to_send
 
 
 def _put_into_full(row: ExpectedRow, arrival: Arrival, *, attributed: bool) -> str:

@@ -12,7 +12,14 @@ from aftersend.rules.kpi.indicators import INDICATORS, RATES, TOTALS
 from aftersend.rules.recipient.decisions import COUNTED, DECISION_NAMES
 from aftersend.rules.recipient.facts import FACT_NAMES, HANDED_OVER, Fact, names_of_facts
 from aftersend.rules.recipient.kinds import KIND_NAME, KINDS, UNKNOWN
-from aftersend.rules.recipient.statuses import EXPIRES_TO, NOT_SENT, STATUS_NAME, STATUS_TERMINAL, STATUSES
+from aftersend.rules.recipient.statuses import (
+    EXPIRES_TO,
+    NOT_SENT,
+    NOT_SENT_EXPIRED,
+    STATUS_NAME,
+    STATUS_TERMINAL,
+    STATUSES,
+)
 from aftersend.rules.views import VIEWS
 from aftersend.rules.views.adobe.view import POLICIES, DeliveryStage
 from aftersend.schemas.event import EVENT_TYPES, NOT_SENT_REASONS
@@ -103,10 +110,10 @@ def test_what_the_end_of_a_wait_does() -> None:
         twofold = "final" if STATUS_TERMINAL[status] else "not final"
         return f"soft_bounce, {twofold}" if STATUS_NAME[status] == "soft_bounce" else STATUS_NAME[status]
 
-    expected = [
-        [STATUS_NAME[before], shown(after), "given_up" if before == after else "expired"]
-        for before, after in EXPIRES_TO.items()
-    ]
+    def fact(before: int, after: int) -> str:
+        return "given_up" if before == after else "validity_over" if after == NOT_SENT_EXPIRED else "expired"
+
+    expected = [[STATUS_NAME[before], shown(after), fact(before, after)] for before, after in EXPIRES_TO.items()]
 
     assert expected == table("2.7", "status")
 

@@ -82,6 +82,8 @@ def test_what_waits_for_an_outcome_becomes_final() -> None:
     }
 
     assert {
+        "planned": ("not_sent_expired", True),
+        "ready": ("not_sent_expired", True),
         "sent": ("unknown", True),
         "deferred": ("soft_bounce", True),
         "soft_bounce": ("soft_bounce", False),

@@ -29,7 +29,7 @@ def history(*steps: str | FoldEvent) -> list[Row]:
     for number, step in enumerate(steps):
         row = replace(rows[-1])
         if step == OVER:
-            expiry = expires_at(row, WINDOWS[row.source])
+            expiry = expires_at(row, WINDOWS)
             if expiry is not None:
                 expire(row, expiry)
                 late = expiry - START

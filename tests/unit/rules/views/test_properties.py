@@ -213,8 +213,8 @@ def test_percentages_move_exactly_as_the_table_says(policy: str, steps: list[str
 def test_an_end_of_a_wait_is_the_end_of_no_other(steps: list[str | FoldEvent]) -> None:
     """What the histories above end is what the fold lets wait."""
     row = history(*steps)[-1]
-    expiry = expires_at(row, WINDOWS[row.source])
+    expiry = expires_at(row, WINDOWS)
     if expiry is not None:
         expire(row, expiry)
 
-    assert expires_at(row, WINDOWS[row.source]) is None
+    assert expires_at(row, WINDOWS) is None

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from aftersend.rules.recipient.fold import MESSAGE_TYPE_NUMBER
 from aftersend.rules.recipient.statuses import STATUS_NAME
 from aftersend.rules.recipient.timing import timing
+from aftersend.rules.views import VIEWS
 from aftersend.schemas.delivery import Declaration, Delivery, DeliveryTerms
 from aftersend.schemas.event import Feedback, FoldEvent
 from aftersend.tables import restore
@@ -295,3 +296,69 @@ def restored(partition: Partition) -> MemoryStore:
 def last_records(partition: Partition, topic: str) -> list[Any]:
     last: dict[bytes | None, Record] = {record.key: record for record in partition.written.get(topic, [])}
     return list(last.values())
+
+
+def planned(at: float, type_: str = "planned", **fields: Any) -> FoldEvent:
+    return event(type_, at, source="sender", **fields)
+
+
+@pytest.mark.parametrize("type_", ["planned", "ready"])
+def test_a_planned_recipient_is_stopped_when_the_validity_is_over(type_: str) -> None:
+    partition = Partition()
+    partition.take(declared(0, validity_hours=48), planned(HOUR, type_), tick(49 * HOUR - 1))
+    assert (type_, 0) == (status(partition), partition.kpis().get("not_sent", 0))
+    partition.take(tick(60 * HOUR))
+
+    row = partition.row()
+    assert row is not None
+    assert ("not_sent_expired", START + 49 * HOUR) == (status(partition), row.updated_at), "as of the end, not the look"
+    assert (1, 0) == (partition.kpis()["not_sent"], partition.kpis().get("sent", 0))
+    assert {
+        *("Stopped (time to send expired)", "Excluded", "Skipped"),
+    } == {VIEWS[view].status_of(row.facts, row.status).name for view in ("creatio", "efs", "escala")}
+
+
+def test_a_planned_recipient_waits_for_the_declared_start() -> None:
+    partition = Partition()
+    partition.take(declared(0, validity_hours=2, start=START + 10 * HOUR), planned(HOUR), tick(12 * HOUR - 1))
+    assert "planned" == status(partition)
+    partition.take(tick(12 * HOUR))
+    assert "not_sent_expired" == status(partition)
+
+
+def test_without_a_declared_validity_a_planned_recipient_stays_planned() -> None:
+    partition = Partition()
+    partition.take(declared(0, start=START), planned(HOUR), tick(29 * DAY))
+    assert "planned" == status(partition)
+
+
+def test_whoever_was_sent_to_in_time_is_not_stopped_though_a_tick_came_first() -> None:
+    partition = Partition()
+    partition.take(declared(0, validity_hours=1), planned(0))
+    partition.take(tick(1.4 * HOUR))
+    assert "not_sent_expired" == status(partition)
+    partition.take(planned(0, event_id="again"))
+    partition.take(tick(1.5 * HOUR))
+    assert "not_sent_expired" == status(partition), "in time, but no sign that it was sent"
+    partition.take(event("sent", HOUR - 1))
+    row = partition.row()
+    assert row is not None
+    assert ("sent", START + HOUR - 1) == (status(partition), row.pending_since)
+    assert (0, 1) == (partition.kpis().get("not_sent", 0), partition.kpis()["sent"])
+
+
+def test_what_is_sent_too_late_changes_a_stopped_recipient_no_more() -> None:
+    partition = Partition()
+    partition.take(declared(0, validity_hours=1), planned(0), event("sent", HOUR))
+    assert ("not_sent_expired", 1) == (status(partition), partition.kpis()["terminal_locked"])
+
+
+def test_a_recipient_that_is_planned_late_has_the_whole_time() -> None:
+    """As an automation does, for as long as it runs."""
+    partition = Partition()
+    partition.take(declared(0, validity_hours=1), planned(0), planned(5 * HOUR, recipient="late@example.org"))
+    partition.take(tick(5.5 * HOUR))
+    rows = partition.rows()
+    assert ["not_sent_expired", "planned"] == [
+        STATUS_NAME[rows[who].status] for who in ("r@example.org", "late@example.org")
+    ]
