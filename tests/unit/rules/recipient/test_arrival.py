@@ -13,13 +13,16 @@ from msgspec.structs import asdict
 from aftersend.rules.recipient.fold import fold
 from aftersend.rules.recipient.history import digest_of, unpack_history
 from aftersend.rules.recipient.kinds import kind_of
+from aftersend.rules.recipient.timing import timing, windows_of
+from aftersend.schemas.delivery import DeliveryTerms
 from aftersend.schemas.event import FoldEvent
 from aftersend.schemas.packing import pack_raw_position
 from aftersend.schemas.recipient import Row
-from tests.unit.rules.factories import DAY, HOUR, NUMBERS, START, WINDOWS, event, folded
+from tests.unit.rules.factories import DAY, HOUR, MINUTE, NUMBERS, START, WINDOWS, event, folded
 
 TYPES = (
     "planned",
+    "ready",
     "sent",
     "deferred",
     "soft_bounce",
@@ -38,14 +41,28 @@ MOMENTS = st.sampled_from([0.0, 1.0, 60.0, HOUR, 2 * HOUR, DAY, 3 * DAY, 5 * DAY
 EVENTS = st.lists(st.tuples(st.sampled_from(TYPES), MOMENTS, st.sampled_from(["kumomta", "sendgrid"])), max_size=9)
 
 
-def read(events: list[FoldEvent], ticks: dict[int, float] | None = None) -> dict[str, Any]:
+#: Nothing declared; a validity, and one that counts from a start, after which planned recipients are stopped.
+DECLARED = pytest.mark.parametrize(
+    "windows",
+    [
+        WINDOWS,
+        windows_of(DeliveryTerms(START, "e", validity=30 * MINUTE), timing()),
+        windows_of(DeliveryTerms(START, "e", validity=DAY, start=START + HOUR), timing()),
+    ],
+    ids=["undeclared", "half an hour", "a day from a start"],
+)
+
+
+def read(
+    events: list[FoldEvent], ticks: dict[int, float] | None = None, windows: tuple[float, ...] = WINDOWS
+) -> dict[str, Any]:
     """Return a row after events in the order in which they are read, but for the number of its changes."""
     row, tick = Row(), 0.0
     for number, one in enumerate([*events, event("autoresponded", 60 * DAY, event_id="last")]):
         tick = START + 60 * DAY if number == len(events) else max(tick, (ticks or {}).get(number, 0.0))
         source = NUMBERS[one.source]
         position = pack_raw_position(source, 0, max(0, one.raw_offset))
-        fold(row, one, kind_of(one), one.received_at, tick, digest_of(one.event_id), position, source, WINDOWS)
+        fold(row, one, kind_of(one), one.received_at, tick, digest_of(one.event_id), position, source, windows)
     fields = asdict(row)
     # A repeat is counted where it is read.
     fields["history"] = [one._replace(repeats=0) for one in unpack_history(row.history)]
@@ -60,26 +77,30 @@ def events_of(drawn: list[tuple[str, float, str]]) -> list[FoldEvent]:
     ]
 
 
+@DECLARED
 @given(EVENTS, st.randoms(use_true_random=False))
-def test_any_order_of_reading_gives_the_same_row(drawn: list[tuple[str, float, str]], rng: random.Random) -> None:
+def test_any_order_of_reading_gives_the_same_row(
+    windows: tuple[float, ...], drawn: list[tuple[str, float, str]], rng: random.Random
+) -> None:
     events = events_of(drawn)
-    expected = read(sorted(events, key=lambda one: one.received_at))
+    expected = read(sorted(events, key=lambda one: one.received_at), None, windows)
     again = [*events, *rng.choices(events, k=3)] if events else []
     rng.shuffle(again)
 
-    assert expected == read(again)
+    assert expected == read(again, None, windows)
 
 
+@DECLARED
 @given(EVENTS, st.randoms(use_true_random=False), st.dictionaries(st.integers(0, 8), MOMENTS))
 def test_ticks_between_the_events_change_nothing(
-    drawn: list[tuple[str, float, str]], rng: random.Random, ticks: dict[int, float]
+    windows: tuple[float, ...], drawn: list[tuple[str, float, str]], rng: random.Random, ticks: dict[int, float]
 ) -> None:
     """An end of a wait that came too early is taken back, and what came after it decided again."""
     events = events_of(drawn)
-    expected = read(sorted(events, key=lambda one: one.received_at))
+    expected = read(sorted(events, key=lambda one: one.received_at), None, windows)
     rng.shuffle(events)
 
-    assert expected == read(events, {number: START + at for number, at in ticks.items()})
+    assert expected == read(events, {number: START + at for number, at in ticks.items()}, windows)
 
 
 @pytest.mark.parametrize("first, second", [("unsubscribed", "complained"), ("hard_bounce", "complained")])
