@@ -192,14 +192,7 @@ class Installation:
             records: in the order in which they are to lie on their partitions.
             rate: records per second; 0: as fast as it goes.
         """
-        producer = AIOKafkaProducer(
-            **self.settings.kafka_options() | {"request_timeout_ms": 120_000},
-            enable_idempotence=True,
-            linger_ms=5,
-            # Hostile records are as large as the broker takes them.
-            max_request_size=2_000_000,
-        )
-        await producer.start()
+        producer = await self._producer()
         started, written, waiting = time.monotonic(), 0, []
         try:
             for record in records:
@@ -222,6 +215,27 @@ class Installation:
         finally:
             await producer.stop()
         return written
+
+    async def _producer(self) -> AIOKafkaProducer:
+        """Return a started producer; waits for a broker that is away."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            producer = AIOKafkaProducer(
+                **self.settings.kafka_options() | {"request_timeout_ms": 120_000},
+                enable_idempotence=True,
+                linger_ms=5,
+                # Hostile records are as large as the broker takes them.
+                max_request_size=2_000_000,
+            )
+            try:
+                await producer.start()
+            except (KafkaError, OSError, AssertionError):
+                await producer.stop()
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_POLL)
+            else:
+                return producer
 
     async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 5.0) -> None:
         """Wait until the workers have committed all input, what they wrote to the events topic included.
