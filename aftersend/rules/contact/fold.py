@@ -129,7 +129,7 @@ def update(
             _add_notice(contact, event, kind, received_at, row_facts, message_type)
         if event.address and not contact.address:
             contact.address = event.address
-    contact.updated_at = received_at
+    contact.updated_at = max(contact.updated_at, received_at)
     contact.version += 1
     return contact
 
@@ -153,10 +153,10 @@ def _release(contact: Contact, event: FoldEvent, received_at: float, _message_ty
     return True
 
 
-def _resubscribe(contact: Contact, _event: FoldEvent, _received_at: float, message_type: str) -> bool:
+def _resubscribe(contact: Contact, _event: FoldEvent, received_at: float, message_type: str) -> bool:
     """End an unsubscription, or its part for one message type; return whether there was one (`docs/domain.md §3.5`)."""
     unsubscription = contact.unsubscription
-    if unsubscription is None:
+    if unsubscription is None or received_at < unsubscription.at:
         return False
     if unsubscription.types and message_type:
         if message_type not in unsubscription.types:
@@ -191,7 +191,10 @@ def _count_against(
     contact: Contact, event: FoldEvent, kind: int, received_at: float, message_type: str, invalid_after: int
 ) -> None:
     cause = _CAUSE_OF_KIND.get(kind)
-    if cause is not None and _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]:
+    if cause is not None and (
+        _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]
+        or (cause == contact.cause and (received_at, event.delivery_id) < (contact.cause_at, contact.cause_delivery_id))
+    ):
         contact.do_not_email = True
         contact.cause, contact.cause_at, contact.cause_delivery_id = cause, received_at, event.delivery_id
     if kind in _BAD_ADDRESS:
@@ -220,7 +223,11 @@ def _unsubscribe(contact: Contact, event: FoldEvent, received_at: float, message
     unsubscription = contact.unsubscription
     if unsubscription is None:
         contact.unsubscription = Unsubscription(received_at, event.delivery_id, types)
-    elif unsubscription.types:
+        return
+    unsubscription.at, unsubscription.delivery_id = min(
+        (unsubscription.at, unsubscription.delivery_id), (received_at, event.delivery_id)
+    )
+    if unsubscription.types:
         unsubscription.types = sorted({*unsubscription.types, *types}) if types else []
 
 
@@ -237,6 +244,9 @@ def _add_notice(
     )
     if contact.notices:
         others = [n for n in contact.notices if (n.delivery_id, n.kind) != (notice.delivery_id, notice.kind)]
-        contact.notices = [*others, notice][-MAX_NOTICES:]
+        same = [n for n in contact.notices if (n.delivery_id, n.kind) == (notice.delivery_id, notice.kind)]
+        # Of two notices of one kind the later stays, whichever is read first.
+        latest = same[0] if same and same[0].at > notice.at else notice
+        contact.notices = sorted([*others, latest], key=lambda n: (n.at, n.delivery_id, n.kind))[-MAX_NOTICES:]
     else:
         contact.notices = [notice]

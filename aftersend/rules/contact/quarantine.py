@@ -54,8 +54,8 @@ _VALID: Final = AddressStatus(VALID)
 
 
 def record_hard_error(contact: Contact, event: FoldEvent, received_at: float) -> None:
-    """Quarantine an address; the error that did so first stays readable."""
-    if contact.quarantined_at is None:
+    """Quarantine an address; the error that arrived first stays readable."""
+    if contact.quarantined_at is None or received_at < contact.quarantined_at:
         contact.error = _error(event, received_at)
         contact.quarantined_at = received_at
 

@@ -73,16 +73,18 @@ class Contacts:
                 del contact["address"]
         elif contact is None or not (
             (kind == "delivered" and _reached(contact))
-            or (kind == "resubscribed" and _resubscribe(contact, event.message_type))
+            or (kind == "resubscribed" and _resubscribe(contact, event.message_type, now))
             or (kind == "released" and _release(contact, event, now))
         ):
             return
-        contact["updated_at"] = now
+        contact["updated_at"] = max(now, contact.get("updated_at", 0.0))
         contact["version"] = contact.get("version", 0) + 1
 
     def _count_against(self, contact: dict[str, Any], event: FoldEvent, kind: str, now: float) -> None:
         cause = _CAUSE_OF_KIND.get(kind, "")
-        if _STRENGTH[cause] > _STRENGTH[contact.get("cause", "")]:
+        current = contact.get("cause", "")
+        earlier = cause and cause == current and (now, event.delivery_id) < _since(contact)
+        if _STRENGTH[cause] > _STRENGTH[current] or earlier:
             contact |= {"do_not_email": True, "cause": cause, "cause_at": now, "cause_delivery_id": event.delivery_id}
         hard = kind in {"hard_bounce", "invalid_address"}
         if hard:
@@ -97,7 +99,9 @@ class Contacts:
             same = event.reason == contact.get("failure_reason", "")
             contact["failures"] = contact.get("failures", 0) + 1 if same else 1
             contact["failure_reason"] = event.reason
-        if "quarantined_at" not in contact and (hard or kind in {"soft_bounce", "soft_bounce_exhausted", "deferred"}):
+        if hard and now < contact.get("quarantined_at", 0.0):
+            contact["error"], contact["quarantined_at"] = _error_of(event, now), now
+        elif "quarantined_at" not in contact and (hard or kind in {"soft_bounce", "soft_bounce_exhausted", "deferred"}):
             _count_error(contact, event, now, hard=hard)
         if cause == "unsubscribed":
             _unsubscribe(contact, event, now)
@@ -116,16 +120,24 @@ def _count_error(contact: dict[str, Any], event: FoldEvent, now: float, *, hard:
             counted = [*counted, now]
         contact["counted"] = counted
     if hard or now >= contact.get("error", {"at": now})["at"]:
-        contact["error"] = {
-            "at": now,
-            "reason": event.reason,
-            "code": event.code,
-            "enhanced_code": event.enhanced_code,
-            "diagnostic": event.diagnostic[:MAX_DIAGNOSTIC],
-            "delivery_id": event.delivery_id,
-        }
+        contact["error"] = _error_of(event, now)
     if hard or len(contact["counted"]) == 5:
         contact["quarantined_at"] = now
+
+
+def _error_of(event: FoldEvent, now: float) -> dict[str, Any]:
+    return {
+        "at": now,
+        "reason": event.reason,
+        "code": event.code,
+        "enhanced_code": event.enhanced_code,
+        "diagnostic": event.diagnostic[:MAX_DIAGNOSTIC],
+        "delivery_id": event.delivery_id,
+    }
+
+
+def _since(contact: dict[str, Any]) -> tuple[float, str]:
+    return contact["cause_at"], contact["cause_delivery_id"]
 
 
 def _reached(contact: dict[str, Any]) -> bool:
@@ -144,15 +156,18 @@ def _unsubscribe(contact: dict[str, Any], event: FoldEvent, now: float) -> None:
     before = contact.get("unsubscription")
     if before is None:
         contact["unsubscription"] = {"at": now, "delivery_id": event.delivery_id, "types": sorted(types)}
-    elif not types or not before["types"]:
-        before["types"] = []
-    else:
-        before["types"] = sorted(types | set(before["types"]))
+        return
+    before["types"] = sorted(types | set(before["types"])) if types and before["types"] else []
+    before["at"], before["delivery_id"] = min((before["at"], before["delivery_id"]), (now, event.delivery_id))
 
 
-def _resubscribe(contact: dict[str, Any], message_type: str) -> bool:
+def _resubscribe(contact: dict[str, Any], message_type: str, now: float) -> bool:
     before = contact.get("unsubscription")
-    if before is None or (message_type and before["types"] and message_type not in before["types"]):
+    if (
+        before is None
+        or now < before["at"]
+        or (message_type and before["types"] and message_type not in before["types"])
+    ):
         return False
     left = [name for name in before["types"] if message_type and name != message_type]
     if left:
@@ -196,10 +211,14 @@ def _add_notice(contact: dict[str, Any], event: FoldEvent, kind: str, at: float,
         "message_type": event.message_type,
         "delivered": delivered,
     }
-    others = [n for n in contact.get("notices", []) if (n["delivery_id"], n["kind"]) != (event.delivery_id, kind)]
+    same = {True: [], False: []}  # type: dict[bool, list[dict[str, Any]]]
+    for one in contact.get("notices", []):
+        same[(one["delivery_id"], one["kind"]) == (event.delivery_id, kind)].append(one)
     required = ("delivery_id", "kind", "at")
     notice = {name: value for name, value in fields.items() if value or name in required}
-    contact["notices"] = [*others, notice][-MAX_NOTICES:]
+    latest = next((one for one in same[True] if one["at"] > at), notice)
+    shown = sorted([*same[False], latest], key=lambda one: (one["at"], one["delivery_id"], one["kind"]))
+    contact["notices"] = shown[-MAX_NOTICES:]
 
 
 def public(contact: dict[str, Any]) -> dict[str, Any]:
