@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from aftersend.docgen import cli, metrics, schemas, settings, sources, topics
+from aftersend.docgen import cli, metrics, names, schemas, settings, sources, topics
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -14,6 +14,7 @@ REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "cli.md": cli.render,
     "metrics.md": metrics.render,
+    "names.md": names.render,
     "settings.md": settings.render,
     "sources.md": sources.render,
     "topics.md": topics.render,
