@@ -13,7 +13,7 @@ def render() -> str:
     names = {language: _names(language) for language in LANGUAGES}
     sections = []
     for context, keys in terms().items():
-        rows = ([f"`{key}`", *(names[language][context, key] for language in LANGUAGES)] for key in keys)
+        rows = ([f"`{key}`", *(names[language].get((context, key), "") for language in LANGUAGES)] for key in keys)
         sections.append(f"## {context[:1].upper()}{context[1:]}\n\n{table(('key', *LANGUAGES), rows)}")
     return fill("names", {"contexts": "\n\n".join(sections)})
 
