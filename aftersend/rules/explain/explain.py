@@ -69,7 +69,9 @@ def explain(row: Row | None, logged: Sequence[LoggedEvent], replay: Replay, *, c
         if _is_overtaken(made):
             # Listed, and decided, in the order of arrival (`docs/domain.md §2.4`), as the row's history is.
             by_arrival = from_history(row, [step.logged for step in made if step.logged is not None], complete=True)
-            return RowExplanation(steps=by_arrival.steps + as_waiting(ahead), disagreements=by_arrival.disagreements)
+            repeats = [step for step in made if step.decision == Decision.DUPLICATE]
+            listed = sorted([*by_arrival.steps, *repeats], key=lambda step: step.received_at)
+            return RowExplanation(steps=listed + as_waiting(ahead), disagreements=by_arrival.disagreements)
         _count_repeats(made)
         return RowExplanation(steps=made + as_waiting(ahead), disagreements=differences(row, *shows))
     logged = [one for one in logged if one.event.type != _DECLARED]
