@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +25,7 @@ from aftersend.console.auth import TokenAuth
 from aftersend.console.errors import ApiError, ErrorCode
 from aftersend.engine.faust.app import WorkerApp
 from aftersend.errors import SettingsError
-from aftersend.publish.kpis import Kpis
+from aftersend.publish.kpis import Kpis, silent_kpis
 from aftersend.publish.redis.reader import DeliveryPage, KpiReader, PageKey
 from aftersend.rules.contact.suppression import SuppressionResult, check
 from aftersend.schemas.partitioning import partition_of
@@ -41,6 +42,8 @@ from aftersend.tables.codec.stored import decode_row, unpack_contact
 from aftersend.tables.explain import StoredRow
 
 log = structlog.get_logger(__name__)
+
+_DAY: Final = 86_400.0
 
 #: Rows that are read without a pause: less than a millisecond, so that the fold does not wait.
 _ROWS_PER_PAUSE: Final = 200
@@ -166,14 +169,35 @@ class StoredRows:
             self._waiting -= 1
         return found.as_json() if found.explanation.steps or found.state is not None else None
 
+    def silent_deliveries(self) -> Mapping[str, Kpis]:
+        """Return the declared deliveries without an event in a partition of this worker, by id.
+
+        Every partition has every declaration. One that is older than Redis keeps deliveries is left out: its delivery
+        may have had events in other partitions, which Redis has forgotten.
+        """
+        oldest = time.time() - self._settings.redis_expiry_days * _DAY
+        for partition in range(self.partitions):
+            state = self._state_of(partition)
+            if state is not None:
+                store = state.store
+                return {
+                    delivery_id: silent_kpis(delivery_id, terms.start, terms.at)
+                    for delivery_id, terms in store.terms.items()
+                    if terms.at > oldest and store.partial(delivery_id) is None
+                }
+        return {}
+
     def _partition(self, recipient: str) -> int:
         return partition_of(recipient, self.partitions)
 
     def _state(self, recipient: str) -> TrackState | None:
+        return self._state_of(self._partition(recipient)) if self.partitions else None
+
+    def _state_of(self, partition: int) -> TrackState | None:
         app = self._app()
-        if app is None or not self.partitions:
+        if app is None:
             return None
-        state: Any = app.partitions.state_of(TP(self._settings.topics.events, self._partition(recipient)))
+        state: Any = app.partitions.state_of(TP(self._settings.topics.events, partition))
         return state if isinstance(state, TrackState) else None
 
     def _owned_state(self, recipient: str) -> TrackState:
@@ -208,22 +232,24 @@ class RedisDeliveries:
 
     Args:
         reader: of Redis.
+        silent: returns the declared deliveries that may have no event so far, by id.
     """
 
-    def __init__(self, reader: KpiReader) -> None:
+    def __init__(self, reader: KpiReader, silent: Callable[[], Mapping[str, Kpis]]) -> None:
         self._reader = reader
+        self._silent = silent
 
     async def read(self, delivery_id: str) -> Kpis | None:
         """Return a delivery's KPIs; None: the delivery is unknown."""
         try:
-            return await self._reader.read(delivery_id)
+            return await self._reader.read(delivery_id) or self._silent().get(delivery_id)
         except (RedisError, OSError, TimeoutError) as error:
             raise _redis_error(error) from error
 
     async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
         """Return a page of deliveries."""
         try:
-            return await self._reader.page(order, after, limit)
+            return await self._reader.page(order, after, limit, self._silent())
         except (RedisError, OSError, TimeoutError) as error:
             raise _redis_error(error) from error
 
@@ -250,7 +276,9 @@ class QueryApi:
             settings.redis_prefix,
         )
         auth = TokenAuth(tokens_of(settings), open_to_all=settings.api_open)
-        self._api = Api(auth, RedisDeliveries(self._reader), self.rows, version("aftersend"))
+        self._api = Api(
+            auth, RedisDeliveries(self._reader, self.rows.silent_deliveries), self.rows, version("aftersend")
+        )
         self.routes = [Mount("/api", self._api)]
         if settings.web_port:
             log.info(

@@ -33,6 +33,10 @@ class Kpis(msgspec.Struct):
     archived: bool = False
     #: Events by source, kind and decision; empty if read from Redis, which does not hold them.
     events: dict[str, dict[str, dict[str, int]]] = {}
+    #: Declared, without an event so far: all numbers are 0.
+    silent: bool = False
+    #: Of a silent delivery, how many recipients it is meant for; None: not declared, or unknown.
+    expected_audience: int | None = None
 
     def rates(self) -> dict[str, RateValue]:
         """Return every rate with its numerator and denominator."""
@@ -56,6 +60,10 @@ class Kpis(msgspec.Struct):
         }
         if self.archived:
             result["archived"] = True
+        if self.silent:
+            result["silent"] = True
+            if self.expected_audience is not None:
+                result["expected_audience"] = self.expected_audience
         if self.events:
             result["events"] = self.events
         return result
@@ -75,6 +83,22 @@ def from_counters(
         updated_at,
         archived,
     )
+
+
+def silent_kpis(
+    delivery_id: str, start: float | None, declared_at: float, expected_audience: int | None = None
+) -> Kpis:
+    """Return the KPIs of a delivery that is declared and has no event so far: all are 0.
+
+    Args:
+        delivery_id: of the delivery.
+        start: declared, seconds since 1970; None: the declaration stands for it.
+        declared_at: arrival of the declaration, seconds since 1970.
+        expected_audience: declared; None: not declared, or unknown.
+    """
+    kpis = from_counters(delivery_id, {}, declared_at if start is None else start, declared_at)
+    kpis.silent, kpis.expected_audience = True, expected_audience
+    return kpis
 
 
 def from_hash(delivery_id: str, found: Mapping[str, str]) -> Kpis:

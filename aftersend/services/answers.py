@@ -34,6 +34,7 @@ class ApiDelivery(msgspec.Struct, kw_only=True):
     rates: Annotated[dict[str, RateValue], Meta(description="by name, with numerator and denominator")]
     statuses: Annotated[dict[str, int], Meta(description="recipients by status; their sum is the audience")]
     decisions: Annotated[dict[str, int], Meta(description="events by decision")]
+    silent: Annotated[bool, Meta(description="declared, without an event so far: all numbers are 0")] = False
     labels: Labels = UNSET
 
 

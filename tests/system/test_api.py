@@ -138,6 +138,23 @@ async def test_any_worker_answers_for_any_recipient(install: Callable[..., Insta
 
 
 @pytest.mark.timeout(720)
+async def test_a_declared_delivery_without_events_is_there_with_zeros(
+    install: Callable[..., Installation], client: Client
+) -> None:
+    installation, (port,) = await start(install, 1)
+    assert 0 == (await installation.command("deliveries", "set", "quiet", "--name", "Quiet"))[0]
+    await write(installation, "sent", RECIPIENTS[:1])
+    await installation.await_caught_up()
+
+    quiet = (await client.until(port, "/deliveries/quiet")).body
+    listed = (await client.until(port, "/deliveries")).body
+
+    assert (True, {0}) == (quiet["silent"], set(quiet["kpis"].values()))
+    assert {"quiet": True, "sale": False} == {one["delivery_id"]: one["silent"] for one in listed["deliveries"]}
+    assert 404 == (await client.get(port, "/deliveries/nothing")).status
+
+
+@pytest.mark.timeout(720)
 async def test_every_answer_is_valid_for_the_document(install: Callable[..., Installation], client: Client) -> None:
     installation, (port,) = await start(install, 1)
     someone = RECIPIENTS[0]

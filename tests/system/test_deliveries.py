@@ -223,6 +223,38 @@ async def test_the_commands_list_show_and_declare_deliveries(install: Install, t
     assert (3, 1, 4) == (spring["applied"] + spring["lower_priority"], spring["test"], spring["duplicate"])
 
 
+async def test_a_delivery_that_is_declared_but_silent_has_its_page(install: Callable[..., Installation]) -> None:
+    """Planned, zero so far: `kpi` by either source and in views, and `top`."""
+    installation = install()
+    await installation.start()
+    words = ("--name", "Quiet", "--expected-audience", "100")
+    assert EXIT_OK == (await installation.command("deliveries", "set", "quiet", *words))[0]
+    await installation.write([happened(installation, NOW, "open", "heard-of", "jane@example.org")])
+    await installation.await_caught_up()
+
+    for source in ((), ("--from", "kafka")):
+        code, text = await installation.command("kpi", "quiet", "--json", *source)
+        shown = json.loads(text)
+        assert (EXIT_OK, True, 100, {0}) == (
+            code,
+            shown["silent"],
+            shown["expected_audience"],
+            set(shown["kpis"].values()),
+        )
+        code, text = await installation.command("kpi", "--json", *source)
+        assert {"quiet": True, "heard-of": False} == {
+            one["delivery_id"]: one.get("silent", False) for one in map(json.loads, text.splitlines())
+        }
+    code, text = await installation.command("kpi", "quiet")
+    assert (EXIT_OK, True) == (code, "declared, without an event so far, 100 recipients expected" in text), text
+    code, text = await installation.command("kpi", "quiet", "--view", "creatio", "--json")
+    assert (EXIT_OK, {0}) == (code, set(json.loads(text)["views"]["creatio"]["counts"].values()))
+    code, text = await installation.command("top", "--once", "--json", "--interval", "0.2")
+    assert {"quiet", "heard-of"} == {one["delivery_id"] for one in json.loads(text)["deliveries"]}
+    assert EXIT_FAILED == (await installation.command("kpi", "nothing"))[0]
+    await installation.finish()
+
+
 async def said_nothing(installation: Installation, *words: str) -> tuple[int, str]:
     code, text = await installation.command(*words)
     return code, text.strip()

@@ -17,6 +17,7 @@ from aftersend.publish.kpis import Kpis
 from aftersend.rules.views.base import ViewReport
 from aftersend.services.kpis import views
 from aftersend.services.kpis.live import RedisKpis
+from aftersend.services.kpis.silent import read_silent, silent_beside_redis
 from aftersend.services.kpis.stored import read_stored
 from aftersend.services.names.labels import with_labels
 
@@ -64,7 +65,7 @@ def kpi(
 
     Counts of recipients are based on facts, which are never removed: a recipient with a delivery, an open and a
     complaint counts in all three. Every rate is shown with its numerator and denominator. "Decisions" counts the events
-    by decision; each event has exactly one.
+    by decision; each event has exactly one. A delivery that is declared and has no event so far is shown with zeros.
 
     For example:
 
@@ -85,8 +86,7 @@ def kpi(
     if delivery is None:
         if view or watch:
             raise UsageError(f"{'--view' if view else '--watch'} needs a delivery: `aftersend kpi` lists them")
-        found = wait_for(read_stored(settings)).values() if source == "kafka" else RedisKpis(settings).read_all()
-        _print_list(sorted(found, key=lambda kpis: -kpis.updated_at), limit, output)
+        _print_list(sorted(_all(settings, source), key=lambda kpis: -kpis.updated_at), limit, output)
     elif view:
         wait_for(_show_views(settings, delivery, view, output, watch=watch))
     else:
@@ -110,11 +110,25 @@ def _show(settings: Settings, delivery: str, source: str, output: _KpiOutput, *,
     if source == "kafka":
         if watch:
             raise UsageError("--watch reads Redis: leave --from out")
-        _print(wait_for(read_stored(settings)).get(delivery), delivery, "Kafka", output)
+        found = wait_for(read_stored(settings))
+        silent = {} if delivery in found else wait_for(read_silent(settings, (), delivery))
+        _print(found.get(delivery) or silent.get(delivery), delivery, "Kafka", output)
     elif watch:
         _watch(RedisKpis(settings), delivery, output)
     else:
-        _print(RedisKpis(settings).read(delivery), delivery, "Redis", output)
+        kpis = RedisKpis(settings).read(delivery)
+        if kpis is None:
+            kpis = wait_for(silent_beside_redis(settings, (), delivery)).get(delivery)
+        _print(kpis, delivery, "Redis", output)
+
+
+def _all(settings: Settings, source: str) -> list[Kpis]:
+    """Return all deliveries, with those that are declared and have no event so far."""
+    if source == "kafka":
+        found = wait_for(read_stored(settings))
+        return [*found.values(), *wait_for(read_silent(settings, found)).values()]
+    found = {kpis.delivery_id: kpis for kpis in RedisKpis(settings).read_all()}
+    return [*found.values(), *wait_for(silent_beside_redis(settings, found)).values()]
 
 
 def _unknown(delivery: str, server: str) -> AftersendError:
@@ -160,6 +174,8 @@ async def _show_views(
         await _watch_views(views.follow_reports(settings, delivery, names), delivery, output)
         return
     reports = await views.read_reports(settings, delivery, names)
+    if not reports and await read_silent(settings, (), delivery):
+        reports = views.reports_of({}, {}, names)
     if not reports:
         raise _unknown(delivery, "Kafka")
     if output.as_json:

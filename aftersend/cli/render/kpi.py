@@ -50,6 +50,9 @@ def kpi_details(kpis: Kpis, language: LanguageCode = ENGLISH) -> RenderableType:
     """Return all KPIs of one delivery, with names in a language."""
     title = Line(kpis.delivery_id or _NO_ID, style="bold")
     title.append(f"   {local(kpis.started_at)} to {local(kpis.updated_at)}", style="dim")
+    if kpis.silent:
+        expected = "" if kpis.expected_audience is None else f", {count(kpis.expected_audience)} recipients expected"
+        title.append(f"   declared, without an event so far{expected}", style="yellow")
     if kpis.archived:
         title.append("   archived: the recipients' rows are deleted, the KPIs stay", style="yellow")
     rates = table(name_of(language, HEADING, "Rates"), "", "rate", "of", right=("rate",))

@@ -235,4 +235,5 @@ def _delivery(kpis: Kpis) -> answers.ApiDelivery:
         rates=kpis.rates(),
         statuses=kpis.statuses,
         decisions=kpis.decisions,
+        silent=kpis.silent,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +20,7 @@ _LIST_SECONDS: Final = 1.0
 #: Sort orders of deliveries: by time, the latest first, or by id.
 ORDERS: Final = ("updated_at", "started_at", "delivery_id")
 
+_NONE: Final[Mapping[str, Kpis]] = {}
 #: Sort key of a delivery, and its id.
 PageKey = tuple[float, str]
 
@@ -65,18 +66,21 @@ class KpiReader:
         found = await self._client.hgetall(key_of(self._prefix, delivery_id))
         return from_hash(delivery_id, found) if found else None
 
-    async def page(self, order: str, after: PageKey | None, limit: int) -> DeliveryPage:
+    async def page(
+        self, order: str, after: PageKey | None, limit: int, silent: Mapping[str, Kpis] = _NONE
+    ) -> DeliveryPage:
         """Return a page of deliveries.
 
         Args:
             order: one of `ORDERS`.
             after: `next` of the previous page; None: the first page.
             limit: deliveries on the page at most.
+            silent: deliveries that are shown if Redis has no KPIs of them, by id.
 
         Raises:
             RedisError: if Redis does not answer.
         """
-        known = await self._list()
+        known = {name: (kpis.updated_at, kpis.started_at) for name, kpis in silent.items()} | await self._list()
         at = {"updated_at": 0, "started_at": 1}.get(order)
         places = sorted((0.0 if at is None else -times[at], delivery_id) for delivery_id, times in known.items())
         start = 0 if after is None else bisect.bisect_right(places, after)
@@ -85,8 +89,14 @@ class KpiReader:
         for _, delivery_id in chosen:
             pipe.hgetall(key_of(self._prefix, delivery_id))
         hashes = await pipe.execute() if chosen else []
-        kpis = [from_hash(delivery_id, found) for (_, delivery_id), found in zip(chosen, hashes, strict=True) if found]
-        return DeliveryPage(kpis, len(places), chosen[-1] if start + limit < len(places) else None)
+        kpis = [
+            from_hash(delivery_id, found) if found else silent.get(delivery_id)
+            for (_, delivery_id), found in zip(chosen, hashes, strict=True)
+        ]
+        # One that has expired meanwhile is left out.
+        return DeliveryPage(
+            [one for one in kpis if one is not None], len(places), chosen[-1] if start + limit < len(places) else None
+        )
 
     async def _list(self) -> dict[str, tuple[float, float]]:
         if self._clock() - self._known_at < _LIST_SECONDS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -107,6 +107,11 @@ async def follow_reports(settings: Settings, delivery_id: str, names: Sequence[s
                 yield reports
                 last = reports
             await fetch(histograms.apply)
+
+
+def reports_of(buckets: Mapping[int, int], events: Mapping[int, int], names: Sequence[str]) -> list[ViewReport]:
+    """Return histograms in some views (`aftersend.schemas.kpi.KpiPartial`)."""
+    return [view.kpis(buckets, events) for view in _views(names)]
 
 
 def _views(names: Sequence[str]) -> list[View]:

@@ -18,6 +18,7 @@ from aftersend.rules.kpi.indicators import RATES
 from aftersend.rules.recipient.decisions import DECISION_NAMES
 from aftersend.services.kafka.lag import LagReader, PartitionLag
 from aftersend.services.kpis.live import RedisKpis
+from aftersend.services.kpis.silent import silent_beside_redis
 
 #: KPIs that are shown. Only these fields of a hash are fetched: its partition parts, which are most of it, are not.
 KPIS: Final = (
@@ -38,6 +39,8 @@ _FIELDS: Final = (*dict.fromkeys((*KPIS, *(n for rate in RATES for n in (rate.nu
 _ALL: Final = (*_TIMES, *_FIELDS, *DECISION_NAMES)
 #: Hashes read in one round trip.
 _PAGE: Final = 500
+#: Time after which declared deliveries are read again, seconds.
+_SILENT_SECONDS: Final = 10.0
 #: Kafka has to answer within this time, seconds; the next snapshot tries again.
 _KAFKA_TIMEOUT_SECONDS: Final = 5.0
 
@@ -73,6 +76,9 @@ class SnapshotReader:
         self._settings = settings
         self._redis = RedisKpis(settings)
         self._lag: LagReader | None = None
+        #: Declared deliveries, as deliveries without an event; and when they were read, by a monotonic clock.
+        self._silent: dict[str, Kpis] = {}
+        self._silent_at = float("-inf")
         self.topics: tuple[str, ...] = (*(topics.raw(name) for name in raw_sources()), topics.clock, topics.events)
 
     async def close(self) -> None:
@@ -83,8 +89,8 @@ class SnapshotReader:
     async def read(self) -> Snapshot:
         """Return the current state."""
         snapshot = Snapshot(time.time(), time.monotonic())
-        positions, deliveries = await asyncio.gather(
-            self._positions(), asyncio.to_thread(self._deliveries), return_exceptions=True
+        positions, deliveries, _ = await asyncio.gather(
+            self._positions(), asyncio.to_thread(self._deliveries), self._refresh_silent(), return_exceptions=True
         )
         if isinstance(positions, list):
             snapshot.positions = positions
@@ -92,7 +98,7 @@ class SnapshotReader:
             snapshot.has_positions = False
             snapshot.problems.append(_message(positions))
         if isinstance(deliveries, dict):
-            snapshot.deliveries = deliveries
+            snapshot.deliveries = {**self._silent, **deliveries}
         else:
             snapshot.has_deliveries = False
             snapshot.problems.append(_message(deliveries))
@@ -107,6 +113,12 @@ class SnapshotReader:
         except KafkaUnusableError:
             await self._disconnect_kafka()
             raise
+
+    async def _refresh_silent(self) -> None:
+        """Read the declared deliveries again, at most every `_SILENT_SECONDS`; they stay if Kafka does not answer."""
+        if time.monotonic() - self._silent_at >= _SILENT_SECONDS:
+            self._silent_at = time.monotonic()
+            self._silent = await silent_beside_redis(self._settings, ()) or self._silent
 
     async def _disconnect_kafka(self) -> None:
         lag, self._lag = self._lag, None
