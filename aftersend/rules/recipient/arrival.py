@@ -174,8 +174,16 @@ def _milliseconds(seconds: float) -> int:
     return int(seconds * 1000 + 0.5)
 
 
-def insert(
-    row: Row, entry: bytes, source: int, event_id: str, received_at: float, tick: float, windows: tuple[float, ...]
+def insert(  # noqa: PLR0913 - what `fold` has of the event; an object for it would be made for every event
+    row: Row,
+    entry: bytes,
+    source: int,
+    event_id: str,
+    received_at: float,
+    tick: float,
+    windows: tuple[float, ...],
+    *,
+    attributed: bool,
 ) -> int:
     """Put an event that arrived before others into a row's history, and derive again what depends on the order.
 
@@ -188,7 +196,8 @@ def insert(
         event_id: of the event.
         received_at: arrival, seconds since 1970.
         tick: the last tick before it in the partition, seconds since 1970.
-        windows: response windows by source number, seconds.
+        windows: of the delivery (`aftersend.rules.recipient.timing.windows_of`).
+        attributed: whether the event names a delivery and a recipient; a test message may not either.
 
     Returns:
         The `Decision` on the event.
@@ -204,7 +213,7 @@ def insert(
     events = [one for one in old if one.kind != EXPIRED]
     events.append(new)
     events.sort()
-    derivation = _Derivation(windows, attributed=new.decision != Decision.UNATTRIBUTED)
+    derivation = _Derivation(windows, attributed=attributed)
     for one in events:
         # Without a raw record, an entry does not name its source; the row's is the best that is known.
         derivation.take(one, one.source or (source if one is new else row.source))

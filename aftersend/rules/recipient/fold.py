@@ -191,10 +191,11 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
     if earlier:
         word = int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6
         entry = pack_entry(digest, word, raw_position)
+        attributed = bool(event.recipient and event.delivery_id)
         changes_plan = kind in PLANS and windows[TIME_TO_SEND] < inf
-        if decision != _UNATTRIBUTED and not changes_plan and is_open(row, status, kind, received_at, windows[source]):
+        if attributed and not changes_plan and is_open(row, status, kind, received_at, windows[source]):
             return insert_among_open(row, place, entry, kind, received_at, source)
-        return insert(row, entry, source, event.event_id, received_at, tick, windows)
+        return insert(row, entry, source, event.event_id, received_at, tick, windows, attributed=attributed)
     row.updated_at = received_at
     if source != row.source and (starts_wait or not STATUS_WAITS[status]) and not facts & _FACT_EXPIRED:
         # A row that waits, or has expired, keeps the source that started the wait: its response window applies.

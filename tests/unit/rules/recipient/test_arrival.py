@@ -132,3 +132,9 @@ def test_a_delivery_counts_as_before_a_bounce_by_arrival() -> None:
     delivered = event("delivered", 3.0)
     for order in ((delivered, bounced), (bounced, delivered)):
         assert "bounced_after_delivery" not in folded(*order).facts
+
+
+def test_a_test_message_without_a_delivery_has_no_status_in_any_order() -> None:
+    early, late = (event("soft_bounce", at, delivery_id="", test=True) for at in (1.0, 2.0))
+
+    assert "none" == folded(early, late).status == folded(late, early).status
