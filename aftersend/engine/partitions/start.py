@@ -14,11 +14,15 @@ from typing import Final, NamedTuple
 import structlog
 from faust.types import TP
 
+from aftersend.engine.aiokafka.offsets import UnstableOffsetError
+
 log = structlog.get_logger(__name__)
 
 #: After a new leader was elected, the end of a partition may be reported too low for a moment, seconds.
 _SETTLE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.5
+#: How long the group's offset is waited for where the partition has a position of its own, seconds.
+_STABLE_SECONDS: Final = 10.0
 
 
 class OffsetSlip(enum.Enum):
@@ -123,8 +127,31 @@ class StartFinder:
 
     async def find(self, tp: TP) -> Start:
         """Return where a partition goes on that was just taken over; its former owner is fenced."""
-        committed = await self._committed(tp)
-        return await self._settle(tp, committed, await self._position(*tp))
+        position = await self._position(*tp)
+        if position is None:
+            committed = await self._committed(tp)
+        else:
+            committed = await self._stable_or(tp, position)
+        return await self._settle(tp, committed, position)
+
+    async def _stable_or(self, tp: TP, position: int) -> int | None:
+        """Return the group's offset, or the position where the offset stays unstable: it is enough.
+
+        After the loss of a broker, the group coordinator may call an offset unstable for longer than the transaction
+        that it waits for. The position is that of the last transaction of the fenced owner, whose end came first.
+        """
+        try:
+            async with asyncio.timeout(_STABLE_SECONDS):
+                return await self._committed(tp)
+        except (TimeoutError, UnstableOffsetError) as error:
+            log.warning(
+                "the consumer group has no stable offset yet: the partition goes on at its position",
+                topic=tp.topic,
+                partition=tp.partition,
+                position=position,
+                error=repr(error),
+            )
+            return position
 
     async def revise(self, tp: TP, offset: int) -> Start:
         """Return where a partition goes on whose next offset Kafka may no longer have."""

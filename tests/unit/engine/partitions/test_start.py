@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from faust.types import TP
 
+from aftersend.engine.aiokafka.offsets import UnstableOffsetError
 from aftersend.engine.partitions.start import LogBounds, OffsetSlip, Slip, Start, StartFinder, choose_start
 from tests.unit.engine.partitions.fakes import EVENTS, Broker
 
@@ -52,6 +55,39 @@ async def test_an_end_that_is_reported_too_low_for_a_moment_is_waited_for(monkey
         broker.offset, broker.position, bounds, broker.is_recreated, broker.slipped
     ).find(EVENTS)
     assert [] == broker.slips
+
+
+async def test_an_offset_that_stays_unstable_holds_up_no_partition_with_a_position(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aftersend.engine.partitions.start._STABLE_SECONDS", 0.01)
+    broker = Broker()
+    broker.written = 40
+
+    async def never(_tp: TP) -> int | None:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def unstable(_tp: TP) -> int | None:
+        raise UnstableOffsetError
+
+    for committed in (never, unstable):
+        finder = StartFinder(committed, broker.position, broker.bounds, broker.is_recreated, broker.slipped)
+        assert Start(40) == await finder.find(EVENTS)
+    assert [] == broker.slips
+
+
+async def test_an_offset_that_stays_unstable_is_waited_for_without_a_position() -> None:
+    broker = Broker()
+
+    async def unstable(_tp: TP) -> int | None:
+        raise UnstableOffsetError
+
+    async def none(_topic: str, _partition: int) -> int | None:
+        return None
+
+    with pytest.raises(UnstableOffsetError):
+        await StartFinder(unstable, none, broker.bounds, broker.is_recreated, broker.slipped).find(EVENTS)
 
 
 async def test_a_topic_that_has_lost_its_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
