@@ -193,7 +193,11 @@ def _count_against(
     cause = _CAUSE_OF_KIND.get(kind)
     if cause is not None and (
         _CAUSE_RANK[cause] > _CAUSE_RANK[contact.cause]
-        or (cause == contact.cause and (received_at, event.delivery_id) < (contact.cause_at, contact.cause_delivery_id))
+        or (
+            _CAUSE_RANK[cause] == _CAUSE_RANK[contact.cause]
+            and (received_at, event.delivery_id, cause)
+            < (contact.cause_at, contact.cause_delivery_id, contact.cause)  # the first of equal weight
+        )
     ):
         contact.do_not_email = True
         contact.cause, contact.cause_at, contact.cause_delivery_id = cause, received_at, event.delivery_id

@@ -83,7 +83,8 @@ class Contacts:
     def _count_against(self, contact: dict[str, Any], event: FoldEvent, kind: str, now: float) -> None:
         cause = _CAUSE_OF_KIND.get(kind, "")
         current = contact.get("cause", "")
-        earlier = cause and cause == current and (now, event.delivery_id) < _since(contact)
+        alike = cause and _STRENGTH[cause] == _STRENGTH[current]
+        earlier = alike and (now, event.delivery_id, cause) < (*_since(contact), current)
         if _STRENGTH[cause] > _STRENGTH[current] or earlier:
             contact |= {"do_not_email": True, "cause": cause, "cause_at": now, "cause_delivery_id": event.delivery_id}
         hard = kind in {"hard_bounce", "invalid_address"}
