@@ -52,7 +52,13 @@ def of(findings: list[dict[str, Any]], check: str) -> list[dict[str, Any]]:
 
 def wrong(findings: list[dict[str, Any]]) -> dict[str, str]:
     """Return what is not as it should be, by check, but for what depends on the machine that the test runs on."""
-    return {f["check"]: f["result"] for f in findings if f["result"] != "ok" and f["check"] != "open files"}
+    # A warning about Kafka itself says that its answers take long.
+    slow = {"check": "Kafka", "result": "warning"}
+    return {
+        f["check"]: f["result"]
+        for f in findings
+        if f["result"] != "ok" and f["check"] != "open files" and not f.items() >= slow.items()
+    }
 
 
 async def test_no_check_fails_on_a_running_installation(install: Callable[..., Installation], tmp_path: Path) -> None:
