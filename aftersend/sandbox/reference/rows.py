@@ -31,12 +31,16 @@ class Arrival(NamedTuple):
     #: Position of the raw record, as a row shows it.
     cause: dict[str, Any]
     late: bool = False
+    #: Whether the row knows the event's source, by the place of its raw record.
+    placed: bool = True
 
 
 def arrival_of(event: FoldEvent, kind: str, at: float, source: str, cause: dict[str, Any]) -> Arrival:
     """Return what a row remembers of an event that arrived at a time, seconds since 1970."""
     rank = domain.RANK_OF_KIND.get(kind, domain.rank_of(domain.STATUS_OF_KIND.get(kind, kind) or "none"))
-    return Arrival(int(at * 1000 + 0.5), rank, _digest(event.event_id), event.event_id, kind, at, source, cause)
+    placed = bool(source) and event.raw_offset >= 0 and event.raw_partition >= 0
+    digest = _digest(event.event_id)
+    return Arrival(int(at * 1000 + 0.5), rank, digest, event.event_id, kind, at, source, cause, placed=placed)
 
 
 def end_of_wait(at: float) -> Arrival:
@@ -212,6 +216,8 @@ def put_in_order(row: ExpectedRow, arrival: Arrival, rules: WaitRules, until: fl
     if len(row.remembered) >= REMEMBERED:
         return _put_into_full(row, arrival, attributed=attributed)
     events = sorted([*(one for one in row.remembered if one.kind != "expired"), arrival], key=lambda one: one[:3])
+    # Without a raw record, a row does not remember whose an event was: it takes its own source for it.
+    unknown = row.source
     row.remembered, row.status, row.final, row.previous, row.source, row.pending_since = [], "none", False, "", "", None
     row.facts -= {"expired", "given_up", "validity_over", "retries_exhausted", "bounced_after_delivery"}
     decisions, delivered = {}, False
@@ -229,7 +235,7 @@ def put_in_order(row: ExpectedRow, arrival: Arrival, rules: WaitRules, until: fl
             delivered |= "delivered" in domain.facts_of(one.kind)
             row.facts |= domain.facts_of(one.kind) & {"retries_exhausted"}
             if (starts_wait or not row.waits()) and "expired" not in row.facts:
-                row.source = one.source
+                row.source = one.source if one.placed or one is arrival else unknown
             row.cause, row.updated_at = one.cause, one.at
         row.remembered.append(one)
     end_wait(row, rules, until)
