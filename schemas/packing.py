@@ -75,6 +75,11 @@ def pack_history_word(received_at: float, kind: int, decision: int) -> int:
     return int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6
 
 
+def with_decision(packed: int, decision: int) -> int:
+    """Return a history word with another decision."""
+    return packed & ~(15 << 6) | decision << 6
+
+
 def unpack_history_word(packed: int) -> HistoryWord:
     """Return the fields of a history word."""
     return HistoryWord(packed >> 16, packed >> 10 & 63, packed >> 6 & 15, packed & MAX_REPEATS)

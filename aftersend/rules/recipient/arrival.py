@@ -35,9 +35,9 @@ from aftersend.rules.recipient.kinds import (
     SOFT_BOUNCE,
     SOFT_BOUNCE_EXHAUSTED,
 )
-from aftersend.rules.recipient.statuses import EXPIRES_TO, STATUS_RANK, STATUS_TERMINAL, STATUS_WAITS
+from aftersend.rules.recipient.statuses import EXPIRES_TO, STATUS_EXPIRES, STATUS_RANK, STATUS_TERMINAL, STATUS_WAITS
 from aftersend.rules.recipient.timing import SEND_START, TIME_TO_SEND
-from aftersend.schemas.packing import MAX_SOURCE, pack_history_word
+from aftersend.schemas.packing import pack_history_word, unpack_history_word, unpack_raw_position, with_decision
 from aftersend.schemas.recipient import Row
 
 #: Kinds that start a wait to be sent to.
@@ -48,11 +48,8 @@ PENDING: Final = frozenset({SENT, DEFERRED, SOFT_BOUNCE, SOFT_BOUNCE_EXHAUSTED})
 _RANK_OF_EXPIRY: Final = -2
 _DERIVED_FACTS: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.VALIDITY_OVER | Fact.BOUNCED_AFTER_DELIVERY
 _FACTS_OF_ENDS: Final = Fact.EXPIRED | Fact.GIVEN_UP | Fact.RETRIES_EXHAUSTED
-_TO_BE_SENT: Final = frozenset({PLANNED, READY} & EXPIRES_TO.keys())
 _APPLIED: Final = Decision.APPLIED
 _LOWER_PRIORITY: Final = Decision.LOWER_PRIORITY
-#: From the end of an entry: the lower byte of the history word, whose upper bits and the next byte's hold the decision.
-_DECISION_BYTE: Final = 16
 _DECIDED_BY_STATUS: Final = frozenset({Decision.APPLIED, Decision.LOWER_PRIORITY, Decision.TERMINAL_LOCKED})
 
 
@@ -69,22 +66,26 @@ class Entry(NamedTuple):
     @property
     def kind(self) -> int:
         """Kind of the event."""
-        return self.word >> 10 & 63
+        return unpack_history_word(self.word).kind
 
     @property
     def decision(self) -> int:
         """Decision on the event."""
-        return self.word >> 6 & 15
+        return unpack_history_word(self.word).decision
 
     @property
     def source(self) -> int:
         """Number of the event's source, 0 if its raw record is unknown."""
-        return self.raw_position >> 14 & MAX_SOURCE
+        return unpack_raw_position(self.raw_position).source
+
+    def decided(self, decision: int) -> Entry:
+        """Return the entry with another decision."""
+        return self._replace(word=with_decision(self.word, decision))
 
 
 def _entry_of(digest: bytes, word: int, raw_position: int) -> Entry:
-    kind = word >> 10 & 63
-    return Entry(word >> 16, _RANK_OF_EXPIRY if kind == EXPIRED else KIND_RANK[kind], digest, word, raw_position)
+    arrived, kind, _, _ = unpack_history_word(word)
+    return Entry(arrived, _RANK_OF_EXPIRY if kind == EXPIRED else KIND_RANK[kind], digest, word, raw_position)
 
 
 def entries_of(history: bytes) -> Iterator[Entry]:
@@ -136,7 +137,7 @@ def insert_among_open(row: Row, at: int, entry: bytes, kind: int, received_at: f
         if decision != now and decision in _DECIDED_BY_STATUS:
             if patched is None:
                 patched = bytearray(history)
-            patched[place + ID_BYTES : place + ID_BYTES + 8] = (word & ~(15 << 6) | now << 6).to_bytes(8, "little")
+            patched[place + ID_BYTES : place + ID_BYTES + 8] = with_decision(word, now).to_bytes(8, "little")
             decision = now
         if place == at:
             new_decision = decision
@@ -165,7 +166,7 @@ def is_open(row: Row, status: int, kind: int, received_at: float, window: float)
         and not STATUS_TERMINAL[KIND_STATUS[kind]]
         and not row.facts & _FACTS_OF_ENDS
         and len(history) < MAX_BYTES
-        and history[-_DECISION_BYTE] >> 6 | (history[1 - _DECISION_BYTE] & 3) << 2 != Decision.LATE
+        and unpack_entry(history, len(history) - ENTRY_BYTES)[1] >> 6 & 15 != Decision.LATE
         and (kind not in PENDING or (received_at != row.pending_since and received_at + window > row.updated_at))
     )
 
@@ -222,8 +223,7 @@ def insert(  # noqa: PLR0913 - what `fold` has of the event; an object for it wo
     now_last = _last_in_time(derivation.entries)
     if now_last is not None and now_last.digest == new.digest:
         row.cause = event_id
-    decisions = {one.digest: one.decision for one in derivation.entries}
-    return decisions[new.digest]
+    return next(one.decision for one in derivation.entries if one.digest == new.digest)
 
 
 def _last_in_time(entries: list[Entry]) -> Entry | None:
@@ -242,9 +242,8 @@ def _apply(row: Row, derivation: _Derivation, new: Entry, received_at: float) ->
     row.updated_at = exact.get(derivation.updated, derivation.updated / 1000)
     if derivation.sent_until is not None:
         row.updated_at = derivation.sent_until
-    elif derivation.expiry is not None:
-        since = row.pending_since or 0.0
-        row.updated_at = since + derivation.window
+    elif derivation.window is not None:
+        row.updated_at = (row.pending_since or 0.0) + derivation.window
     row.history = _packed(derivation.entries, new)
 
 
@@ -262,9 +261,8 @@ class _Derivation:
         self.status = self.previous = self.source = self.facts = 0
         #: Arrival of the first event of the wait, milliseconds since 1970.
         self.pending: int | None = None
-        #: End of the wait, milliseconds since 1970, if nothing has happened since.
-        self.expiry: int | None = None
-        self.window = 0.0
+        #: Length of the wait for an outcome, seconds, if it has ended and nothing has happened since.
+        self.window: float | None = None
         #: Arrival of the first `planned` or `ready`, milliseconds since 1970.
         self._planned: int | None = None
         #: When the time to send was over, seconds since 1970, if nothing has happened since.
@@ -295,9 +293,9 @@ class _Derivation:
         waits = STATUS_WAITS[self.status]
         if (starts_wait or not waits) and not self.facts & Fact.EXPIRED:
             self.source = source
-        self.updated, self.expiry, self.sent_until = entry.arrived, None, None
+        self.updated, self.window, self.sent_until = entry.arrived, None, None
         if entry.decision in _DECIDED_BY_STATUS:
-            entry = entry._replace(word=entry.word & ~(15 << 6) | decision << 6)
+            entry = entry.decided(decision)
         self.entries.append(entry)
 
     def _change_status(self, kind: int) -> int:
@@ -318,7 +316,7 @@ class _Derivation:
         self._expire(_milliseconds(tick))
 
     def _expire(self, now: int) -> None:
-        if self.status in _TO_BE_SENT:
+        if STATUS_EXPIRES[self.status] and not STATUS_WAITS[self.status]:
             self._stop(now)
         if not STATUS_WAITS[self.status] or self.pending is None or self.facts & Fact.GIVEN_UP or self._exhausted:
             return
@@ -348,7 +346,7 @@ class _Derivation:
         self._end_wait(_milliseconds(until))
 
     def _end_wait(self, expiry: int) -> None:
-        self.updated = self.expiry = expiry
+        self.updated = expiry
         word = pack_history_word(expiry / 1000, EXPIRED, Decision.APPLIED)
         self.entries.append(_entry_of(NO_ID, word, 0))
 
@@ -369,8 +367,7 @@ def _insert_into_full(row: Row, old: list[Entry], new: Entry) -> int:
                 row.pending_since = None
     if kind == HARD_BOUNCE and row.facts & Fact.DELIVERED:
         row.facts |= Fact.BOUNCED_AFTER_DELIVERY
-    entries = sorted([*old, new._replace(word=new.word & ~(15 << 6) | decision << 6)])
-    row.history = _packed(entries, new)
+    row.history = _packed(sorted([*old, new.decided(decision)]), new)
     return decision
 
 

@@ -188,9 +188,9 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         row.message_type = MESSAGE_TYPE_NUMBER.get(event.message_type, 0)
     if event.address and row.address is None:
         row.address = event.address
+    # `pack_history_word`, inlined.
+    entry = pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, raw_position)
     if earlier:
-        word = int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6
-        entry = pack_entry(digest, word, raw_position)
         attributed = bool(event.recipient and event.delivery_id)
         changes_plan = kind in PLANS and windows[TIME_TO_SEND] < inf
         if attributed and not changes_plan and is_open(row, status, kind, received_at, windows[source]):
@@ -201,8 +201,7 @@ def fold(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the hot path: call
         # A row that waits, or has expired, keeps the source that started the wait: its response window applies.
         row.source = source
     row.cause = event.event_id
-    # `pack_history_word`, inlined.
-    history += pack_entry(digest, int(received_at * 1000 + 0.5) << 16 | kind << 10 | decision << 6, raw_position)
+    history += entry
     if len(history) > MAX_BYTES:
         history = history[-MAX_BYTES:]
     row.history = history
