@@ -74,6 +74,21 @@ async def read(
         await consumer.stop()
 
 
+async def read_one(options: Mapping[str, Any], topic: str, partition: int, offset: int) -> FetchedRecord | None:
+    """Return the record at an offset; None if its partition has none there, or has it no more."""
+    key = topic, partition
+    first, end = (await bounds(options, [key]))[key]
+    if not first <= offset < end:
+        return None
+    found: list[FetchedRecord] = []
+
+    def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
+        found.extend(record for record in records if record.offset == offset)
+
+    await read(options, {key: offset}, apply, ends={key: offset + 1})
+    return found[0] if found else None
+
+
 async def _seek_to_starts(
     consumer: AIOKafkaConsumer, starts: Mapping[Partition, int | None], wanted: Mapping[Partition, int] | None
 ) -> tuple[set[TopicPartition], dict[TopicPartition, int]]:

@@ -127,15 +127,10 @@ def _kind(name: Name, key: bytes | None) -> str:
 
 
 async def _at(settings: Settings, topic: str, partition: int, offset: int) -> FetchedRecord:
-    found: list[FetchedRecord] = []
-
-    def apply(_topic: str, _partition: int, records: list[FetchedRecord]) -> None:
-        found.extend(record for record in records if record.offset == offset)
-
-    await changelog.read(settings.kafka_options(), {(topic, partition): offset}, apply)
-    if not found:
+    found = await changelog.read_one(settings.kafka_options(), topic, partition, offset)
+    if found is None:
         raise AftersendError(
             f"{topic}, partition {partition} has no record at offset {offset}: a later one of its key has replaced it, "
             "or it belongs to a transaction that was not committed"
         )
-    return found[0]
+    return found

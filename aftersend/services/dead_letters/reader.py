@@ -12,7 +12,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.errors import KafkaUnusableError
 from aftersend.schemas.raw import RecordPosition
-from aftersend.services.dead_letters.originals import OriginalReader, complete
+from aftersend.services.dead_letters.originals import complete
 from aftersend.services.dead_letters.records import DeadLetter, DeadLetterFilter, decode_dead_letter
 from aftersend.services.kafka.cluster import missing
 
@@ -139,11 +139,11 @@ async def find_dead_letter(settings: Settings, position: RecordPosition) -> Dead
     Raises:
         KafkaUnusableError: if Kafka does not answer, or the topic is missing.
     """
-    async with DeadLetterReader(settings) as reader, OriginalReader(settings) as originals:
+    async with DeadLetterReader(settings) as reader:
         letter = await reader.at(position)
         if letter is not None:
             try:
-                await complete(letter, originals)
+                await complete(settings, letter)
             except (KafkaError, OSError) as error:
                 raise _unreadable(letter.origin.topic, error) from error
         return letter

@@ -17,7 +17,7 @@ from aftersend.config.settings import Settings
 from aftersend.engine import admin
 from aftersend.engine.dead_letters import REPLAYED
 from aftersend.errors import KafkaUnusableError
-from aftersend.services.dead_letters.originals import OriginalReader, complete
+from aftersend.services.dead_letters.originals import complete
 from aftersend.services.dead_letters.reader import DeadLetterReader
 from aftersend.services.dead_letters.records import DeadLetter, DeadLetterFilter
 
@@ -95,9 +95,9 @@ async def replay(
     lost: list[str] = []
     try:
         await writer.start()
-        async with OriginalReader(settings) as originals, aclosing(limited(reader.read(selection), limit)) as letters:
+        async with aclosing(limited(reader.read(selection), limit)) as letters:
             async for letter in letters:
-                if await complete(letter, originals):
+                if await complete(settings, letter):
                     await writer.write(letter, as_new=as_new)
                 else:
                     lost.append(str(letter.origin))
