@@ -16,7 +16,7 @@ from aftersend.sources.base import Parser, SourceError
 from aftersend.sources.bounds import enforce_bounds
 from aftersend.sources.registry import REGISTRY
 from tests.fuzz.mutation import places_of
-from tests.fuzz.test_records import seeds_of
+from tests.fuzz.seeds import seeds_of
 
 #: Text of about so many characters.
 TEXTS: Final[dict[str, Callable[[int], str]]] = {

@@ -19,9 +19,9 @@ from aftersend.engine.partitions.batch import Batch
 from aftersend.engine.transaction import MAX_BATCH_BYTES, Output
 from aftersend.schemas.event import Feedback
 from aftersend.sources.registry import REGISTRY
-from tests.conformance.sources import fixtures_of
 from tests.fuzz.mutation import Mutator
 from tests.fuzz.portions import SCALE, SEED
+from tests.fuzz.seeds import seeds_of
 from tests.unit.folding_in_memory import Partition, Record
 
 #: Mutated records of each source: in CI 1,500; with FUZZ=150 the million of all sources together is exceeded.
@@ -53,16 +53,6 @@ class Measured:
             values.append(value)
 
         return SimpleNamespace(append=kept)
-
-
-def seeds_of(source: str) -> list[bytes]:
-    """Return the real records that are mutated: whole fixtures, and the lines of those that are JSON lines."""
-    records = []
-    for path in fixtures_of(REGISTRY[source]):
-        raw = path.read_bytes()
-        lines = raw.splitlines()
-        records += [raw] if len(lines) < 2 or not raw.startswith(b"{") or b"}\n{" not in raw else [raw, *lines]
-    return records
 
 
 @pytest.mark.slow

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from aftersend.engine.dead_letters import HEADERS
 from aftersend.errors import EXIT_FAILED, EXIT_KAFKA, EXIT_OK, EXIT_USAGE
 from tests.system.chaos.installation import Input, Installation
+from tests.system.chaos.slips import delete_records
 
 BROKEN = b'\xff\x00{"type": "Delivery"\r\n'
 HEADER = ("hook", b"v1\xff")
@@ -147,16 +147,6 @@ async def test_a_record_too_large_for_a_letter_is_shown_and_replayed_from_its_ow
     await delete_records(installation, raw, 2, 1)
     replayed = await run(installation, "replay", "--yes", "--json")
     assert (EXIT_FAILED, 0, [place]) == (replayed.code, replayed.lines[0]["written"], replayed.lines[0]["lost"])
-
-
-async def delete_records(installation: Installation, topic: str, partition: int, before: int) -> None:
-    """Delete the records of a partition before an offset, as its retention does."""
-    client = AIOKafkaAdminClient(bootstrap_servers=installation.kafka.bootstrap)
-    await client.start()
-    try:
-        await client.delete_records({TopicPartition(topic, partition): RecordsToDelete(before_offset=before)})
-    finally:
-        await client.close()
 
 
 async def test_a_repaired_record_counts_once_in_repeated_replays(

@@ -12,8 +12,7 @@ import pytest
 from aiokafka.admin import NewPartitions
 
 from aftersend.config.installation import topic_layouts
-from aftersend.engine import admin, changelog
-from aftersend.engine.aiokafka.records import FetchedRecord
+from aftersend.engine import admin
 from aftersend.errors import EXIT_KAFKA, EXIT_OK, EXIT_STATE
 from aftersend.schemas.event import Feedback
 from aftersend.schemas.partitioning import partition_of
@@ -26,24 +25,7 @@ EVENTS = 600
 
 async def kept(installation: Installation, name: str) -> list[Input]:
     """Return the records of a changelog, as a copy of the cluster has them."""
-    found: list[Input] = []
-
-    def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
-        found.extend(
-            Input(
-                topic,
-                partition,
-                record.key,
-                record.value,  # type: ignore[arg-type]  # tombstones as well
-                record.timestamp,
-                tuple((header, value or b"") for header, value in record.headers),
-            )
-            for record in records
-        )
-
-    places = {(name, partition): None for partition in range(installation.settings.partitions)}
-    await changelog.read(installation.settings.kafka_options(), places, apply)
-    return found
+    return await installation.recorded((name, p) for p in range(installation.settings.partitions))
 
 
 async def empty(installation: Installation, *names: str) -> None:

@@ -125,23 +125,7 @@ async def recorded(installation: Installation) -> list[Input]:
     """Return all that lies on the raw topics, in the order of arrival."""
     names = [*installation.raw_topics, installation.topics.clock]
     places = [(topic, partition) for topic in names[:-1] for partition in range(installation.settings.partitions)]
-    found: list[Input] = []
-
-    def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
-        found.extend(
-            Input(
-                topic,
-                partition,
-                record.key,
-                record.value or b"",
-                record.timestamp,
-                tuple((name, value or b"") for name, value in record.headers),
-            )
-            for record in records
-        )
-
-    await changelog.read(installation.settings.kafka_options(), dict.fromkeys([*places, (names[-1], 0)]), apply)
-    return sorted(found, key=arrival)
+    return sorted(await installation.recorded([*places, (names[-1], 0)]), key=arrival)
 
 
 async def tables(installation: Installation) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from aftersend.schemas.event import Feedback
 from aftersend.schemas.partitioning import partition_of
 from aftersend.sources.registry import REGISTRY
 from tests.fuzz.mutation import Mutator
-from tests.fuzz.test_records import seeds_of
+from tests.fuzz.seeds import seeds_of
 from tests.system.chaos.installation import Input, Installation
 
 #: What the embedded broker takes as one record batch, less what a batch itself takes.

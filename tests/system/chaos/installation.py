@@ -17,8 +17,9 @@ from aiokafka.errors import KafkaError
 from aftersend.config.installation import raw_sources, topic_layouts
 from aftersend.config.loading import load
 from aftersend.config.settings import Settings
-from aftersend.engine import admin
+from aftersend.engine import admin, changelog
 from aftersend.engine.aiokafka.offsets import wait_for_committed_offsets
+from aftersend.engine.aiokafka.records import FetchedRecord
 from aftersend.errors import EXIT_OK
 from aftersend.sandbox.embedded import EmbeddedKafka, EmbeddedRedis
 from aftersend.sandbox.reference.check import CheckReport, check
@@ -236,6 +237,19 @@ class Installation:
                 await asyncio.sleep(_POLL)
             else:
                 return producer
+
+    async def recorded(self, partitions: Iterable[tuple[str, int]]) -> list[Input]:
+        """Return all committed records of some partitions, as they would be written again."""
+        found: list[Input] = []
+
+        def apply(topic: str, partition: int, records: list[FetchedRecord]) -> None:
+            for one in records:
+                headers = tuple((name, value or b"") for name, value in one.headers)
+                value: Any = one.value  # None for a tombstone, which is written again as such
+                found.append(Input(topic, partition, one.key, value, one.timestamp, headers))
+
+        await changelog.read(self.settings.kafka_options(), dict.fromkeys(partitions), apply)
+        return found
 
     async def await_caught_up(self, timeout: float = PATIENCE, *, quiet: float = 5.0) -> None:
         """Wait until the workers have committed all input, what they wrote to the events topic included.
